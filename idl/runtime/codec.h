@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Values to and from text. Both dialects are decoded from one tree (jansson's), so that they accept alike. */
+#pragma once
+
+#include <jansson.h>
+
+#include "buffer.h"
+#include "error.h"
+#include "model.h"
+
+typedef enum Dialect { DIALECT_JSON, DIALECT_XML } Dialect;
+
+/* Prints v as upstream's marshallers do (behaviours.md, B). XML includes the surrounding <value>. One line. */
+void value_write(Buffer *b, Dialect dialect, const Type *type, Value v);
+void json_write_string(Buffer *b, const char *text); /* quoted and escaped */
+void xml_write_text(Buffer *b, const char *text);    /* escaped; control characters below 0x20 dropped but TAB LF CR */
+/* A set as the text of task.result, an event's field...: same as value_write in DIALECT_XML. */
+
+/* A parameter as it came: a tree in which an XML <int> is an integer, an untyped XML value a string, <nil/> null,
+ * a date a string. Accepts what upstream accepts; its error texts are INTERNAL_ERROR "Failure(\"Expected ...\")". */
+bool value_read(const Type *type, const json_t *tree, Value *ret, XapiError **error);
+/* The record parameter of a constructor: missing required field or bad type is an error, missing optional its
+ * default, unknown members ignored. *ret is an unpublished row of message->class with an empty ref. */
+bool record_read(const Message *ctor, const json_t *tree, Row **ret, XapiError **error);
+
+/* Database string form, for queries and migration: "true", "5", enum names, s-expressions for sets and maps. */
+void value_write_db(Buffer *b, const Type *type, Value v);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Threads for operations that wait: small stacks, reused, limited, with a reserve for what must always get through. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct Workers Workers;
+typedef void (*WorkFunction)(void *data);
+
+/* At most `limit` operations at a time, and `reserve` more for urgent ones. */
+Workers *workers_new(size_t limit, size_t reserve);
+void workers_free(Workers *workers); /* waits for every operation to end */
+/* Runs function(data) on a thread of its own. False, and nothing run, when at the limit. Any thread. */
+bool workers_run(Workers *workers, bool urgent, WorkFunction function, void *data);
+size_t workers_busy(Workers *workers);

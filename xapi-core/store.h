@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The objects: typed rows in memory, made durable by SQLite, seen by others only once they are durable. */
+#pragma once
+
+#include "error.h"
+#include "loop.h"
+#include "model.h"
+
+typedef struct Store Store;
+typedef struct Txn Txn;
+
+/* Opens (or makes) the database at path (":memory:" for tests). An older schema is migrated, a newer one refused. */
+Store *store_open(const char *path, XapiError **error);
+void store_close(Store *store); /* waits until all that was committed is durable or refused */
+
+/* ---- Reading: what is durable. Any thread, no I/O. ---- */
+
+const Row *store_get(Store *store, const Class *class, const char *ref);        /* returns owned, or NULL */
+const Row *store_get_by_uuid(Store *store, const Class *class, const char *uuid); /* returns owned, or NULL */
+/* All rows of a class, in the order of creation. Returns owned rows in an owned array (store_rows_free). */
+const Row **store_rows(Store *store, const Class *class, size_t *ret_n);
+void store_rows_free(const Row **rows, size_t n);
+size_t store_count(Store *store, const Class *class);
+bool store_find(Store *store, const char *ref, const Class **ret_class); /* which class has this ref; false: none */
+uint64_t store_generation(Store *store);
+
+/* ---- Changing. A transaction sees the newest state, durable or not, and holds the store's lock from txn_begin to
+ * its end: microseconds, so no waiting, no bus, no I/O in between. ---- */
+
+Txn *txn_begin(Store *store);
+const Row *txn_get(Txn *txn, const Class *class, const char *ref); /* borrowed until the end; NULL: none */
+const Row *txn_get_by_uuid(Txn *txn, const Class *class, const char *uuid);
+/* Calls function for each row of the class; false from it ends the walk. */
+void txn_each(Txn *txn, const Class *class, bool (*function)(const Row *row, void *data), void *data);
+/* The row, to be changed in place (value slots: slot_str and friends). Borrowed; same pointer when asked again.
+ * NULL: none. A row that ends up equal to what it was makes no event. */
+Row *txn_edit(Txn *txn, const Class *class, const char *ref);
+/* A new row, all fields at their initial values, uuid and ref new unless given ("" or NULL: make one). */
+Row *txn_create(Txn *txn, const Class *class, const char *ref, const char *uuid);
+/* Puts an unpublished row (record_read's) in as a new object; takes it. Its ref and uuid are made where empty. */
+Row *txn_insert(Txn *txn, Row *row);
+void txn_delete(Txn *txn, const Class *class, const char *ref);
+void txn_touch(Txn *txn, const Class *class, const char *ref); /* an event though nothing changed (event.inject) */
+void txn_abort(Txn *txn);
+
+/* The other ends of relations follow by themselves: setting VBD.VM changes VM.VBDs; deleting a VBD takes it out of
+ * VM.VBDs and makes single references to it NULL_REF. Editing the set end by hand is not allowed. */
+
+/* Ends the transaction. `done` is called once, on the writer's thread, when all is durable and visible (error NULL),
+ * or refused and undone (the error is borrowed). May be NULL. */
+void txn_commit(Txn *txn, void (*done)(const XapiError *error, void *data), void *data);
+bool txn_commit_wait(Txn *txn, XapiError **error); /* not on the loop */
+
+/* ---- Following changes ---- */
+
+/* Called on the writer's thread after each batch has become visible, once for the batch. */
+void store_on_change(Store *store, void (*function)(uint64_t generation, void *data), void *data);
+
+typedef struct Change {
+        const Class *class;
+        Str ref;         /* owned by the array */
+        const Row *row;  /* NULL: deleted */
+        uint64_t generation, created; /* created: 0 if unknown (deleted) */
+} Change;
+/* What changed after generation `since` in the classes for which wanted[class->index] is true, deletions included,
+ * oldest first, each object once in its latest state. False: `since` is so old that deletions are forgotten. */
+bool store_changes(Store *store, uint64_t since, const bool *wanted, Change **ret_changes, size_t *ret_n,
+                   uint64_t *ret_generation);
+void store_changes_free(Change *changes, size_t n);
+
+/* Writes to the disk so far, for figures and tests. */
+typedef struct StoreStatistics {
+        uint64_t transactions, batches, syncs;
+} StoreStatistics;
+void store_statistics(Store *store, StoreStatistics *ret);
+
+#define STORE_GET(Type, CLASS, store, ref) ((const Type *)store_get((store), &(CLASS), (ref)))
