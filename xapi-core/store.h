@@ -40,8 +40,15 @@ Row *txn_create(Txn *txn, const Class *class, const char *ref, const char *uuid)
 /* Puts an unpublished row (record_read's) in as a new object; takes it. Its ref and uuid are made where empty. */
 Row *txn_insert(Txn *txn, Row *row);
 void txn_delete(Txn *txn, const Class *class, const char *ref);
+/* The row never reaches the disk: a restart forgets it (tasks of synchronous calls). For rows made in this txn. */
+void txn_make_volatile(Txn *txn, const Class *class, const char *ref);
 void txn_touch(Txn *txn, const Class *class, const char *ref); /* an event though nothing changed (event.inject) */
 void txn_abort(Txn *txn);
+
+/* Called in txn_commit with the lock held, once for each row that the transaction made or changed (relations' other
+ * ends included), before it is decided whether the row is equal to what it was: it may txn_edit that row, or others, to
+ * derive fields from other fields (allowed_operations). It is not called again for rows that it edited itself. */
+void store_set_derive(Store *store, void (*derive)(Txn *txn, const Row *row, void *data), void *data);
 
 /* The other ends of relations follow by themselves: setting VBD.VM changes VM.VBDs; deleting a VBD takes it out of
  * VM.VBDs and makes single references to it NULL_REF. Editing the set end by hand is not allowed. */
