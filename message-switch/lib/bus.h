@@ -15,7 +15,10 @@ typedef struct Bus Bus;
 
 /* `name` is for people (diagnostics). Connects in the background; functions of this file may be called at once. */
 Bus *bus_new(Loop *loop, const char *socket_path, const char *name);
-void bus_free(Bus *bus);
+/* Ends every call (BUS_DISCONNECTED), closes the connection and refuses what comes later; no function is called any more
+ * for what this connection serves. On the loop. Other threads may still use `bus` until bus_free. */
+void bus_close(Bus *bus);
+void bus_free(Bus *bus); /* closes; no other thread may be inside a bus function. NULL is legal */
 bool bus_connected(Bus *bus);
 /* Called on the loop whenever the connection comes (true) or goes (false). */
 void bus_on_state(Bus *bus, void (*function)(bool connected, void *data), void *data);
