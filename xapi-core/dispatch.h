@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a method's name and its parameters to an answer: every check that comes before a handler, in upstream's order. */
+#pragma once
+
+#include <jansson.h>
+
+#include "call.h"
+
+typedef struct DispatchRequest {
+        const char *method;
+        json_t *params;          /* array; borrowed */
+        bool local_socket;
+        const char *peer;        /* address of the client */
+        const char *user_agent;
+} DispatchRequest;
+
+/* How it ended: error, or a value of a type. `unwrapped`: system.listMethods, which XML-RPC answers bare. */
+typedef struct DispatchAnswer {
+        const XapiError *error;
+        const Type *type;
+        Value value;
+        bool unwrapped;
+        bool broken; /* upstream answers this one with HTTP 500 */
+        uint64_t delay_usec;
+} DispatchAnswer;
+
+/* Calls done exactly once, on the loop, now or later; the answer is borrowed during the call. */
+void dispatch(Manager *manager, const DispatchRequest *request,
+              void (*done)(const DispatchAnswer *answer, void *data), void *data);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The root of the process: owns everything that lives as long as it. */
+#pragma once
+
+#include "auth.h"
+#include "daemon.h"
+#include "http-server.h"
+#include "session.h"
+#include "store.h"
+#include "task.h"
+#include "watch.h"
+
+typedef struct ManagerOptions {
+        const char *listen;        /* address */
+        int port;                  /* 0: any free one */
+        const char *socket;        /* path of the unix socket */
+        const char *certificate;   /* PEM with the key */
+        const char *password_file; /* NULL: PAM */
+        int seed_vms;              /* that many halted VMs are made in a new store */
+} ManagerOptions;
+
+struct Manager {
+        Daemon *daemon;
+        Store *store;
+        Auth *auth;
+        Sessions *sessions;
+        RunningTasks *running;
+        Watches *watches;
+        HttpServer *http;
+        struct Xenops *xenops;
+        uv_timer_t tick;        /* each minute: what is old goes */
+        uv_signal_t reload;     /* SIGHUP: the certificate anew */
+        char *certificate;
+        Str host, pool, dom0;   /* refs of this host's objects; set before anything is served */
+        uint64_t login_delay_usec;
+};
+
+Manager *manager_new(Daemon *daemon, const ManagerOptions *options, XapiError **error);
+void manager_free(Manager *manager);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "role.h"
+
+#include <fnmatch.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "uuid.h"
+#include "xenapi.h"
+
+static const struct {
+        const char *name, *description;
+        uint32_t bit;
+        bool internal;
+} ROLES[] = {
+        { "pool-admin", "May do everything", ROLE_POOL_ADMIN, false },
+        { "pool-operator", "Manages hosts and pools, but neither users nor their roles", ROLE_POOL_OPERATOR, false },
+        { "vm-power-admin", "Makes, changes and moves VMs", ROLE_VM_POWER_ADMIN, false },
+        { "vm-admin", "Makes and changes VMs", ROLE_VM_ADMIN, false },
+        { "vm-operator", "Starts and stops VMs and sees their consoles", ROLE_VM_OPERATOR, false },
+        { "read-only", "Sees everything, changes nothing", ROLE_READ_ONLY, false },
+        { "client-cert", "What a client known by its certificate alone may do", ROLE_CLIENT_CERT, true },
+};
+
+uint32_t role_bit(const char *name)
+{
+        for (size_t i = 0; i < G_N_ELEMENTS(ROLES); i++)
+                if (strcmp(ROLES[i].name, name) == 0)
+                        return ROLES[i].bit;
+        return 0;
+}
+
+/* ---- permissions ---- */
+
+static bool is_permission(const Message *m)
+{
+        return m->session && !m->pool_internal;
+}
+
+static Set *make_permissions(uint32_t roles)
+{
+        static const Type string = { .kind = TYPE_STRING };
+        GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+        Set *set;
+
+        for (size_t i = 0; i < model_n_messages; i++) {
+                const Message *m = &model_messages[i];
+
+                if (!is_permission(m))
+                        continue;
+                if (m->roles & roles)
+                        g_ptr_array_add(names, g_ascii_strdown(m->name, -1));
+                for (size_t k = 0; k < m->n_key_roles; k++)
+                        if (m->key_roles[k].roles & roles) {
+                                g_autofree char *low = g_ascii_strdown(m->name, -1);
+
+                                g_ptr_array_add(names, g_strdup_printf("%s/key:%s", low, m->key_roles[k].key));
+                        }
+        }
+        g_ptr_array_add(names, NULL);
+        set = set_of_strings(&string, (const char *const *)names->pdata);
+        g_ptr_array_unref(names);
+        return set;
+}
+
+Set *role_permissions(uint32_t roles)
+{
+        static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards made */
+        static struct {
+                uint32_t roles;
+                Set *set;
+        } made[G_N_ELEMENTS(ROLES)];
+        size_t i = 0;
+        Set *set;
+
+        pthread_mutex_lock(&lock);
+        while (i < G_N_ELEMENTS(made) && made[i].set && made[i].roles != roles)
+                i++;
+        if (i == G_N_ELEMENTS(made)) {
+                pthread_mutex_unlock(&lock);
+                return make_permissions(roles);
+        }
+        if (!made[i].set) {
+                made[i].roles = roles;
+                made[i].set = make_permissions(roles);
+        }
+        set = set_ref(made[i].set);
+        pthread_mutex_unlock(&lock);
+        return set;
+}
+
+static const KeyRole *key_role(const Message *m, const Value *params)
+{
+        bool keyed = m->tag == MESSAGE_FIELD_ADD || m->tag == MESSAGE_FIELD_REMOVE;
+
+        if (!m->n_key_roles || m->n_params < 2 || m->params[1].type->kind != TYPE_STRING)
+                return NULL;
+        if (!keyed && strcmp(m->params[1].name, "key") != 0)
+                return NULL;
+        for (size_t i = 0; i < m->n_key_roles; i++) {
+                const char *key = m->key_roles[i].key;
+                size_t n = strlen(key);
+
+                if (n && key[n - 1] == '*' ? strncmp(params[1].s, key, n - 1) == 0 : strcmp(params[1].s, key) == 0)
+                        return &m->key_roles[i];
+        }
+        return NULL;
+}
+
+bool role_check(const Message *m, const Value *params, uint32_t roles, bool local_root, XapiError **error)
+{
+        const KeyRole *key = local_root ? NULL : key_role(m, params);
+        g_autofree char *name = NULL, *permission = NULL;
+
+        if (local_root || !m->session || ((key ? key->roles : m->roles) & roles))
+                return true;
+        name = g_ascii_strdown(m->name, -1);
+        permission = key ? g_strdup_printf("%s/key:%s", name, key->key) : g_strdup(name);
+        return xapi_fail(error, ERR_RBAC_PERMISSION_DENIED, permission, "No permission in user session", NULL);
+}
+
+/* ---- objects ---- */
+
+static Str role_row(Txn *txn, const char *name, const char *description, bool internal)
+{
+        char uuid[UUID_TEXT_SIZE];
+        RoleRow *role;
+
+        uuid_from_name(uuid, "role", name);
+        if (txn_get_by_uuid(txn, &CLASS_ROLE, uuid))
+                return str_ref(txn_get_by_uuid(txn, &CLASS_ROLE, uuid)->ref);
+        role = (RoleRow *)txn_create(txn, &CLASS_ROLE, NULL, uuid);
+        slot_str(&role->name_label, name);
+        slot_str(&role->name_description, description);
+        role->is_internal = internal;
+        return str_ref(role->row.ref);
+}
+
+void roles_create(Store *store)
+{
+        Txn *txn = txn_begin(store);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(ROLES); i++) {
+                auto_str ref = role_row(txn, ROLES[i].name, ROLES[i].description, ROLES[i].internal);
+                Set *names = role_permissions(ROLES[i].bit);
+                Set *subroles = set_empty(((const RoleRow *)txn_get(txn, &CLASS_ROLE, ref))->subroles->element);
+                Value *refs = g_new(Value, names->n + 1);
+
+                for (size_t k = 0; k < names->n; k++)
+                        refs[k].s = role_row(txn, names->items[k].s, "A basic permission", true);
+                slot_set(&((RoleRow *)txn_edit(txn, &CLASS_ROLE, ref))->subroles,
+                         set_new(subroles->element, names->n, refs));
+                for (size_t k = 0; k < names->n; k++)
+                        str_unref(refs[k].s);
+                g_free(refs);
+                set_unref(names);
+                set_unref(subroles);
+        }
+        txn_commit(txn, NULL, NULL);
+}

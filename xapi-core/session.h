@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who is logged in: session rows, their limits and their end. */
+#pragma once
+
+#include "auth.h"
+#include "call.h"
+
+#define SESSION_IDLE_SEC (24 * 60 * 60)
+#define SESSION_REFRESH_SEC 600 /* last_active is written no more often than that */
+#define SESSIONS_PER_ORIGINATOR_MAX 500
+#define SESSIONS_PER_USER_MAX 500
+
+typedef struct Sessions Sessions;
+
+Sessions *sessions_new(Manager *manager);
+void sessions_free(Sessions *sessions);
+
+typedef struct SessionInfo {
+        uint32_t roles;  /* ROLE_ bits */
+        bool local_root; /* may do everything */
+        bool local;      /* made by slave_local_login*: outlives the store, good for emergency calls only */
+} SessionInfo;
+
+/* What this session may do; refreshes last_active where that is due. SESSION_INVALID [ref] otherwise. On the loop. */
+bool sessions_check(Sessions *sessions, const char *ref, SessionInfo *ret, XapiError **error);
+/* A new session, the oldest of its user or originator dropped where there are too many. Durable when it returns; on a
+ * worker. Returns its ref, owned, or NULL. */
+Str sessions_open(Sessions *sessions, const Principal *who, const char *originator, XapiError **error);
+/* A session that is in memory only, for when there is no pool to ask. Returns its ref, owned. */
+Str sessions_open_local(Sessions *sessions);
+bool sessions_close_local(Sessions *sessions, const char *ref);
+/* Drops sessions that were idle for too long. On the loop, now and then. */
+void sessions_collect(Sessions *sessions);

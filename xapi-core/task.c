@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "task.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "codec.h"
+#include "handlers.h"
+#include "job.h"
+#include "manager.h"
+#include "uuid.h"
+#include "xenapi.h"
+
+/* ---- the life of a task ---- */
+
+Str task_create(Txn *txn, Manager *manager, const char *label, const char *description, const char *session,
+                bool running)
+{
+        TaskRow *task = (TaskRow *)txn_create(txn, &CLASS_TASK, NULL, NULL);
+        Value cancel = { .i = TASK_ALLOWED_OPERATIONS_CANCEL };
+
+        slot_str(&task->name_label, label);
+        slot_str(&task->name_description, description);
+        slot_str(&task->session, session);
+        slot_str(&task->resident_on, manager->host);
+        slot_str(&task->type, "<none/>");
+        slot_str(&task->backtrace, "()");
+        task->created = time(NULL);
+        task->status = TASK_STATUS_TYPE_PENDING;
+        if (running) {
+                slot_str(&task->forwarded_to, manager->host);
+                slot_set(&task->allowed_operations, set_with(task->allowed_operations, cancel));
+        }
+        return str_ref(task->row.ref);
+}
+
+static void end(TaskRow *task, int64_t status)
+{
+        task->status = status;
+        task->finished = time(NULL);
+        task->progress = 1.0;
+        slot_set(&task->allowed_operations, set_empty(task->allowed_operations->element));
+}
+
+void task_succeed(Txn *txn, const char *ref, const Type *type, Value result)
+{
+        TaskRow *task = (TaskRow *)txn_edit(txn, &CLASS_TASK, ref);
+        auto_buffer text = { 0 };
+
+        if (!task)
+                return;
+        value_write(&text, DIALECT_XML, type, result);
+        slot_str(&task->result, buffer_terminate(&text));
+        end(task, TASK_STATUS_TYPE_SUCCESS);
+}
+
+static Set *error_info(const Type *element, const XapiError *error)
+{
+        const char **texts = g_new0(const char *, error->n_params + 2);
+        Set *set;
+
+        texts[0] = error->code;
+        for (size_t i = 0; i < error->n_params; i++)
+                texts[i + 1] = error->params[i];
+        set = set_of_strings(element, texts);
+        g_free(texts);
+        return set;
+}
+
+void task_fail(Txn *txn, const char *ref, const XapiError *error, bool cancelled)
+{
+        TaskRow *task = (TaskRow *)txn_edit(txn, &CLASS_TASK, ref);
+
+        if (!task)
+                return;
+        slot_set(&task->error_info, error_info(task->error_info->element, error));
+        end(task, cancelled && xapi_error_is(error, ERR_TASK_CANCELLED) ? TASK_STATUS_TYPE_CANCELLED :
+                                                                          TASK_STATUS_TYPE_FAILURE);
+}
+
+Str task_dummy_ref(const char *label)
+{
+        char uuid[UUID_TEXT_SIZE];
+
+        uuid_make(uuid);
+        return str_printf("DummyRef:|%s|%s", uuid, label);
+}
+
+/* ---- what is over ---- */
+
+static bool pending(const TaskRow *task)
+{
+        return task->status == TASK_STATUS_TYPE_PENDING || task->status == TASK_STATUS_TYPE_CANCELLING;
+}
+
+void tasks_fail_interrupted(Store *store)
+{
+        g_autoptr(XapiError) error = xapi_error_new(
+                ERR_INTERNAL_ERROR, "The server was restarted while this ran: its outcome is not known", NULL);
+        size_t n;
+        const Row **rows = store_rows(store, &CLASS_TASK, &n);
+        Txn *txn = txn_begin(store);
+
+        for (size_t i = 0; i < n; i++) {
+                const TaskRow *task = (const TaskRow *)rows[i];
+
+                if (pending(task) && strcmp(task->forwarded_to, NULL_REF) != 0)
+                        task_fail(txn, task->row.ref, error, false);
+        }
+        txn_commit(txn, NULL, NULL);
+        store_rows_free(rows, n);
+}
+
+static bool marked(const TaskRow *task)
+{
+        auto_str key = str_new("task");
+
+        return map_get(task->current_operations, (Value){ .s = key });
+}
+
+static bool too_old(const TaskRow *task, time_t now)
+{
+        if (pending(task))
+                return now - task->created > TASK_PENDING_KEPT_SEC;
+        return now - task->finished > TASK_COMPLETED_KEPT_SEC && now - task->created > TASK_COMPLETED_KEPT_SEC;
+}
+
+void tasks_collect(Store *store)
+{
+        time_t now = time(NULL);
+        size_t n, completed = 0;
+        const Row **rows = store_rows(store, &CLASS_TASK, &n);
+        Txn *txn = txn_begin(store);
+
+        for (size_t i = n; i-- > 0;) { /* the newest first: the oldest above the limit go */
+                const TaskRow *task = (const TaskRow *)rows[i];
+
+                if (!pending(task))
+                        completed++;
+                if (too_old(task, now) || (!pending(task) && (completed > TASK_COMPLETED_MAX || marked(task))))
+                        txn_delete(txn, &CLASS_TASK, task->row.ref);
+        }
+        txn_commit(txn, NULL, NULL);
+        store_rows_free(rows, n);
+}
+
+/* ---- which run ---- */
+
+struct RunningTasks {
+        pthread_mutex_t lock; /* held while a job is told to cancel */
+        GHashTable *jobs;     /* task ref -> job */
+};
+
+RunningTasks *running_tasks_new(void)
+{
+        RunningTasks *running = g_new0(RunningTasks, 1);
+
+        pthread_mutex_init(&running->lock, NULL);
+        running->jobs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        return running;
+}
+
+void running_tasks_free(RunningTasks *running)
+{
+        g_hash_table_unref(running->jobs);
+        pthread_mutex_destroy(&running->lock);
+        g_free(running);
+}
+
+void running_tasks_add(RunningTasks *running, const char *task, void *job)
+{
+        pthread_mutex_lock(&running->lock);
+        g_hash_table_insert(running->jobs, g_strdup(task), job);
+        pthread_mutex_unlock(&running->lock);
+}
+
+void running_tasks_remove(RunningTasks *running, const char *task)
+{
+        pthread_mutex_lock(&running->lock);
+        g_hash_table_remove(running->jobs, task);
+        pthread_mutex_unlock(&running->lock);
+}
+
+bool running_tasks_with(RunningTasks *running, const char *task, void (*function)(void *job))
+{
+        void *job;
+
+        pthread_mutex_lock(&running->lock);
+        job = g_hash_table_lookup(running->jobs, task);
+        if (job)
+                function(job);
+        pthread_mutex_unlock(&running->lock);
+        return job;
+}

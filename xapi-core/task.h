@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tasks in the store, and the jobs that run for them. */
+#pragma once
+
+#include "call.h"
+
+/* A pending task. `running`: this server works on it, so that it can be cancelled, and fails if the server restarts.
+ * Returns its ref, owned. */
+Str task_create(Txn *txn, Manager *manager, const char *label, const char *description, const char *session,
+                bool running);
+void task_succeed(Txn *txn, const char *ref, const Type *type, Value result);
+void task_fail(Txn *txn, const char *ref, const XapiError *error, bool cancelled);
+/* "DummyRef:|<uuid>|label", for calls whose task is not in the store. Returns owned. */
+Str task_dummy_ref(const char *label);
+
+/* At start: the tasks of a server that died have ended, and nobody knows how. */
+void tasks_fail_interrupted(Store *store);
+/* Forgets what is finished or abandoned for long enough. */
+void tasks_collect(Store *store);
+
+#define TASK_COMPLETED_KEPT_SEC (65 * 60)
+#define TASK_PENDING_KEPT_SEC (24 * 60 * 60)
+#define TASK_COMPLETED_MAX 200
+
+/* Which jobs run, by task. */
+typedef struct RunningTasks RunningTasks;
+RunningTasks *running_tasks_new(void);
+void running_tasks_free(RunningTasks *running);
+void running_tasks_add(RunningTasks *running, const char *task, void *job);
+void running_tasks_remove(RunningTasks *running, const char *task);
+/* Calls function(job), the job kept from going away meanwhile. False: none runs. */
+bool running_tasks_with(RunningTasks *running, const char *task, void (*function)(void *job));
