@@ -80,6 +80,12 @@ class Folder:
     def make(self):
         for path in (self.path, self.log, self.runtime):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in DAEMONS:
+            if not self.config(name).exists():      # else it is the user's
+                self.write(self.config(name), '[daemon]\n')
+
+    def config(self, daemon):
+        return self.path / f'{daemon}.conf'
 
     def write(self, path, text):
         """Whole or not at all, and for its owner only."""
@@ -157,7 +163,7 @@ class Programs:
             raise Problem('not built or not installed: ' + ', '.join(lost))
 
     def argv(self, name, folder, port, vms):
-        argv = [str(self.paths[name]), '--config', str(folder.path / f'{name}.conf'),
+        argv = [str(self.paths[name]), '--config', str(folder.config(name)),
                 '--state', str(folder.path / name), '--runtime', str(folder.runtime),
                 '--switch-path', str(folder.switch)]
         if name == 'xapi-core':
