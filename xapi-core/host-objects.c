@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host-objects.h"
+
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "machine.h"
+#include "rows.h"
+#include "templates.h"
+#include "uuid.h"
+#include "xenapi.h"
+
+#define API_VERSION_MAJOR 2
+#define API_VERSION_MINOR 23
+
+typedef struct HostObjects {
+        Txn *txn;
+        Machine machine;
+        PoolRow *pool;
+        HostRow *host;
+        VmRow *dom0;
+} HostObjects;
+
+static bool first_row(const Row *row, void *user)
+{
+        *(const Row **)user = row;
+        return false;
+}
+
+static const Row *only_row(Txn *txn, const Class *class)
+{
+        const Row *row = NULL;
+
+        txn_each(txn, class, first_row, &row);
+        return row;
+}
+
+/* ---- made once ---- */
+
+static void make_pool(HostObjects *o)
+{
+        o->host = (HostRow *)txn_create(o->txn, &CLASS_HOST, NULL, NULL);
+        o->dom0 = (VmRow *)txn_create(o->txn, &CLASS_VM, NULL, NULL);
+        o->pool = (PoolRow *)txn_create(o->txn, &CLASS_POOL, NULL, NULL);
+        slot_str(&o->pool->master, o->host->row.ref);
+        slot_str(&o->host->control_domain, o->dom0->row.ref);
+        slot_str(&o->host->name_label, o->machine.hostname);
+        slot_str(&o->host->name_description, "Default install");
+        o->host->enabled = true;
+        o->host->https_only = false;
+        SLOT_STRINGS(o->host->license_params, "expiry", "20380101T00:00:00Z");
+        SLOT_STRINGS(o->host->license_server, "address", "localhost", "port", "27000");
+        slot_str(&o->host->edition, "free");
+        SLOT_STRING_SET(o->host->editions, "free");
+}
+
+static void make_host_metrics(HostObjects *o)
+{
+        HostMetricsRow *metrics = (HostMetricsRow *)txn_edit(o->txn, &CLASS_HOST_METRICS, o->host->metrics);
+
+        if (!metrics) {
+                metrics = (HostMetricsRow *)txn_create(o->txn, &CLASS_HOST_METRICS, NULL, NULL);
+                slot_str(&o->host->metrics, metrics->row.ref);
+        }
+        metrics->live = true;
+        metrics->memory_total = o->machine.memory_total_bytes;
+        metrics->memory_free = o->machine.memory_free_bytes;
+        metrics->last_updated = time(NULL);
+}
+
+static void make_dom0_metrics(HostObjects *o)
+{
+        VmMetricsRow *metrics = (VmMetricsRow *)txn_edit(o->txn, &CLASS_VM_METRICS, o->dom0->metrics);
+
+        if (!metrics) {
+                metrics = (VmMetricsRow *)txn_create(o->txn, &CLASS_VM_METRICS, NULL, NULL);
+                slot_str(&o->dom0->metrics, metrics->row.ref);
+        }
+        metrics->VCPUs_number = o->machine.n_cpus;
+        metrics->memory_actual = o->dom0->memory_static_max;
+        metrics->current_domain_type = DOMAIN_TYPE_PV;
+}
+
+static void make_network(HostObjects *o)
+{
+        NetworkRow *network = (NetworkRow *)txn_create(o->txn, &CLASS_NETWORK, NULL, NULL);
+
+        slot_str(&network->name_label, "Pool-wide network associated with eth0");
+        slot_str(&network->bridge, "xenbr0");
+        network->MTU = 1500;
+        network->managed = true;
+}
+
+static void make_storage(HostObjects *o, const char *directory)
+{
+        SrRow *sr = (SrRow *)txn_create(o->txn, &CLASS_SR, NULL, NULL);
+        PbdRow *pbd = (PbdRow *)txn_create(o->txn, &CLASS_PBD, NULL, NULL);
+
+        slot_str(&sr->name_label, "Local storage");
+        slot_str(&sr->name_description, "Raw images in a directory of this host");
+        slot_str(&sr->type, "dir");
+        slot_str(&sr->content_type, "user");
+        slot_str(&pbd->host, o->host->row.ref);
+        slot_str(&pbd->SR, sr->row.ref);
+        SLOT_STRINGS(pbd->device_config, "location", directory);
+        slot_str(&o->pool->default_SR, sr->row.ref);
+        slot_str(&o->pool->suspend_image_SR, sr->row.ref);
+        slot_str(&o->pool->crash_dump_SR, sr->row.ref);
+        slot_str(&o->host->suspend_image_sr, sr->row.ref);
+        slot_str(&o->host->crash_dump_sr, sr->row.ref);
+}
+
+/* ---- refreshed at each start ---- */
+
+static void refresh_software(HostRow *host)
+{
+        struct utsname name;
+
+        uname(&name);
+        SLOT_STRINGS(host->software_version, "product_brand", "XAPI toolstack", "product_version", XAPI_VERSION,
+                     "platform_name", "XCP", "platform_version", "3.4.0", "xapi", "26.20", "xapi_build", XAPI_VERSION,
+                     "xen", "4.17", "linux", name.release, "hostname", host->hostname, "dbv", "0.0.1");
+        host->API_version_major = API_VERSION_MAJOR;
+        host->API_version_minor = API_VERSION_MINOR;
+        slot_str(&host->API_version_vendor, "XenSource");
+}
+
+static void refresh_cpus(HostObjects *o)
+{
+        HostRow *host = o->host;
+        g_autofree char *count = g_strdup_printf("%d", o->machine.n_cpus);
+        g_autofree char *sockets = g_strdup_printf("%d", o->machine.n_sockets);
+        g_autofree char *mhz = g_strdup_printf("%.3f", o->machine.cpu_mhz);
+
+        SLOT_STRINGS(host->cpu_info, "cpu_count", count, "socket_count", sockets, "vendor", o->machine.cpu_vendor,
+                     "modelname", o->machine.cpu_model, "speed", mhz, "flags", o->machine.cpu_flags, "features", "",
+                     "features_pv", "", "features_hvm", "");
+        slot_map(&o->pool->cpu_info, map_ref(host->cpu_info));
+        while (host->host_CPUs->n)
+                txn_delete(o->txn, &CLASS_HOST_CPU, host->host_CPUs->items[0].s);
+        for (int i = 0; i < o->machine.n_cpus; i++) {
+                HostCpuRow *cpu = (HostCpuRow *)txn_create(o->txn, &CLASS_HOST_CPU, NULL, NULL);
+
+                slot_str(&cpu->host, host->row.ref);
+                cpu->number = i;
+                slot_str(&cpu->vendor, o->machine.cpu_vendor);
+                slot_str(&cpu->modelname, o->machine.cpu_model);
+                slot_str(&cpu->flags, o->machine.cpu_flags);
+                cpu->speed = (int64_t)o->machine.cpu_mhz;
+        }
+}
+
+static void refresh_host(HostObjects *o)
+{
+        HostRow *host = o->host;
+
+        slot_str(&host->hostname, o->machine.hostname);
+        slot_str(&host->address, o->machine.address);
+        slot_str(&host->sched_policy, "credit2");
+        SLOT_STRING_SET(host->capabilities, "xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64", "");
+        SLOT_STRING_SET(host->supported_bootloaders, "pygrub", "eliloader");
+        slot_set(&host->virtual_hardware_platform_versions,
+                 set_new(host->virtual_hardware_platform_versions->element, 3,
+                         (const Value[]){ { .i = 0 }, { .i = 1 }, { .i = 2 } }));
+        SLOT_STRINGS(host->bios_strings, "bios-vendor", "Xen", "bios-version", "", "system-manufacturer", "Xen",
+                     "system-product-name", "HVM domU", "system-version", "", "system-serial-number", "",
+                     "baseboard-manufacturer", "", "baseboard-product-name", "", "baseboard-version", "",
+                     "baseboard-serial-number", "", "baseboard-asset-tag", "", "baseboard-location-in-chassis", "",
+                     "enclosure-asset-tag", "", "hp-rombios", "", "oem-1", "Xen", "oem-2",
+                     "MS_VM_CERT/SHA1/bdbeb6e0a816d43fa6d3fe8aaef04c2bad9d3e3d");
+        refresh_software(host);
+        refresh_cpus(o);
+        make_host_metrics(o);
+}
+
+#define DOM0_MEMORY_BYTES (INT64_C(1) << 30)
+
+static void refresh_dom0(HostObjects *o)
+{
+        VmRow *dom0 = o->dom0;
+        g_autofree char *label = g_strdup_printf("Control domain on host: %s", o->host->name_label);
+
+        slot_str(&dom0->name_label, label);
+        slot_str(&dom0->name_description, "The domain which manages physical devices and manages other domains");
+        dom0->is_control_domain = true;
+        dom0->domid = 0;
+        dom0->power_state = VM_POWER_STATE_RUNNING;
+        dom0->domain_type = DOMAIN_TYPE_PV;
+        dom0->HVM_shadow_multiplier = 1.0;
+        dom0->VCPUs_max = dom0->VCPUs_at_startup = o->machine.n_cpus;
+        dom0->memory_static_max = dom0->memory_static_min = DOM0_MEMORY_BYTES;
+        dom0->memory_dynamic_max = dom0->memory_dynamic_min = dom0->memory_target = DOM0_MEMORY_BYTES;
+        slot_str(&dom0->resident_on, o->host->row.ref);
+        slot_str(&dom0->affinity, o->host->row.ref);
+        make_dom0_metrics(o);
+}
+
+static void remember(Manager *manager, const HostObjects *o)
+{
+        manager->pool = str_ref(o->pool->row.ref);
+        manager->host = str_ref(o->host->row.ref);
+        manager->dom0 = str_ref(o->dom0->row.ref);
+}
+
+bool host_objects_ensure(Manager *manager, XapiError **error)
+{
+        g_autofree char *directory = g_build_filename(manager->daemon->state_dir, "sr", NULL);
+        HostObjects o = { .txn = txn_begin(manager->store) };
+        const Row *pool = only_row(o.txn, &CLASS_POOL);
+        bool ok;
+
+        machine_read(&o.machine);
+        if (pool) {
+                o.pool = (PoolRow *)txn_edit(o.txn, &CLASS_POOL, pool->ref);
+                o.host = (HostRow *)txn_edit(o.txn, &CLASS_HOST, o.pool->master);
+                o.dom0 = (VmRow *)txn_edit(o.txn, &CLASS_VM, o.host->control_domain);
+        } else {
+                make_pool(&o);
+                make_network(&o);
+                make_storage(&o, directory);
+                templates_create(o.txn);
+        }
+        refresh_host(&o);
+        refresh_dom0(&o);
+        remember(manager, &o);
+        ok = txn_commit_wait(o.txn, error);
+        machine_clear(&o.machine);
+        return ok;
+}

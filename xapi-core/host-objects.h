@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The objects that a host has before anybody asks for one: pool, host, control domain, network, storage. */
+#pragma once
+
+#include "manager.h"
+
+/* Finds or makes them, refreshes what the machine says of itself, and sets manager->host, pool and dom0. A new pool
+ * gets a network, a local SR with its PBD, and the default templates. */
+bool host_objects_ensure(Manager *manager, XapiError **error);

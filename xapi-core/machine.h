@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the machine says of itself, without Xen. */
+#pragma once
+
+#include <stdint.h>
+
+typedef struct Machine {
+        char *hostname, *address; /* owned, as all strings here */
+        char *cpu_vendor, *cpu_model, *cpu_flags;
+        int n_cpus, n_sockets;
+        double cpu_mhz;
+        int64_t memory_total_bytes, memory_free_bytes;
+} Machine;
+
+void machine_read(Machine *ret); /* what cannot be read is empty or zero */
+void machine_clear(Machine *machine);

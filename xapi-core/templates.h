@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The default templates. */
+#pragma once
+
+#include "store.h"
+
+void templates_create(Txn *txn);
