@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bus-client.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static bool take_result(const BusInterface *interface, const BusMethod *method, const json_t *result, void *ret_result,
+                        void **error)
+{
+        BusReason reason;
+
+        if (!ret_result || bus_decode(method->result, result ? result : json_null(), ret_result, &reason))
+                return true;
+        char *text = bus_printf("%s answered what is no result of it: %s", method->name, reason.text);
+
+        *error = bus_error_new_failure(interface, BUS_PROTOCOL, text);
+        free(text);
+        return false;
+}
+
+static bool fail_outcome(const BusInterface *interface, const BusMethod *method, BusOutcome outcome,
+                         const char *detail, void **error)
+{
+        char *text = bus_printf("%s: %s", method->name, detail);
+
+        *error = bus_error_new_failure(interface, outcome, text);
+        free(text);
+        return false;
+}
+
+static bool take_reply(const BusInterface *interface, const BusMethod *method, const json_t *body, void *ret_result,
+                       void **error)
+{
+        const json_t *failed = json_object_get(body, "error");
+
+        if (!json_is_object(body))
+                return fail_outcome(interface, method, BUS_PROTOCOL, "the reply is no object", error);
+        if (failed && !json_is_null(failed)) {
+                *error = bus_decode_error(interface, failed);
+                return false;
+        }
+        return take_result(interface, method, json_object_get(body, "result"), ret_result, error);
+}
+
+bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus *bus, const char *queue,
+                     uint64_t timeout_usec, const void *args, void *ret_result, void **error)
+{
+        assert(!*error);
+        json_t *params = bus_encode_params(method, args);
+        BusCall call = {
+                .queue = queue ? queue : interface->queue,
+                .method = method->name,
+                .params = params,
+                .timeout_usec = timeout_usec,
+        };
+        BusReply reply = {0};
+        bool good;
+
+        bus_call_wait(bus, &call, &reply);
+        if (reply.outcome == BUS_OK)
+                good = take_reply(interface, method, reply.body, ret_result, error);
+        else
+                good = fail_outcome(interface, method, reply.outcome, bus_outcome_text(reply.outcome), error);
+        bus_reply_clear(&reply);
+        json_decref(params);
+        return good;
+}
+
+bool bus_caller_call(const BusInterface *interface, const BusMethod *method, BusCaller *caller,
+                     uint64_t timeout_usec, const void *args, void *ret_result, void **error)
+{
+        assert(!*error);
+        json_t *params = bus_encode_params(method, args), *result = NULL, *failed = NULL;
+        BusOutcome outcome = caller->call(caller, method, params, timeout_usec, &result, &failed);
+        bool good;
+
+        if (outcome != BUS_OK) {
+                const char *text = json_string_value(failed);
+
+                good = fail_outcome(interface, method, outcome, text ? text : "failed", error);
+        } else if (failed) {
+                *error = bus_decode_error(interface, failed);
+                good = false;
+        } else {
+                good = take_result(interface, method, result, ret_result, error);
+        }
+        json_decref(result);
+        json_decref(failed);
+        json_decref(params);
+        return good;
+}
