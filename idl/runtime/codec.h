@@ -12,13 +12,21 @@ typedef enum Dialect { DIALECT_JSON, DIALECT_XML } Dialect;
 
 /* Prints v as upstream's marshallers do (behaviours.md, B). XML includes the surrounding <value>. One line. */
 void value_write(Buffer *b, Dialect dialect, const Type *type, Value v);
+/* The record of a row, internal fields left out; row_json and row_xml keep this text. */
+void record_write(Buffer *b, Dialect dialect, const Row *row);
 void json_write_string(Buffer *b, const char *text); /* quoted and escaped */
 void xml_write_text(Buffer *b, const char *text);    /* escaped; control characters below 0x20 dropped but TAB LF CR */
-/* A set as the text of task.result, an event's field...: same as value_write in DIALECT_XML. */
+void json_write_float(Buffer *b, double d);          /* with a point; NaN, Infinity and -Infinity as bare words */
 
 /* A parameter as it came: a tree in which an XML <int> is an integer, an untyped XML value a string, <nil/> null,
- * a date a string. Accepts what upstream accepts; its error texts are INTERNAL_ERROR "Failure(\"Expected ...\")". */
+ * a date a string. Accepts what upstream accepts; its error texts are INTERNAL_ERROR "Failure(\"Expected ...\")".
+ * *ret is owned, and written on success only. */
+#define CODEC_QUOTE_MAX_BYTES 256 /* of what was sent is quoted in an error */
 bool value_read(const Type *type, const json_t *tree, Value *ret, XapiError **error);
+/* The text of a date: with or without dashes, colons, fraction, and zone ("Z", "+01:00"; none is UTC). */
+bool datetime_parse(const char *text, int64_t *ret_seconds);
+#define DATETIME_TEXT_BYTES 19 /* "20260131T12:34:56Z" and NUL; years outside 0 to 9999 are moved to their edge */
+void datetime_format(int64_t seconds, char text[DATETIME_TEXT_BYTES]);
 /* The record parameter of a constructor: missing required field or bad type is an error, missing optional its
  * default, unknown members ignored. *ret is an unpublished row of message->class with an empty ref. */
 bool record_read(const Message *ctor, const json_t *tree, Row **ret, XapiError **error);

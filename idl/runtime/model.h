@@ -101,8 +101,9 @@ typedef struct Message {
         const KeyRole *key_roles;
         const char *const *ctor_required; /* MESSAGE_CTOR: names of fields, NULL-terminated */
         const char *const *ctor_optional;
-        int handler;               /* custom messages, constructors, destructors: slot in the class's generated
-                                    * handler struct (VmHandlers); -1 for what the generic object layer answers */
+        int handler;               /* slot in the class's generated handler struct (VmHandlers): custom messages,
+                                    * constructors, destructors, and the setters of the few fields whose change has
+                                    * an effect, which the generic layer answers where none is written; -1: none */
         int index;                 /* place in model_messages */
 } Message;
 
@@ -119,14 +120,47 @@ typedef struct Class {
         int uuid_field, name_label_field; /* -1: none */
 } Class;
 
+typedef struct ErrorCode {
+        const char *code;
+        const char *const *params; /* their names, NULL-terminated; NULL: not known */
+        const char *description;
+} ErrorCode;
+
+/* A path with a handler of its own (http.idl). */
+typedef struct HttpAction {
+        const char *name;   /* "get_export" */
+        const char *method;
+        const char *path;
+        uint32_t roles;     /* 0: decided by the handler itself */
+        bool open;          /* no role is asked for before the handler runs */
+} HttpAction;
+
+/* What the server itself says as objects of the class message. */
+typedef struct MessageType {
+        const char *name;
+        int priority;
+} MessageType;
+
 extern const Class *const model_classes[]; /* alphabetical (C order) */
 extern const size_t model_n_classes;
 extern const Message model_messages[]; /* sorted by name, for bsearch */
 extern const size_t model_n_messages;
+extern const ErrorCode model_errors[]; /* sorted by code */
+extern const size_t model_n_errors;
+extern const HttpAction model_http_actions[];
+extern const size_t model_n_http_actions;
+extern const MessageType model_message_types[]; /* sorted by name */
+extern const size_t model_n_message_types;
+extern const char *const model_roles[]; /* names, in the order of the ROLE_ bits */
+extern const size_t model_n_roles;
+extern const int model_api_version[2];  /* major, minor */
+extern const char model_schema[];       /* SQL: a table for each class that reaches the disk (persist.h) */
 
 void model_init(void); /* once per process, before anything else here: parses defaults */
 const Class *model_class(const char *name);   /* exact case; NULL: none */
 const Message *model_message(const char *name); /* "VM.start" or "VM_start"; NULL: none */
+const ErrorCode *model_error(const char *code);  /* NULL: none */
+int model_message_priority(const char *name);    /* of a message type; -1: none */
 const Field *class_field(const Class *c, const char *name);
 static inline size_t field_index(const Class *c, const Field *f)
 {
@@ -142,8 +176,7 @@ struct Row {
         Str ref;
         uint64_t generation; /* of the last published change */
         uint64_t created;    /* generation of its creation */
-        char *json, *xml;    /* cached text of the record, atomic, made on demand */
-        size_t json_len, xml_len;
+        Str json, xml;       /* cached text of the record, atomic, made on demand; NULL: not yet */
 };
 static inline Value *row_values(const Row *r)
 {

@@ -36,6 +36,8 @@ typedef struct Type {
         const struct Type *key;         /* TYPE_MAP */
         const struct Type *element;     /* TYPE_SET, TYPE_OPTION, TYPE_MAP (of the value) */
         const char *text;               /* as surface and idl write it: "(string -> VDI ref set) map" */
+        Set *empty_set;                 /* the shared empty set of this type's values; NULL: made when asked for */
+        Map *empty_map;                 /* the same of a TYPE_MAP */
 } Type;
 
 typedef union Value {
@@ -48,7 +50,10 @@ typedef union Value {
 } Value;
 _Static_assert(sizeof(Value) == 8, "rows are arrays of these");
 
-/* Insertion order is kept; sets of the data model hold no duplicates, which set_add ensures, not set_append. */
+/* Insertion order is kept. set_with adds no duplicate; a client that sets a whole set may have sent some, and they
+ * stay. Counts of MEMORY_SHARED belong to objects that live for ever. */
+#define MEMORY_SHARED UINT32_MAX
+
 struct Set {
         uint32_t refs; /* atomic */
         uint32_t n;
