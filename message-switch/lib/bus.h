@@ -18,7 +18,7 @@ Bus *bus_new(Loop *loop, const char *socket_path, const char *name);
 /* Ends every call (BUS_DISCONNECTED), closes the connection and refuses what comes later; no function is called any more
  * for what this connection serves. On the loop. Other threads may still use `bus` until bus_free. */
 void bus_close(Bus *bus);
-void bus_free(Bus *bus); /* closes; no other thread may be inside a bus function. NULL is legal */
+void bus_free(Bus *bus); /* closes; not from a bus callback, nor while another thread is in here. NULL is legal */
 bool bus_connected(Bus *bus);
 /* Called on the loop whenever the connection comes (true) or goes (false). */
 void bus_on_state(Bus *bus, void (*function)(bool connected, void *data), void *data);
@@ -31,7 +31,6 @@ typedef struct BusReply {
         size_t n_fds;   /* owned by the reply until taken (set to -1) */
 } BusReply;
 void bus_reply_clear(BusReply *reply);
-const char *bus_outcome_text(BusOutcome outcome);
 
 typedef struct BusCall {
         const char *queue;
@@ -44,7 +43,8 @@ typedef struct BusCall {
 } BusCall;
 #define BUS_TIMEOUT_USEC (60u * 1000000u)
 
-/* On the loop: `done` is called exactly once, on the loop; the reply is cleared after it returns. */
+/* A connection has at most FRAME_CALLS_MAX calls outstanding; further ones end as BUS_OVER_QUOTA.
+ * On the loop: `done` is called exactly once, on the loop; the reply is cleared after it returns. */
 void bus_call(Bus *bus, const BusCall *call, void (*done)(BusReply *reply, void *data), void *data);
 /* From any other thread: waits. Waits for a switch that is restarting, until the deadline. */
 void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply);
