@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* JSON-RPC calls. jansson's own reader takes the last of equal keys, refuses strings that are not UTF-8, and is not
+ * bounded in the number of values; clients and their recorded answers need otherwise, so this fills jansson's tree. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <glib.h>
+
+#include "rpc-parse.h"
+
+#define NUMBER_MAX 127u /* characters of a number */
+
+typedef struct Reader {
+        const char *at, *end;
+        unsigned depth, n_values;
+        bool dirty;
+        Buffer scratch; /* a string with escapes */
+} Reader;
+
+bool rpc_text_is_clean(const char *text, size_t n)
+{
+        unsigned char high = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                unsigned char c = (unsigned char)text[i];
+                if (c < ' ' && c != '\t' && c != '\n' && c != '\r')
+                        return false;
+                high |= c;
+        }
+        return high < 0x80 || g_utf8_validate_len(text, n, NULL);
+}
+
+static json_t *read_value(Reader *r);
+
+static void skip_blanks(Reader *r)
+{
+        while (r->at < r->end && (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r'))
+                r->at++;
+}
+
+static bool take(Reader *r, char c)
+{
+        if (r->at == r->end || *r->at != c)
+                return false;
+        r->at++;
+        return true;
+}
+
+static bool take_word(Reader *r, const char *word)
+{
+        size_t n = strlen(word);
+        if ((size_t)(r->end - r->at) < n || memcmp(r->at, word, n) != 0)
+                return false;
+        r->at += n;
+        return true;
+}
+
+/* Four hexadecimal digits; -1: not there. */
+static int32_t read_hex4(Reader *r)
+{
+        int32_t code = 0;
+
+        if (r->end - r->at < 4)
+                return -1;
+        for (int i = 0; i < 4; i++) {
+                int digit = g_ascii_xdigit_value(*r->at++);
+                if (digit < 0)
+                        return -1;
+                code = code << 4 | digit;
+        }
+        return code;
+}
+
+/* After "\u". A surrogate alone is malformed. */
+static bool read_unicode_escape(Reader *r)
+{
+        int32_t code = read_hex4(r);
+        if (code < 0 || (code >= 0xdc00 && code <= 0xdfff))
+                return false;
+        if (code >= 0xd800 && code <= 0xdbff) {
+                if (!take_word(r, "\\u"))
+                        return false;
+                int32_t low = read_hex4(r);
+                if (low < 0xdc00 || low > 0xdfff)
+                        return false;
+                code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        }
+        int n = g_unichar_to_utf8((gunichar)code, buffer_reserve(&r->scratch, 6));
+        r->scratch.len += (size_t)n;
+        return true;
+}
+
+/* After the backslash. */
+static bool read_escape(Reader *r)
+{
+        static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+
+        if (r->at == r->end)
+                return false;
+        char c = *r->at++;
+        if (c == 'u')
+                return read_unicode_escape(r);
+        const char *found = c ? strchr(from, c) : NULL;
+        if (!found)
+                return false;
+        buffer_append(&r->scratch, &to[found - from], 1);
+        return true;
+}
+
+/* At the opening quote. *ret_text is borrowed until the next string. */
+static bool read_text(Reader *r, const char **ret_text, size_t *ret_n)
+{
+        if (!take(r, '"'))
+                return false;
+        const char *run = r->at;
+        bool escaped = false;
+        r->scratch.len = 0;
+        for (;; r->at++) {
+                if (r->at == r->end)
+                        return false;
+                if (*r->at == '"')
+                        break;
+                if (*r->at != '\\')
+                        continue;
+                buffer_append(&r->scratch, run, (size_t)(r->at - run));
+                r->at++;
+                if (!read_escape(r))
+                        return false;
+                escaped = true;
+                run = r->at--;
+        }
+        size_t n = (size_t)(r->at - run);
+        if (escaped)
+                buffer_append(&r->scratch, run, n);
+        *ret_text = escaped ? r->scratch.data : run;
+        *ret_n = escaped ? r->scratch.len : n;
+        r->at++;
+        if (!rpc_text_is_clean(*ret_text, *ret_n))
+                r->dirty = true;
+        return true;
+}
+
+static json_t *read_string(Reader *r)
+{
+        const char *text;
+        size_t n;
+        return read_text(r, &text, &n) ? json_stringn_nocheck(text, n) : NULL;
+}
+
+static bool take_digits(Reader *r)
+{
+        const char *first = r->at;
+        while (r->at < r->end && g_ascii_isdigit(*r->at))
+                r->at++;
+        return r->at > first;
+}
+
+/* Integers that do not fit 64 bits and reals that are not finite are malformed, as they are upstream. */
+static json_t *read_number(Reader *r)
+{
+        const char *first = r->at;
+        char text[NUMBER_MAX + 1];
+        bool real = false;
+
+        take(r, '-');
+        if (!take(r, '0') && !take_digits(r))
+                return NULL;
+        if (take(r, '.')) {
+                real = true;
+                if (!take_digits(r))
+                        return NULL;
+        }
+        if (r->at < r->end && (*r->at | 0x20) == 'e') {
+                r->at++;
+                real = true;
+                if (!take(r, '+'))
+                        take(r, '-');
+                if (!take_digits(r))
+                        return NULL;
+        }
+        size_t n = (size_t)(r->at - first);
+        if (n > NUMBER_MAX)
+                return NULL;
+        memcpy(text, first, n);
+        text[n] = '\0';
+        if (real)
+                return json_real(g_ascii_strtod(text, NULL));
+        errno = 0;
+        long long i = strtoll(text, NULL, 10);
+        return errno == 0 ? json_integer(i) : NULL;
+}
+
+static bool read_items(Reader *r, json_t *array)
+{
+        skip_blanks(r);
+        if (take(r, ']'))
+                return true;
+        do {
+                json_t *item = read_value(r);
+                if (!item)
+                        return false;
+                json_array_append_new(array, item);
+                skip_blanks(r);
+        } while (take(r, ','));
+        return take(r, ']');
+}
+
+static bool read_member(Reader *r, json_t *object)
+{
+        const char *text;
+        size_t n;
+
+        skip_blanks(r);
+        if (!read_text(r, &text, &n))
+                return false;
+        g_autofree char *key = g_memdup2(text, n);
+        skip_blanks(r);
+        json_t *value = take(r, ':') ? read_value(r) : NULL;
+        if (!value)
+                return false;
+        if (json_object_getn(object, key ? key : "", n))
+                json_decref(value);
+        else
+                json_object_setn_new_nocheck(object, key ? key : "", n, value);
+        return true;
+}
+
+static bool read_members(Reader *r, json_t *object)
+{
+        skip_blanks(r);
+        if (take(r, '}'))
+                return true;
+        do {
+                if (!read_member(r, object))
+                        return false;
+                skip_blanks(r);
+        } while (take(r, ','));
+        return take(r, '}');
+}
+
+static json_t *read_container(Reader *r, bool is_object)
+{
+        r->at++;
+        if (++r->depth > RPC_DEPTH_MAX + 2) /* the document and its params are not of a parameter */
+                return NULL;
+        json_t *tree = is_object ? json_object() : json_array();
+        if (!(is_object ? read_members(r, tree) : read_items(r, tree))) {
+                json_decref(tree);
+                return NULL;
+        }
+        r->depth--;
+        return tree;
+}
+
+static json_t *read_value(Reader *r)
+{
+        skip_blanks(r);
+        if (r->at == r->end || ++r->n_values > RPC_VALUES_MAX)
+                return NULL;
+        switch (*r->at) {
+        case '{':
+        case '[':
+                return read_container(r, *r->at == '{');
+        case '"':
+                return read_string(r);
+        case 't':
+                return take_word(r, "true") ? json_true() : NULL;
+        case 'f':
+                return take_word(r, "false") ? json_false() : NULL;
+        case 'n':
+                return take_word(r, "null") ? json_null() : NULL;
+        default:
+                return read_number(r);
+        }
+}
+
+json_t *rpc_json_read(const char *text, size_t n, bool *ret_dirty)
+{
+        Reader r = { .at = text, .end = text + n };
+        json_t *tree = read_value(&r);
+
+        buffer_clear(&r.scratch);
+        *ret_dirty = r.dirty;
+        return tree;
+}
