@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "volume.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "directory.h"
+#include "disk.h"
+#include "image.h"
+
+/* A disk that a call names, in its directory. */
+typedef struct Target {
+        Directory *directory;
+        const char *key; /* valid as a key; the disk may be missing */
+} Target;
+
+static void *fail_disk(Failure *failure, int r, const char *key)
+{
+        switch (r) {
+        case -ENOENT:
+                return fail(failure, "Volume_does_not_exist", 1, key);
+        case -EBADMSG:
+                return fail(failure, FAILURE_SR_GENERAL, 3, "", "The disk is damaged", key);
+        case -EBUSY:
+                return fail(failure, FAILURE_SR_GENERAL, 3, "",
+                            "The disk was written to while it was being copied, and this file system cannot copy it in one "
+                            "step", key);
+        default:
+                return fail_errno(failure, r, key);
+        }
+}
+
+static bool target_open(json_t *args, Target *ret, Failure *failure)
+{
+        const char *sr = arg_string(args, "sr", failure);
+        const char *key = sr != NULL ? arg_string(args, "key", failure) : NULL;
+        Directory *directory;
+
+        if (key == NULL)
+                return false;
+        if (!disk_key_valid(key)) {
+                fail(failure, "Volume_does_not_exist", 1, key);
+                return false;
+        }
+        directory = directory_open(sr, failure);
+        if (directory == NULL)
+                return false;
+        *ret = (Target){ .directory = directory, .key = key };
+        return true;
+}
+
+/* Closes the target. */
+static json_t *target_result(Target *target, int r, Failure *failure)
+{
+        json_t *result = r < 0 ? fail_disk(failure, r, target->key) : json_null();
+
+        directory_close(target->directory);
+        return result;
+}
+
+static int key_new(char key[DISK_KEY_LEN + 1])
+{
+        unsigned char b[16];
+
+        if (getrandom(b, sizeof(b), 0) != sizeof(b))
+                return -EIO;
+        b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+        b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+        snprintf(key, DISK_KEY_LEN + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+                 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+        return 0;
+}
+
+/* Makes a disk and returns it as a volume. */
+static json_t *make(Directory *directory, json_t *document, int64_t size_bytes, const char *source, Failure *failure)
+{
+        char key[DISK_KEY_LEN + 1];
+        json_t *volume;
+        int r;
+
+        r = key_new(key);
+        if (r == 0)
+                r = disk_make(directory->fd, key, document, size_bytes, source);
+        if (r == 0)
+                r = disk_volume(directory->fd, directory->location, key, &volume);
+        return r < 0 ? fail_disk(failure, r, source != NULL ? source : key) : volume;
+}
+
+static json_t *create_in(Directory *directory, json_t *args, Failure *failure)
+{
+        const char *name = arg_string(args, "name", failure);
+        const char *description = name != NULL ? arg_string(args, "description", failure) : NULL;
+        json_t *document, *volume;
+        int64_t size;
+        bool sharable;
+
+        if (description == NULL || !arg_int(args, "size", &size, failure) ||
+            !arg_bool(args, "sharable", &sharable, failure))
+                return NULL;
+        if (image_size_round(size, &size) < 0)
+                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is not between 1 byte and 64 TiB", "");
+        if (disk_document_new(name, description, sharable, json_object_get(args, "keys"), &document) < 0)
+                return fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long", "");
+        volume = make(directory, document, size, NULL, failure);
+        json_decref(document);
+        return volume;
+}
+
+json_t *volume_create(json_t *args, Failure *failure)
+{
+        const char *sr = arg_string(args, "sr", failure);
+        Directory *directory = sr != NULL ? directory_open(sr, failure) : NULL;
+        json_t *volume;
+
+        if (directory == NULL)
+                return NULL;
+        volume = create_in(directory, args, failure);
+        directory_close(directory);
+        return volume;
+}
+
+/* The document of a copy: the source's, less its keys, plus what the call gives. */
+static int copy_document(json_t *source, json_t *args, bool read_write, json_t **ret)
+{
+        json_t *name = json_object_get(args, "name"), *description = json_object_get(args, "description");
+        int r;
+
+        if (name == NULL)
+                name = json_object_get(source, "name");
+        if (description == NULL)
+                description = json_object_get(source, "description");
+        if (!json_is_string(name) || !json_is_string(description))
+                return -EINVAL;
+        r = disk_document_new(json_string_value(name), json_string_value(description),
+                              json_is_true(json_object_get(source, "sharable")), json_object_get(args, "keys"), ret);
+        if (r == 0)
+                json_object_set_new(*ret, "read_write", json_boolean(read_write));
+        return r;
+}
+
+static json_t *copy(json_t *args, bool read_write, Failure *failure)
+{
+        json_t *source, *document, *volume = NULL;
+        Target target;
+        int r;
+
+        if (!target_open(args, &target, failure))
+                return NULL;
+        r = disk_document_read(target.directory->fd, target.key, &source);
+        if (r < 0)
+                return target_result(&target, r, failure);
+        if (copy_document(source, args, read_write, &document) < 0) {
+                fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long, or none", "");
+        } else {
+                volume = make(target.directory, document, 0, target.key, failure);
+                json_decref(document);
+        }
+        json_decref(source);
+        directory_close(target.directory);
+        return volume;
+}
+
+json_t *volume_clone(json_t *args, Failure *failure)
+{
+        return copy(args, true, failure);
+}
+
+json_t *volume_snapshot(json_t *args, Failure *failure)
+{
+        return copy(args, false, failure);
+}
+
+json_t *volume_destroy(json_t *args, Failure *failure)
+{
+        Target target;
+
+        if (!target_open(args, &target, failure))
+                return NULL;
+        return target_result(&target, disk_destroy(target.directory->fd, target.key), failure);
+}
+
+json_t *volume_resize(json_t *args, Failure *failure)
+{
+        Target target;
+        int64_t size;
+        int r;
+
+        if (!arg_int(args, "new_size", &size, failure))
+                return NULL;
+        if (image_size_round(size, &size) < 0)
+                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is not between 1 byte and 64 TiB", "");
+        if (!target_open(args, &target, failure))
+                return NULL;
+        r = disk_grow(target.directory->fd, target.key, size);
+        if (r == -EINVAL) {
+                directory_close(target.directory);
+                return fail(failure, FAILURE_VDI_SIZE, 3, "", "A disk cannot be made smaller", target.key);
+        }
+        return target_result(&target, r, failure);
+}
+
+json_t *volume_stat(json_t *args, Failure *failure)
+{
+        json_t *volume;
+        Target target;
+        int r;
+
+        if (!target_open(args, &target, failure))
+                return NULL;
+        r = disk_volume(target.directory->fd, target.directory->location, target.key, &volume);
+        if (r < 0)
+                return target_result(&target, r, failure);
+        directory_close(target.directory);
+        return volume;
+}
+
+/* Changes one text of the document; value NULL removes a key. */
+static json_t *change(json_t *args, const char *member, const char *key, const char *value, Failure *failure)
+{
+        json_t *document;
+        Target target;
+        int r;
+
+        if (!target_open(args, &target, failure))
+                return NULL;
+        r = disk_document_read(target.directory->fd, target.key, &document);
+        if (r < 0)
+                return target_result(&target, r, failure);
+        r = disk_document_set(document, member, key, value);
+        if (r == 0)
+                r = disk_document_write(target.directory->fd, target.key, document);
+        json_decref(document);
+        return target_result(&target, r, failure);
+}
+
+json_t *volume_set_name(json_t *args, Failure *failure)
+{
+        const char *name = arg_string(args, "new_name", failure);
+
+        return name != NULL ? change(args, "name", NULL, name, failure) : NULL;
+}
+
+json_t *volume_set_description(json_t *args, Failure *failure)
+{
+        const char *description = arg_string(args, "new_description", failure);
+
+        return description != NULL ? change(args, "description", NULL, description, failure) : NULL;
+}
+
+json_t *volume_set(json_t *args, Failure *failure)
+{
+        const char *key = arg_string(args, "k", failure);
+        const char *value = key != NULL ? arg_string(args, "v", failure) : NULL;
+
+        return value != NULL ? change(args, "keys", key, value, failure) : NULL;
+}
+
+json_t *volume_unset(json_t *args, Failure *failure)
+{
+        const char *key = arg_string(args, "k", failure);
+
+        return key != NULL ? change(args, "keys", key, NULL, failure) : NULL;
+}
