@@ -47,7 +47,8 @@ def write_class(c, out):
                                                         if p.has_default else '') for p in m.params)
         flags = [m.role] + [text for text, on in (
             ('async', m.is_async), ('hidden', m.hidden), ('pool-internal', m.pool_internal), ('secret', m.secret),
-            ('no-session', not m.session), ('emergency', m.emergency), ('removed', state(m.lifecycle) == 'removed'))
+            ('no-session', not m.session), ('emergency', m.emergency), ('member-local', m.member_local),
+            ('removed', state(m.lifecycle) == 'removed'))
             if on]
         errors = f' raises {" ".join(m.errors)}' if m.errors else ''
         out.write(f'message {c.name}.{m.name}({params}): {m.result.text} [{" ".join(flags + key_roles(m))}]{errors} '
