@@ -151,7 +151,7 @@ HEADER = re.compile(rf'(record|tuple|enum|variant|error)\s+({WORD})\s*(?:--\s*(.
 MEMBER = re.compile(rf'({WORD})\s+([^\s=]+)(?:\s*=\s*(.*?))?\s*(?:--\s*(.*))?$')
 TAG = re.compile(rf'({WORD})(?:\s+([^\s!-]\S*))?((?:\s+![a-z]+)*)\s*(?:--\s*(.*))?$')
 METHOD = re.compile(rf'method\s+((?:{WORD}\.)*{WORD})\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)\s*(?:->\s*(\S+))?\s*(?:--\s*(.*))?$')
-PARAM = re.compile(rf'(\()?({WORD})\)?(?:\s+(\S+))?$')
+PARAM = re.compile(rf'(\()?({WORD})(?:\s+([^\s()]+))?\)?$')
 
 
 class Interface:
@@ -298,10 +298,17 @@ class Model:
             for p in m.params:
                 p.type = self.resolve(p.type_text, m.line)
             m.result = self.resolve(m.result_text, m.line)
-        symbols = [m.symbol for m in interface.methods]
-        for s in set(symbols):
-            if symbols.count(s) > 1:
-                interface.fail(0, f'two methods would be called {s} in C')
+        self.refuse_collisions()
+
+    HELPERS = ('encode', 'decode', 'name', 'clear', 'dup', 'assign', 'free', 'text', 'failure')
+
+    def refuse_collisions(self):
+        taken = {f'{snake(name)}_{helper}' for name in self.interface.definitions for helper in self.HELPERS}
+        taken |= {'serve', 'interface', 'fail_internal'}
+        for m in self.interface.methods:
+            if m.symbol in taken:
+                self.interface.fail(m.line, f'{self.symbol}_{m.symbol} would be in C twice')
+            taken.add(m.symbol)
 
     def define(self, d):
         if d.name in self.types:
@@ -489,7 +496,7 @@ class Writer:
             return
         self.put(f'void {s}_clear({c} *value); /* frees what it holds, zeroes it */')
         self.put(f'{c} *{s}_dup(const {c} *value); /* deep; free with ..._free */')
-        self.put(f'void {s}_copy({c} *ret, const {c} *value);')
+        self.put(f'void {s}_assign({c} *ret, const {c} *value); /* deep; *ret is overwritten, not freed */')
         self.put(f'void {s}_free({c} *value);')
 
     def error_header(self):
@@ -689,7 +696,7 @@ class Writer:
             return
         self.put(f'\nvoid {s}_clear({c} *value)\n{{\n        bus_value_clear({table}, value);\n}}')
         self.put(f'\n{c} *{s}_dup(const {c} *value)\n{{\n        return bus_value_dup({table}, value);\n}}')
-        self.put(f'\nvoid {s}_copy({c} *ret, const {c} *value)\n{{\n        bus_value_copy({table}, ret, value);\n}}')
+        self.put(f'\nvoid {s}_assign({c} *ret, const {c} *value)\n{{\n        bus_value_copy({table}, ret, value);\n}}')
         self.put(f'\nvoid {s}_free({c} *value)\n{{\n        bus_value_free({table}, value);\n}}')
 
     def error_bodies(self):
