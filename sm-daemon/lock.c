@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <time.h>
+
+void lock_init(Lock *lock)
+{
+        pthread_condattr_t attributes;
+
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_mutex_init(&lock->mutex, NULL);
+        pthread_cond_init(&lock->changed, &attributes);
+        pthread_condattr_destroy(&attributes);
+        lock->n_shared = 0;
+        lock->n_waiting = 0;
+        lock->exclusive = false;
+}
+
+void lock_destroy(Lock *lock)
+{
+        assert(!lock->exclusive && lock->n_shared == 0 && lock->n_waiting == 0);
+        pthread_cond_destroy(&lock->changed);
+        pthread_mutex_destroy(&lock->mutex);
+}
+
+static bool lock_free_for(const Lock *lock, bool exclusive)
+{
+        if (exclusive)
+                return !lock->exclusive && lock->n_shared == 0;
+        return !lock->exclusive && lock->n_waiting == 0;
+}
+
+/* With the mutex held. */
+static int lock_wait(Lock *lock, bool exclusive, uint64_t deadline_usec)
+{
+        struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
+                                  .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };
+
+        while (!lock_free_for(lock, exclusive))
+                if (pthread_cond_timedwait(&lock->changed, &lock->mutex, &until) == ETIMEDOUT)
+                        return lock_free_for(lock, exclusive) ? 0 : -ETIMEDOUT;
+        return 0;
+}
+
+int lock_take(Lock *lock, bool exclusive, uint64_t deadline_usec)
+{
+        int r;
+
+        pthread_mutex_lock(&lock->mutex);
+        lock->n_waiting += exclusive;
+        r = lock_wait(lock, exclusive, deadline_usec);
+        lock->n_waiting -= exclusive;
+        if (r == 0 && exclusive)
+                lock->exclusive = true;
+        else if (r == 0)
+                lock->n_shared++;
+        else
+                pthread_cond_broadcast(&lock->changed);
+        pthread_mutex_unlock(&lock->mutex);
+        return r;
+}
+
+void lock_release(Lock *lock)
+{
+        pthread_mutex_lock(&lock->mutex);
+        assert(lock->exclusive || lock->n_shared > 0);
+        if (lock->exclusive)
+                lock->exclusive = false;
+        else
+                lock->n_shared--;
+        pthread_cond_broadcast(&lock->changed);
+        pthread_mutex_unlock(&lock->mutex);
+}
