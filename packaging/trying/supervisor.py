@@ -90,7 +90,7 @@ class Supervisor:
     def __init__(self, folder, programs, port, vms, on_ready):
         self.folder, self.programs = folder, programs
         self.port = port                # 0 until xapi-core serves on a free one
-        self.vms = vms if not (folder.path / 'xapi-core').exists() else 0
+        self.vms = vms                  # xapi-core puts them into a new store only
         self.on_ready = on_ready        # called once, with this, when every daemon serves
         self.daemons = [Daemon(name) for name in DAEMONS]
         self.selector = selectors.DefaultSelector()
@@ -167,7 +167,7 @@ class Supervisor:
             return                      # its end is about to be seen
         daemon.failures = 0
         if daemon.name == 'xapi-core':
-            self.port, self.vms = daemon.port, 0
+            self.port = daemon.port
             self.fingerprint = fingerprint(self.folder.certificate)
         if not self.serving and all(d.ready for d in self.daemons):
             self.serving = True

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Users of several roles, and what each may not."""
+from harness.client import JsonTransport, Xapi, expect_error
+
+QUICK = True
+ROLES = ['pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only']
+STACK = {'users': {role.replace('-', ''): ('secret', role) for role in ROLES}}
+
+
+def user(stack, role):
+    return stack.json(user=role.replace('-', ''), password='secret')
+
+
+def allowed(stack, method, *params):
+    """-> the roles whose users get past the check; what the call says then does not matter."""
+    found = []
+    for role in ROLES:
+        xapi = user(stack, role)
+        try:
+            xapi.call(method, *params)
+        except Exception as error:
+            if getattr(error, 'code', None) == 'RBAC_PERMISSION_DENIED':
+                assert error.params[0] == method.lower(), error
+                continue
+        found.append(role)
+    return found
+
+
+def test_everyone_reads(stack):
+    assert allowed(stack, 'VM.get_all_records') == ROLES
+
+
+def test_starting_a_vm(stack):
+    assert allowed(stack, 'VM.start', 'OpaqueRef:none', False, False) == ROLES[:5]
+
+
+def test_making_a_vm(stack):
+    assert allowed(stack, 'VM.clone', 'OpaqueRef:none', 'x') == ROLES[:4]
+
+
+def test_pool_settings(stack):
+    pool, = stack.json().call('pool.get_all')
+    assert allowed(stack, 'pool.set_name_description', pool, 'by a role') == ROLES[:2]
+
+
+def test_subjects_are_for_admins(stack):
+    assert allowed(stack, 'subject.add_to_roles', 'OpaqueRef:none', 'OpaqueRef:none') == ROLES[:1]
+
+
+def test_denial_comes_before_the_object(stack):
+    """Who may not ask does not learn what there is."""
+    reader = user(stack, 'read-only')
+    assert expect_error('RBAC_PERMISSION_DENIED', reader.call, 'VM.destroy', 'OpaqueRef:none')[0] == 'vm.destroy'
+
+
+def test_denied_async_makes_no_task(stack):
+    reader, admin = user(stack, 'read-only'), stack.json()
+    before = admin.call('task.get_all')
+    expect_error('RBAC_PERMISSION_DENIED', reader.call, 'Async.VM.start', 'OpaqueRef:none', False, False)
+    assert admin.call('task.get_all') == before
+
+
+def test_session_knows_its_user(stack):
+    operator = user(stack, 'vm-operator')
+    assert operator.call('session.get_auth_user_name', operator.session) == 'vmoperator'
+    permissions = [p.lower() for p in operator.call('session.get_rbac_permissions', operator.session)]
+    assert 'vm.start' in permissions and 'vm.clone' not in permissions
+
+
+def test_wrong_passwords_and_unknown_users(stack):
+    for name, password in (('root', 'wrong'), ('nobody-here', 'secret'), ('', ''), ('readonly', 'secret ')):
+        params = expect_error('SESSION_AUTHENTICATION_FAILED', Xapi, JsonTransport(stack.url), name, password)
+        assert params[0] == name

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What becomes of sessions."""
+import threading
+
+from harness.client import XapiError, expect_error
+
+QUICK = True
+SANITIZED = True
+
+
+def test_logout_wakes_its_long_polls(stack):
+    waiting, xapi = stack.json(), stack.json()
+    token = waiting.call('event.from', ['vm'], '', 20.0)['token']
+    seen = []
+
+    def poll():
+        try:
+            seen.append(waiting.call('event.from', ['vm'], token, 60.0))
+        except XapiError as error:
+            seen.append(error.code)
+    thread = threading.Thread(target=poll)
+    thread.start()
+    xapi.transport.request('session.logout', [waiting.session])
+    thread.join(20)
+    assert seen == ['SESSION_INVALID']
+
+
+def test_logged_out_session_is_invalid(stack):
+    xapi = stack.json()
+    xapi.call('session.logout')
+    assert expect_error('SESSION_INVALID', xapi.call, 'VM.get_all') == [xapi.session]
+
+
+def test_sessions_are_apart(stack):
+    first, second = stack.json(), stack.xml()
+    assert first.session != second.session
+    first.call('session.logout')
+    assert second.call('pool.get_all')
+
+
+def test_session_outlives_its_connection(stack):
+    xapi = stack.json()
+    for _ in range(3):
+        xapi.close()
+        assert xapi.call('pool.get_all')

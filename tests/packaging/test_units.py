@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The systemd units."""
+import re
+import subprocess
+
+from harness.stack import build_folder
+
+QUICK = True
+EXPOSURE_MAX = 2.0
+UNITS = ['message-switch', 'networkd', 'rrdd', 'sm-daemon', 'squeezed', 'xapi-core', 'xapi-helper', 'xenopsd']
+
+
+def unit_paths():
+    return sorted((build_folder() / 'packaging').glob('*.service'))
+
+
+def test_all_are_there():
+    assert [path.stem for path in unit_paths()] == UNITS
+
+
+def test_exposure():
+    for path in unit_paths():
+        text = subprocess.run(['systemd-analyze', 'security', '--offline=true', '--no-pager', path], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+        score = float(re.search(r'Overall exposure level for .*: ([\d.]+)', text)[1])
+        assert score <= EXPOSURE_MAX, f'{path.stem}: {score}'
+
+
+def test_readiness_and_watchdog():
+    for path in unit_paths():
+        text = path.read_text()
+        assert 'Type=notify\n' in text and 'WatchdogSec=' in text, path.stem
