@@ -19,8 +19,11 @@ const Row *store_get(Store *store, const Class *class, const char *ref);        
 const Row *store_get_by_uuid(Store *store, const Class *class, const char *uuid); /* returns owned, or NULL */
 /* All rows of a class, in the order of creation. Returns owned rows in an owned array (store_rows_free). */
 const Row **store_rows(Store *store, const Class *class, size_t *ret_n);
+/* Those with this name_label, in the order of creation; costs what they are, not what the class is. */
+const Row **store_rows_by_label(Store *store, const Class *class, const char *name_label, size_t *ret_n);
 void store_rows_free(const Row **rows, size_t n);
 size_t store_count(Store *store, const Class *class);
+void store_counts(Store *store, size_t *ret_counts); /* of each class, by Class.index; room for model_n_classes */
 bool store_find(Store *store, const char *ref, const Class **ret_class); /* which class has this ref; false: none */
 uint64_t store_generation(Store *store);
 
@@ -50,8 +53,9 @@ void txn_abort(Txn *txn);
  * derive fields from other fields (allowed_operations). It is not called again for rows that it edited itself. */
 void store_set_derive(Store *store, void (*derive)(Txn *txn, const Row *row, void *data), void *data);
 
-/* The other ends of relations follow by themselves: setting VBD.VM changes VM.VBDs; deleting a VBD takes it out of
- * VM.VBDs and makes single references to it NULL_REF. Editing the set end by hand is not allowed. */
+/* The other ends of relations follow by themselves when the transaction ends: setting VBD.VM changes VM.VBDs, deleting a
+ * VBD takes it out of VM.VBDs. Where one end is a single reference that one drives: what was put into the set end is
+ * ignored. A single reference to what is deleted stays as it is, as upstream's do. */
 
 /* Ends the transaction. `done` is called once, on the writer's thread, when all is durable and visible (error NULL),
  * or refused and undone (the error is borrowed). May be NULL. */
@@ -69,11 +73,14 @@ typedef struct Change {
         const Row *row;  /* NULL: deleted */
         uint64_t generation, created; /* created: 0 if unknown (deleted) */
 } Change;
-/* What changed after generation `since` in the classes for which wanted[class->index] is true, deletions included,
- * oldest first, each object once in its latest state. False: `since` is so old that deletions are forgotten. */
+/* What changed after generation `since` in the classes for which wanted[class->index] is true, deletions included (of
+ * objects made after `since`, too), oldest first, each object once in its latest state. 0: everything, no deletions.
+ * False, and nothing returned: `since` is so old that deletions are forgotten. */
 bool store_changes(Store *store, uint64_t since, const bool *wanted, Change **ret_changes, size_t *ret_n,
                    uint64_t *ret_generation);
 void store_changes_free(Change *changes, size_t n);
+/* Of each class's newest change, by Class.index; room for model_n_classes. */
+void store_class_generations(Store *store, uint64_t *ret_generations);
 
 /* Writes to the disk so far, for figures and tests. */
 typedef struct StoreStatistics {

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "writer.h"
+
+#include <assert.h>
+
+#include "store-record.h"
+
+#define TOMBSTONES_SLACK 1000 /* dropped from the database so many at a time */
+
+struct Writer {
+        Store *store;
+        pthread_t thread;
+        pthread_cond_t wake; /* with Store.lock */
+        bool stop;           /* under Store.lock */
+        /* The rest is the thread's own. */
+        uint64_t generation; /* newest given to a change */
+        uint64_t reserved;   /* on the disk: all given are below */
+        Buffer text;
+        GPtrArray *latest;  /* of Version: one for each object of the batch, in the order of their last change */
+        GPtrArray *garbage; /* rows to be freed outside the lock */
+};
+
+/* Versions that another of the same batch replaces are never seen: they lend it their marks and drop out. */
+static void writer_find_latest(Writer *writer, Commit *batch)
+{
+        for (Commit *commit = batch; commit != NULL; commit = commit->next) {
+                for (size_t i = 0; i < commit->n; i++) {
+                        Version *version = &commit->versions[i], *earlier = version->slot->latest;
+                        if (earlier != NULL) {
+                                version->created |= earlier->created;
+                                version->durable |= earlier->durable;
+                        }
+                        version->slot->latest = version;
+                }
+        }
+        g_ptr_array_set_size(writer->latest, 0);
+        for (Commit *commit = batch; commit != NULL; commit = commit->next) {
+                for (size_t i = 0; i < commit->n; i++) {
+                        Version *version = &commit->versions[i];
+                        if (version->slot->latest != version)
+                                continue;
+                        version->slot->latest = NULL;
+                        version->generation = ++writer->generation;
+                        /* What was made and deleted within the batch has left nothing on the disk. */
+                        if (version->row == NULL && version->slot->visible == NULL)
+                                version->durable = false;
+                        g_ptr_array_add(writer->latest, version);
+                }
+        }
+}
+
+static bool writer_write_version(Writer *writer, const Version *version, XapiError **error)
+{
+        Database *database = writer->store->database;
+        const Slot *slot = version->slot;
+        const char *class = slot->class->class->name;
+        if (version->row == NULL)
+                return database_remove(database, slot->id, error) &&
+                       database_bury(database,
+                                     &(DatabaseDeletion){ version->generation, .class = class, .ref = slot->ref }, error);
+        writer->text.len = 0;
+        record_write(&writer->text, slot->class, version->row);
+        DatabaseObject object = {
+                .id = slot->id,
+                .class = class,
+                .ref = slot->ref,
+                .generation = version->generation,
+                .created = version->created ? version->generation : slot->created,
+                .record = writer->text.data,
+                .record_len = writer->text.len,
+        };
+        return database_put(database, &object, error);
+}
+
+static bool writer_write_batch(Writer *writer, bool reserve, uint64_t forget, XapiError **error)
+{
+        Database *database = writer->store->database;
+        if (!database_begin(database, error))
+                return false;
+        for (size_t i = 0; i < writer->latest->len; i++) {
+                const Version *version = writer->latest->pdata[i];
+                if (version->durable && !writer_write_version(writer, version, error))
+                        return false;
+        }
+        if (reserve && !database_reserve(database, writer->generation + GENERATIONS_RESERVED, error))
+                return false;
+        if (forget > 0 && !database_forget(database, forget, error))
+                return false;
+        return database_commit(database, error);
+}
+
+/* Deletions up to here are to be dropped from the database; 0: not yet. */
+static uint64_t writer_forget_until(Store *store)
+{
+        pthread_mutex_lock(&store->lock);
+        uint64_t generation = 0;
+        if (store->n_forgotten >= TOMBSTONES_SLACK) {
+                generation = store->oldest_tombstone->change.generation - 1;
+                store->n_forgotten = 0;
+        }
+        pthread_mutex_unlock(&store->lock);
+        return generation;
+}
+
+/* Returns once the batch is durable. Batches that change nothing durable cost no write. */
+static bool writer_make_durable(Writer *writer, XapiError **error)
+{
+        bool reserve = writer->generation >= writer->reserved && writer->latest->len > 0;
+        bool durable = reserve;
+        for (size_t i = 0; i < writer->latest->len && !durable; i++)
+                durable = ((const Version *)writer->latest->pdata[i])->durable;
+        if (!durable)
+                return true;
+        if (!writer_write_batch(writer, reserve, writer_forget_until(writer->store), error)) {
+                database_rollback(writer->store->database);
+                return false;
+        }
+        if (reserve)
+                writer->reserved = writer->generation + GENERATIONS_RESERVED;
+        pthread_mutex_lock(&writer->store->lock);
+        writer->store->statistics.batches++;
+        pthread_mutex_unlock(&writer->store->lock);
+        return true;
+}
+
+static void slot_drop_if_unused(Store *store, Slot *slot)
+{
+        if (slot->queued == 0 && slot->visible == NULL && slot->head == NULL)
+                slot_free(store, slot);
+}
+
+static void writer_publish_version(Writer *writer, Version *version)
+{
+        Slot *slot = version->slot;
+        Row *row = version->row, *before;
+        if (row == NULL) {
+                slot_hide(slot);
+                store_bury(writer->store, slot->class, slot->ref, version->generation);
+                return;
+        }
+        row->generation = version->generation;
+        row->created = version->created ? version->generation : slot->created;
+        slot->created = row->created;
+        before = slot_show(writer->store, slot, row_ref(row), version->generation);
+        if (before != NULL)
+                g_ptr_array_add(writer->garbage, before);
+}
+
+static void writer_publish(Writer *writer, Commit *batch)
+{
+        Store *store = writer->store;
+        pthread_mutex_lock(&store->lock);
+        for (size_t i = 0; i < writer->latest->len; i++)
+                writer_publish_version(writer, writer->latest->pdata[i]);
+        for (Commit *commit = batch; commit != NULL; commit = commit->next) {
+                store->statistics.transactions += commit->n > 0;
+                for (size_t i = 0; i < commit->n; i++) {
+                        commit->versions[i].slot->queued--;
+                        slot_drop_if_unused(store, commit->versions[i].slot);
+                        if (commit->versions[i].row != NULL)
+                                g_ptr_array_add(writer->garbage, commit->versions[i].row);
+                }
+        }
+        store_forget(store, TOMBSTONES_MAX);
+        store->generation = writer->generation;
+        pthread_mutex_unlock(&store->lock);
+        for (size_t i = 0; i < writer->garbage->len; i++)
+                row_unref(writer->garbage->pdata[i]);
+        g_ptr_array_set_size(writer->garbage, 0);
+}
+
+static void commit_undo(Store *store, Commit *commit)
+{
+        for (size_t i = 0; i < commit->n; i++) {
+                Slot *slot = commit->versions[i].slot;
+                if (slot->head != NULL)
+                        row_unref(slot->head);
+                slot->head = slot->visible == NULL ? NULL : row_ref(slot->visible);
+                slot_index_uuid(slot, slot->head);
+                slot->queued--;
+                if (commit->versions[i].row != NULL)
+                        row_unref(commit->versions[i].row);
+                slot_drop_if_unused(store, slot);
+        }
+}
+
+/* What was queued meanwhile may rest on what is refused, and goes with it. Returns all that is undone. */
+static Commit *writer_undo(Writer *writer, Commit *batch)
+{
+        Store *store = writer->store;
+        pthread_mutex_lock(&store->lock);
+        Commit **end = &batch;
+        while (*end != NULL)
+                end = &(*end)->next;
+        *end = store->queue;
+        store->queue = NULL;
+        store->queue_end = &store->queue;
+        for (Commit *commit = batch; commit != NULL; commit = commit->next)
+                commit_undo(store, commit);
+        pthread_mutex_unlock(&store->lock);
+        return batch;
+}
+
+static void writer_tell(Writer *writer, Commit *batch, const XapiError *error)
+{
+        Store *store = writer->store;
+        pthread_mutex_lock(&store->lock);
+        void (*on_change)(uint64_t generation, void *data) = store->on_change;
+        void *on_change_data = store->on_change_data;
+        pthread_mutex_unlock(&store->lock);
+        if (error == NULL && writer->latest->len > 0 && on_change != NULL)
+                on_change(writer->generation, on_change_data);
+        Commit *next;
+        for (Commit *commit = batch; commit != NULL; commit = next) {
+                next = commit->next;
+                if (commit->done != NULL)
+                        commit->done(error, commit->data);
+                g_free(commit);
+        }
+}
+
+static void writer_run_batch(Writer *writer, Commit *batch)
+{
+        g_autoptr(XapiError) error = NULL;
+        writer_find_latest(writer, batch);
+        if (writer_make_durable(writer, &error))
+                writer_publish(writer, batch);
+        else
+                batch = writer_undo(writer, batch);
+        writer_tell(writer, batch, error);
+}
+
+static void *writer_main(void *data)
+{
+        Writer *writer = data;
+        Store *store = writer->store;
+        pthread_mutex_lock(&store->lock);
+        while (true) {
+                while (store->queue == NULL && !writer->stop)
+                        pthread_cond_wait(&writer->wake, &store->lock);
+                Commit *batch = store->queue;
+                if (batch == NULL)
+                        break;
+                store->queue = NULL;
+                store->queue_end = &store->queue;
+                pthread_mutex_unlock(&store->lock);
+                writer_run_batch(writer, batch);
+                pthread_mutex_lock(&store->lock);
+        }
+        pthread_mutex_unlock(&store->lock);
+        return NULL;
+}
+
+Writer *writer_new(Store *store)
+{
+        Writer *writer = g_new0(Writer, 1);
+        writer->store = store;
+        writer->generation = writer->reserved = store->generation;
+        writer->latest = g_ptr_array_new();
+        writer->garbage = g_ptr_array_new();
+        pthread_cond_init(&writer->wake, NULL);
+        if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0)
+                g_error("cannot make the writer's thread");
+        return writer;
+}
+
+void writer_free(Writer *writer)
+{
+        pthread_mutex_lock(&writer->store->lock);
+        writer->stop = true;
+        pthread_cond_signal(&writer->wake);
+        pthread_mutex_unlock(&writer->store->lock);
+        pthread_join(writer->thread, NULL);
+        pthread_cond_destroy(&writer->wake);
+        g_ptr_array_free(writer->latest, true);
+        g_ptr_array_free(writer->garbage, true);
+        buffer_clear(&writer->text);
+        g_free(writer);
+}
+
+void writer_add(Writer *writer, Commit *commit)
+{
+        Store *store = writer->store;
+        if (store->queue == NULL)
+                pthread_cond_signal(&writer->wake);
+        *store->queue_end = commit;
+        store->queue_end = &commit->next;
+}
