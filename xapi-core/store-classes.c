@@ -54,9 +54,11 @@ static void class_init(Store *store, const Class *class)
         index_init(&state->by_uuid);
         index_init(&state->by_label);
         state->kinds = g_new0(FieldKind, class->n_fields);
+        state->durable = g_new0(bool, class->n_fields);
         state->relations = g_new0(Relation, class->n_fields);
         for (size_t i = 0; i < class->n_fields; i++) {
                 state->kinds[i] = field_kind(&class->fields[i]);
+                state->durable[i] = state->kinds[i] == FIELD_DURABLE;
                 if (state->kinds[i] == FIELD_VOLATILE)
                         state->has_volatile = true;
         }
@@ -83,6 +85,7 @@ void store_classes_clear(Store *store)
                 index_clear(&state->by_uuid);
                 index_clear(&state->by_label);
                 g_free(state->kinds);
+                g_free(state->durable);
                 g_free(state->relations);
         }
         g_free(store->classes);

@@ -65,6 +65,7 @@ typedef struct ClassState {
         uint64_t generation; /* of the newest change */
         uint64_t forgotten;  /* deletions up to here are no longer known */
         FieldKind *kinds;
+        bool *durable; /* by field: FIELD_DURABLE */
         bool has_volatile;
         Relation *relations;
         size_t n_relations;

@@ -2,7 +2,7 @@
 /* Opening: rows and tombstones from the database, the set ends of relations from their single ends. */
 #include "store-internal.h"
 
-#include "store-record.h"
+#include "persist.h"
 
 typedef struct Load {
         Store *store;
@@ -34,7 +34,7 @@ static bool load_object(const DatabaseObject *object, void *data, XapiError **er
         const Class *class = load_class(object->class, object->ref, error);
         Row *row;
         if (class == NULL ||
-            !record_parse(store_class(store, class), object->ref, object->record, object->record_len, &row, error))
+            !row_read_persistent(class, object->ref, object->record, object->record_len, &row, error))
                 return false;
         if (slot_find(store, NULL, object->ref) != NULL) {
                 row_unref(row);

@@ -2,7 +2,7 @@
 #include <assert.h>
 
 #include "store-internal.h"
-#include "store-record.h"
+#include "store-compare.h"
 #include "uuid.h"
 #include "writer.h"
 
@@ -183,7 +183,7 @@ static bool txn_make_version(Edit *edit, Version *ret)
                 .row = row,
                 .created = edit->created,
                 .durable = !slot->memory_only &&
-                           (before == NULL || row == NULL || record_differs(slot->class, before, row)),
+                           (before == NULL || row == NULL || row_differs_durably(slot->class, before, row)),
         };
         slot->head = row == NULL ? NULL : row_ref(row);
         slot->queued++;

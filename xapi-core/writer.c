@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-#include "store-record.h"
+#include "persist.h"
 
 #define TOMBSTONES_SLACK 1000 /* dropped from the database so many at a time */
 
@@ -59,7 +59,7 @@ static bool writer_write_version(Writer *writer, const Version *version, XapiErr
                        database_bury(database,
                                      &(DatabaseDeletion){ version->generation, .class = class, .ref = slot->ref }, error);
         writer->text.len = 0;
-        record_write(&writer->text, slot->class, version->row);
+        row_write_persistent(&writer->text, version->row, slot->class->durable);
         DatabaseObject object = {
                 .id = slot->id,
                 .class = class,

@@ -35,21 +35,40 @@ static void write_value(Buffer *b, const Type *type, Value v)
         }
 }
 
-void row_write_persistent(Buffer *b, const Row *row)
+void row_write_persistent(Buffer *b, const Row *row, const bool *wanted)
 {
         bool first = true;
         buffer_append_literal(b, "{");
         for (size_t i = 0; i < row->class->n_fields; i++) {
                 const Field *f = &row->class->fields[i];
-                if (!f->persist)
+                Value v = row_values(row)[i];
+                if (!wanted[i] || v.i == f->initial.i || value_equal(f->type, v, f->initial))
                         continue;
                 if (!first)
                         buffer_append_literal(b, ",");
                 first = false;
                 buffer_append(b, f->json_key, f->json_key_len);
-                write_value(b, f->type, row_values(row)[i]);
+                write_value(b, f->type, v);
         }
         buffer_append_literal(b, "}");
+}
+
+static bool read_fields(const Class *class, const json_t *tree, Row *row, XapiError **error)
+{
+        const char *name;
+        json_t *member;
+        json_object_foreach((json_t *)tree, name, member) {
+                const Field *f = class_field(class, name);
+                Value v;
+                if (!f)
+                        continue;
+                if (!value_read(f->type, member, &v, error))
+                        return false;
+                Value *slot = &row_values(row)[field_index(class, f)];
+                value_unref(f->type, *slot);
+                *slot = v;
+        }
+        return true;
 }
 
 bool row_read_persistent(const Class *class, const char *ref, const char *text, size_t len, Row **ret,
@@ -57,26 +76,16 @@ bool row_read_persistent(const Class *class, const char *ref, const char *text, 
 {
         json_error_t where;
         json_t *tree = json_loadb(text, len, 0, &where);
-        if (!json_is_object(tree)) {
-                json_decref(tree);
-                return xapi_fail_internal(error, "the stored record of %s %s is damaged", class->name, ref);
-        }
+        g_autoptr(XapiError) why = NULL;
         Row *row = row_new(class, ref);
-        for (size_t i = 0; i < class->n_fields; i++) {
-                const Field *f = &class->fields[i];
-                const json_t *member = f->persist ? json_object_get(tree, f->name) : NULL;
-                Value v;
-                if (!member)
-                        continue;
-                if (!value_read(f->type, member, &v, error)) {
-                        row_unref(row);
-                        json_decref(tree);
-                        return false;
-                }
-                value_unref(f->type, row_values(row)[i]);
-                row_values(row)[i] = v;
+        bool ok = json_is_object(tree) && read_fields(class, tree, row, &why);
+        if (ok) {
+                *ret = row;
+        } else {
+                g_autofree char *reason = why ? xapi_error_text(why) : g_strdup(where.text);
+                row_unref(row);
+                xapi_fail_internal(error, "The stored record of %s %s is damaged: %s", class->name, ref, reason);
         }
         json_decref(tree);
-        *ret = row;
-        return true;
+        return ok;
 }
