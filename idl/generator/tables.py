@@ -80,6 +80,10 @@ class Tables:
                            f'const Enum ENUM_{constant(e.name)} = {{ {quoted(e.name)}, {len(e.values)}, '
                            f'values_{e.name} }};\n')
 
+        names = ', '.join(f'&ENUM_{constant(e.name)}' for e in self.model.enums.values())
+        self.out.write(f'\nconst Enum *const model_enums[] = {{ {names} }};\n'
+                       f'const size_t model_n_enums = {len(self.model.enums)};\n')
+
     def write_fields(self, c):
         if not c.fields:
             return

@@ -6,7 +6,7 @@
 
 #include "codec.h"
 
-#define FLOAT_TEXT_BYTES 40
+#define FLOAT_TEXT_BYTES 40 /* more than any int, float with 16 digits, or date needs */
 
 /* How a byte of a string goes into JSON: 0 as it is, else the letter after the backslash ('u': \u00XX). */
 static const char json_escapes[256] = {
@@ -81,8 +81,8 @@ void json_write_float(Buffer *b, double d)
                 buffer_append_text(b, d > 0 ? "Infinity" : "-Infinity");
         } else {
                 char text[FLOAT_TEXT_BYTES];
-                int n = snprintf(text, sizeof(text), "%.16g", d);
-                buffer_append(b, text, (size_t)n);
+                snprintf(text, sizeof(text), "%.16g", d);
+                buffer_append_text(b, text);
                 if (!strpbrk(text, ".e"))
                         buffer_append_literal(b, ".0");
         }
@@ -90,9 +90,7 @@ void json_write_float(Buffer *b, double d)
 
 static void xml_write_float(Buffer *b, double d)
 {
-        char text[FLOAT_TEXT_BYTES];
-        int n = snprintf(text, sizeof(text), "<double>%.16g</double>", d);
-        buffer_append(b, text, (size_t)n);
+        buffer_printf(b, "<double>%.16g</double>", d);
 }
 
 static const char *enum_text(const Type *type, Value v)

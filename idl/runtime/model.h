@@ -145,6 +145,8 @@ extern const Class *const model_classes[]; /* alphabetical (C order) */
 extern const size_t model_n_classes;
 extern const Message model_messages[]; /* sorted by name, for bsearch */
 extern const size_t model_n_messages;
+extern const Enum *const model_enums[];
+extern const size_t model_n_enums;
 extern const ErrorCode model_errors[]; /* sorted by code */
 extern const size_t model_n_errors;
 extern const HttpAction model_http_actions[];
