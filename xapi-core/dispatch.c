@@ -19,7 +19,7 @@ static const Type VOID = { .kind = TYPE_VOID };
 typedef struct Dispatch {
         Manager *manager;
         const DispatchRequest *request;
-        void (*done)(const DispatchAnswer *answer, void *data);
+        DispatchDone done;
         void *data;
         const char *name; /* of the method, without Async. */
         bool async;
@@ -38,7 +38,7 @@ static void answer_error(const Dispatch *d, XapiError *taken)
 }
 
 typedef struct Pending {
-        void (*done)(const DispatchAnswer *answer, void *data);
+        DispatchDone done;
         void *data;
         bool async;
 } Pending;
@@ -222,8 +222,7 @@ static void run(Dispatch *d)
         job_run(job, d->async, job_done, p);
 }
 
-void dispatch(Manager *manager, const DispatchRequest *request,
-              void (*done)(const DispatchAnswer *answer, void *data), void *data)
+void dispatch(Manager *manager, const DispatchRequest *request, HttpExchange *exchange, DispatchDone done, void *data)
 {
         Dispatch d = { .manager = manager, .request = request, .done = done, .data = data };
         XapiError *error = NULL;
@@ -243,7 +242,7 @@ void dispatch(Manager *manager, const DispatchRequest *request,
                 answer_unknown(&d);
         else if (!check(&d, &error))
                 answer_error(&d, error);
-        else if (!event_dispatch(manager, d.message, d.session, d.params, done, data))
+        else if (!event_dispatch(manager, d.message, d.session, d.params, exchange, done, data))
                 run(&d);
         free_params(&d);
         str_unref(d.session);

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "call.h"
+#include "http-server.h"
 
 typedef struct DispatchRequest {
         const char *method;
@@ -24,6 +25,8 @@ typedef struct DispatchAnswer {
         uint64_t delay_usec;
 } DispatchAnswer;
 
-/* Calls done exactly once, on the loop, now or later; the answer is borrowed during the call. */
-void dispatch(Manager *manager, const DispatchRequest *request,
-              void (*done)(const DispatchAnswer *answer, void *data), void *data);
+typedef void (*DispatchDone)(const DispatchAnswer *answer, void *data);
+
+/* Calls done exactly once, on the loop, now or later; the answer is borrowed during the call. A long poll ends when the
+ * client of the exchange goes away; the request is borrowed until dispatch returns. */
+void dispatch(Manager *manager, const DispatchRequest *request, HttpExchange *exchange, DispatchDone done, void *data);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server.h"
+
+#include <string.h>
+
+#include "codec.h"
+#include "dispatch.h"
+#include "manager.h"
+#include "rpc.h"
+
+/* ---- pages for people ---- */
+
+static void reply_page(HttpExchange *exchange, int status, const char *reason, const char *text)
+{
+        auto_buffer body = { 0 };
+
+        buffer_printf(&body, "<html><body><h1>%d %s</h1><p>%s</p></body></html>\n", status, reason, text);
+        http_reply(exchange, &(HttpReply){ .status = status,
+                                           .reason = reason,
+                                           .content_type = "text/html",
+                                           .close = true,
+                                           .body = &body });
+}
+
+/* Upstream says that it closes the connection after a 404, and leaves that to the client. */
+static void reply_not_found(HttpExchange *exchange)
+{
+        auto_buffer body = { 0 };
+
+        buffer_append_literal(&body, "<html><body><h1>404 Not Found</h1></body></html>\n");
+        http_reply(exchange, &(HttpReply){ .status = 404, .close = true, .keep_open = true, .body = &body });
+}
+
+static void reply_options(HttpExchange *exchange)
+{
+        auto_buffer headers = { 0 };
+
+        rpc_write_options_headers(&headers, http_exchange_request(exchange));
+        http_reply(exchange, &(HttpReply){ .status = 200, .headers = buffer_terminate(&headers) });
+}
+
+/* ---- calls ---- */
+
+typedef struct Answering {
+        HttpExchange *exchange;
+        RpcRequest request; /* without its params */
+        Manager *manager;
+        Buffer body;
+        uv_timer_t timer; /* for answers that are held back */
+} Answering;
+
+static void answering_free(Answering *a)
+{
+        rpc_request_clear(&a->request);
+        buffer_clear(&a->body);
+        g_free(a);
+}
+
+static void send_answer(Answering *a)
+{
+        http_reply(a->exchange, &(HttpReply){ .status = 200,
+                                              .content_type = rpc_content_type(a->request.dialect),
+                                              .headers = RPC_REPLY_HEADERS,
+                                              .body = &a->body });
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+        answering_free(handle->data);
+}
+
+static void timer_fired(uv_timer_t *timer)
+{
+        send_answer(timer->data);
+        uv_close((uv_handle_t *)timer, timer_closed);
+}
+
+static void write_value(Buffer *b, const RpcRequest *r, const DispatchAnswer *answer)
+{
+        if (answer->unwrapped && r->dialect == RPC_XML) {
+                buffer_append_literal(b, "<?xml version=\"1.0\"?><methodResponse><params><param>");
+                value_write(b, DIALECT_XML, answer->type, answer->value);
+                buffer_append_literal(b, "</param></params></methodResponse>");
+                return;
+        }
+        rpc_begin_success(b, r);
+        value_write(b, r->dialect == RPC_XML ? DIALECT_XML : DIALECT_JSON, answer->type, answer->value);
+        rpc_end_success(b, r);
+}
+
+static void answer(const DispatchAnswer *answer, void *user)
+{
+        Answering *a = user;
+
+        if (answer->broken) {
+                reply_page(a->exchange, 500, "Internal Error", "The request could not be understood.");
+                answering_free(a);
+                return;
+        }
+        if (answer->error)
+                rpc_write_failure(&a->body, &a->request, answer->error);
+        else
+                write_value(&a->body, &a->request, answer);
+        if (!answer->delay_usec) {
+                send_answer(a);
+                answering_free(a);
+                return;
+        }
+        uv_timer_init(loop_uv(a->manager->daemon->loop), &a->timer);
+        a->timer.data = a;
+        uv_timer_start(&a->timer, timer_fired, answer->delay_usec / 1000, 0);
+}
+
+static void run_call(Manager *manager, HttpExchange *exchange, RpcRequest *taken)
+{
+        Answering *a = g_new0(Answering, 1);
+        const HttpRequest *http = http_exchange_request(exchange);
+        json_t *params = g_steal_pointer(&taken->params);
+        DispatchRequest request;
+
+        a->exchange = exchange;
+        a->manager = manager;
+        a->request = *taken;
+        *taken = (RpcRequest){ 0 };
+        request = (DispatchRequest){
+                .method = a->request.method,
+                .params = params,
+                .local_socket = http_exchange_is_local(exchange),
+                .peer = http_exchange_peer(exchange),
+                .user_agent = http_header(http, "user-agent"),
+        };
+        dispatch(manager, &request, exchange, answer, a);
+        json_decref(params);
+}
+
+static void reply_refusal(HttpExchange *exchange, RpcRequest *r)
+{
+        http_reply(exchange, &(HttpReply){
+                                     .status = 200, .content_type = rpc_content_type(r->dialect), .body = &r->refusal });
+}
+
+static void on_post(Manager *manager, HttpExchange *exchange)
+{
+        const HttpRequest *http = http_exchange_request(exchange);
+        auto_rpc_request request = { 0 };
+
+        switch (rpc_parse(rpc_path_is_json(http->path), http->body.data, http->body.len, &request)) {
+        case RPC_CALL:
+                run_call(manager, exchange, &request);
+                break;
+        case RPC_REFUSED:
+                reply_refusal(exchange, &request);
+                break;
+        case RPC_TOO_LARGE:
+                reply_page(exchange, 413, "Content Too Large", "The call is too large.");
+                break;
+        case RPC_MALFORMED:
+                reply_page(exchange, 500, "Internal Error", "The request could not be understood.");
+                break;
+        }
+}
+
+void server_on_request(HttpExchange *exchange, void *user)
+{
+        const HttpRequest *http = http_exchange_request(exchange);
+
+        if (strcmp(http->method, "POST") == 0)
+                on_post(user, exchange);
+        else if (strcmp(http->method, "OPTIONS") == 0 && *http->path == '/')
+                reply_options(exchange);
+        else if (strcmp(http->method, "GET") == 0)
+                reply_not_found(exchange);
+        else if (strcmp(http->method, "PUT") == 0 || strcmp(http->method, "CONNECT") == 0 ||
+                 strcmp(http->method, "OPTIONS") == 0)
+                reply_page(exchange, 403, "Forbidden", "Nothing is served there.");
+        else
+                reply_page(exchange, 501, "Method not implemented", "This method is not implemented.");
+}
