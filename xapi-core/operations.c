@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "operations.h"
+
+#include <glib.h>
+
+#include "xenapi.h"
+
+static Set **allowed_slot(const OperationRules *rules, Row *row)
+{
+        return &row_values(row)[rules->allowed_field].set;
+}
+
+static Map **current_slot(const OperationRules *rules, Row *row)
+{
+        return &row_values(row)[rules->current_field].map;
+}
+
+static Map *current(const OperationRules *rules, const Row *row)
+{
+        return row_values(row)[rules->current_field].map;
+}
+
+/* A message is named after the class's own word for it, in the singular and the plural of its parameters. */
+bool operation_fail_busy(const OperationRules *rules, const Row *row, XapiError **error)
+{
+        const Map *m = current(rules, row);
+        g_autoptr(GString) operations = g_string_new(m->n > 1 ? "{ " : "");
+        g_autoptr(GString) tasks = g_string_new(m->n > 1 ? "{ " : "");
+
+        for (uint32_t i = 0; i < m->n; i++) {
+                const char *comma = i ? ", " : "";
+
+                g_string_append_printf(operations, "%s%s", comma, rules->operations->values[m->entries[i].value.i]);
+                g_string_append_printf(tasks, "%s%s", comma, m->entries[i].key.s);
+        }
+        if (m->n > 1) {
+                g_string_append(operations, " }");
+                g_string_append(tasks, " }");
+        }
+        return xapi_fail(error, ERR_OTHER_OPERATION_IN_PROGRESS, rules->class->name, row->ref, operations->str,
+                         tasks->str, NULL);
+}
+
+static void update(Txn *txn, const OperationRules *rules, Row *row)
+{
+        const Type *element = (*allowed_slot(rules, row))->element;
+        Value allowed[64];
+        size_t n = 0;
+
+        for (const int64_t *operation = rules->offered; *operation >= 0; operation++) {
+                XapiError *error = NULL;
+
+                if (rules->check(txn, row, *operation, &error))
+                        allowed[n++].i = *operation;
+                xapi_error_free(error);
+        }
+        slot_set(allowed_slot(rules, row), set_new(element, n, allowed));
+}
+
+bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int64_t operation, const char *task,
+                     XapiError **error)
+{
+        Row *row = (Row *)txn_require(txn, rules->class, ref, error);
+        auto_str key = NULL;
+
+        if (!row || !rules->check(txn, row, operation, error))
+                return false;
+        if (!*task)
+                return true;
+        row = txn_edit(txn, rules->class, ref);
+        key = str_new(task);
+        slot_map(current_slot(rules, row), map_with(current(rules, row), (Value){ .s = key }, (Value){ .i = operation }));
+        update(txn, rules, row);
+        return true;
+}
+
+void operation_end(Txn *txn, const OperationRules *rules, const char *ref, const char *task)
+{
+        Row *row = txn_edit(txn, rules->class, ref);
+        auto_str key = str_new(task);
+
+        if (!row)
+                return;
+        slot_map(current_slot(rules, row), map_without(current(rules, row), (Value){ .s = key }));
+        update(txn, rules, row);
+}
+
+void operation_update(Txn *txn, const OperationRules *rules, const char *ref)
+{
+        Row *row = txn_edit(txn, rules->class, ref);
+
+        if (row)
+                update(txn, rules, row);
+}
+
+static bool collect_ref(const Row *row, void *user)
+{
+        g_ptr_array_add(user, (void *)str_ref(row->ref));
+        return true;
+}
+
+void operations_clear(Txn *txn, const OperationRules *rules)
+{
+        GPtrArray *refs = g_ptr_array_new();
+
+        txn_each(txn, rules->class, collect_ref, refs);
+        for (guint i = 0; i < refs->len; i++) {
+                Row *row = txn_edit(txn, rules->class, refs->pdata[i]);
+
+                slot_map(current_slot(rules, row), map_empty(current(rules, row)->type));
+                update(txn, rules, row);
+                str_unref(refs->pdata[i]);
+        }
+        g_ptr_array_unref(refs);
+}
