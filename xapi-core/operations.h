@@ -13,7 +13,8 @@ typedef struct OperationRules {
         bool (*check)(Txn *txn, const Row *row, int64_t operation, XapiError **error);
 } OperationRules;
 
-extern const OperationRules VM_OPERATION_RULES;
+extern const OperationRules VM_OPERATION_RULES, VBD_OPERATION_RULES, VIF_OPERATION_RULES, VDI_OPERATION_RULES,
+        SR_OPERATION_RULES;
 
 /* Checks, and marks the operation as under way for this task ("" marks nothing). HANDLE_INVALID where there is no such
  * object. */
@@ -21,7 +22,7 @@ bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int
                      XapiError **error);
 /* Takes the mark away; legal where the object or the mark is gone. */
 void operation_end(Txn *txn, const OperationRules *rules, const char *ref, const char *task);
-/* Makes allowed_operations right again after a change to what the check reads. */
+/* Makes allowed_operations right again after a change to what the check reads; legal where there is no object. */
 void operation_update(Txn *txn, const OperationRules *rules, const char *ref);
 /* No operation survives the process that ran it: clears all marks of the class. At start. */
 void operations_clear(Txn *txn, const OperationRules *rules);

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rows to what xenopsd is told. The structs made here borrow the rows' text; only what is allocated here is freed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "manager.h"
+#include "vm.h"
+#include "xenapi.h"
+#include "xenops-internal.h"
+
+static char *borrowed(const char *text)
+{
+        return (char *)text;
+}
+
+static BusDict dict_of(const Map *map)
+{
+        BusDict d = { .n = map->n, .items = g_new0(BusPair, map->n + 1) };
+
+        for (uint32_t i = 0; i < map->n; i++)
+                d.items[i] = (BusPair){ borrowed(map->entries[i].key.s), borrowed(map->entries[i].value.s) };
+        return d;
+}
+
+/* ---- the VM ---- */
+
+static void describe_hvm(const VmRow *vm, XenopsHvmInfo *ret)
+{
+        const char *order = map_get_str(vm->HVM_boot_params, "order");
+        const char *firmware = map_get_str(vm->HVM_boot_params, "firmware");
+
+        ret->hap = true;
+        ret->shadow_multiplier = vm->HVM_shadow_multiplier;
+        ret->timeoffset = borrowed("");
+        ret->video_mib = 8;
+        ret->video.tag = XENOPS_VIDEO_CARD_STANDARD_VGA;
+        ret->acpi = true;
+        ret->boot_order = borrowed(order ? order : "cd");
+        if (firmware && strcmp(firmware, "uefi") == 0) {
+                ret->firmware.tag = XENOPS_FIRMWARE_UEFI;
+                ret->firmware.uefi.backend = borrowed("xapidb");
+        }
+}
+
+static void describe_pv(const VmRow *vm, XenopsPvInfo *ret)
+{
+        bool direct = *vm->PV_kernel;
+
+        ret->framebuffer = true;
+        ret->vncterm = true;
+        ret->boot.tag = direct ? XENOPS_PV_BOOT_DIRECT : XENOPS_PV_BOOT_INDIRECT;
+        if (direct) {
+                ret->boot.direct.kernel = borrowed(vm->PV_kernel);
+                ret->boot.direct.cmdline = borrowed(vm->PV_args);
+                ret->boot.direct.ramdisk = *vm->PV_ramdisk ? borrowed(vm->PV_ramdisk) : NULL;
+                return;
+        }
+        ret->boot.indirect.bootloader = borrowed(vm->PV_bootloader);
+        ret->boot.indirect.extra_args = borrowed(vm->PV_args);
+        ret->boot.indirect.legacy_args = borrowed(vm->PV_legacy_args);
+        ret->boot.indirect.bootloader_args = borrowed(vm->PV_bootloader_args);
+}
+
+static void describe_type(const VmRow *vm, XenopsBuilderInfo *ret)
+{
+        switch (vm->domain_type) {
+        case DOMAIN_TYPE_HVM:
+                ret->tag = XENOPS_BUILDER_INFO_HVM;
+                describe_hvm(vm, &ret->hvm);
+                break;
+        case DOMAIN_TYPE_PVH:
+                ret->tag = XENOPS_BUILDER_INFO_PVH;
+                describe_pv(vm, &ret->pvh);
+                break;
+        case DOMAIN_TYPE_PV_IN_PVH:
+                ret->tag = XENOPS_BUILDER_INFO_PVINPVH;
+                describe_pv(vm, &ret->pvinpvh);
+                break;
+        default:
+                ret->tag = XENOPS_BUILDER_INFO_PV;
+                describe_pv(vm, &ret->pv);
+                break;
+        }
+}
+
+static XenopsAction RESTART[] = { XENOPS_ACTION_START }, END[] = { XENOPS_ACTION_SHUTDOWN },
+                    KEEP[] = { XENOPS_ACTION_PAUSE }, SOFT[] = { XENOPS_ACTION_SOFTREBOOT };
+
+static XenopsActionList action(XenopsAction *only)
+{
+        return (XenopsActionList){ .n = 1, .items = only };
+}
+
+static XenopsActionList on_crash(int64_t behaviour)
+{
+        switch (behaviour) {
+        case ON_CRASH_BEHAVIOUR_DESTROY:
+        case ON_CRASH_BEHAVIOUR_COREDUMP_AND_DESTROY:
+                return action(END);
+        case ON_CRASH_BEHAVIOUR_PRESERVE:
+                return action(KEEP);
+        default:
+                return action(RESTART);
+        }
+}
+
+static XenopsActionList on_exit(int64_t behaviour)
+{
+        return action(behaviour == ON_NORMAL_EXIT_RESTART ? RESTART : END);
+}
+
+static bool tell_vm(Xenops *x, Bus *bus, const VmRow *vm, XapiError **error)
+{
+        XenopsVm v = {
+                .id = borrowed(vm->uuid),
+                .name = borrowed(vm->name_label),
+                .xsdata = dict_of(vm->xenstore_data),
+                .platformdata = dict_of(vm->platform),
+                .bios_strings = dict_of(vm->bios_strings),
+                .memory_static_max = vm->memory_static_max,
+                .memory_dynamic_max = vm->memory_dynamic_max,
+                .memory_dynamic_min = vm->memory_dynamic_min,
+                .vcpu_max = vm->VCPUs_max,
+                .vcpus = vm->VCPUs_at_startup,
+                .on_crash = on_crash(vm->actions_after_crash),
+                .on_shutdown = on_exit(vm->actions_after_shutdown),
+                .on_reboot = on_exit(vm->actions_after_reboot),
+                .on_softreboot = action(SOFT),
+                .pci_msitranslate = true,
+                .has_vendor_device = vm->has_vendor_device,
+                .generation_id = borrowed(vm->generation_id),
+        };
+        XenopsError *e = NULL;
+        char *id = NULL;
+        bool ok;
+
+        describe_type(vm, &v.ty);
+        ok = xenops_vm_add(bus, XENOPS_CALL_USEC, "add", &v, &id, &e);
+        free(id);
+        g_free(v.xsdata.items);
+        g_free(v.platformdata.items);
+        g_free(v.bios_strings.items);
+        return ok || xenops_fail(vm->row.ref, e, error);
+}
+
+/* ---- devices ---- */
+
+XenopsDeviceId xenops_device(const char *vm_uuid, const char *device)
+{
+        return (XenopsDeviceId){ borrowed(vm_uuid), borrowed(device) };
+}
+
+/* "SR uuid/VDI location", as both xenopsd and sm-daemon know a disk. Returns owned (g_free), or NULL. */
+char *xenops_disk_of_vdi(Store *store, const char *vdi_ref)
+{
+        const VdiRow *vdi = STORE_GET(VdiRow, CLASS_VDI, store, vdi_ref);
+        const SrRow *sr = vdi ? STORE_GET(SrRow, CLASS_SR, store, vdi->SR) : NULL;
+        char *text = sr ? g_strdup_printf("%s/%s", sr->uuid, *vdi->location ? vdi->location : vdi->uuid) : NULL;
+
+        if (vdi)
+                row_unref(&vdi->row);
+        if (sr)
+                row_unref(&sr->row);
+        return text;
+}
+
+bool xenops_describe_vbd(Xenops *x, Manager *m, const VmRow *vm, const VbdRow *vbd, XapiError **error)
+{
+        g_autofree char *vdi = xenops_disk_of_vdi(m->store, vbd->VDI);
+        XenopsDisk disk = { .tag = XENOPS_DISK_VDI, .vdi = vdi };
+        XenopsDeviceNumber position = { .bus = vm->domain_type == DOMAIN_TYPE_HVM ? XENOPS_BUS_TYPE_IDE :
+                                                                                    XENOPS_BUS_TYPE_XEN,
+                                        .disk = (int64_t)g_ascii_strtoll(vbd->userdevice, NULL, 10) };
+        XenopsVbd v = {
+                .id = xenops_device(vm->uuid, vbd->userdevice),
+                .position = &position,
+                .mode = vbd->mode == VBD_MODE_RO ? XENOPS_VBD_MODE_READONLY : XENOPS_VBD_MODE_READWRITE,
+                .backend = vdi ? &disk : NULL,
+                .ty = vbd->type == VBD_TYPE_CD ? XENOPS_VBD_TYPE_CDROM :
+                                                 (vbd->type == VBD_TYPE_FLOPPY ? XENOPS_VBD_TYPE_FLOPPY :
+                                                                                 XENOPS_VBD_TYPE_DISK),
+                .unpluggable = vbd->unpluggable,
+                .persistent = true,
+        };
+        XenopsDeviceId id = { 0 };
+        XenopsError *e = NULL;
+
+        if (!xenops_vbd_add(m->daemon->bus, XENOPS_CALL_USEC, "add", &v, &id, &e))
+                return xenops_fail(vm->row.ref, e, error);
+        xenops_device_id_clear(&id);
+        return true;
+}
+
+static void describe_locking(const VifRow *vif, XenopsVif *v)
+{
+        switch (vif->locking_mode) {
+        case VIF_LOCKING_MODE_DISABLED:
+                v->locking_mode.tag = XENOPS_LOCKING_MODE_DISABLED;
+                break;
+        case VIF_LOCKING_MODE_LOCKED:
+                v->locking_mode.tag = XENOPS_LOCKING_MODE_LOCKED;
+                v->locking_mode.locked.ipv4.n = vif->ipv4_allowed->n;
+                v->locking_mode.locked.ipv4.items = (char **)vif->ipv4_allowed->items;
+                v->locking_mode.locked.ipv6.n = vif->ipv6_allowed->n;
+                v->locking_mode.locked.ipv6.items = (char **)vif->ipv6_allowed->items;
+                break;
+        default:
+                v->locking_mode.tag = XENOPS_LOCKING_MODE_UNLOCKED;
+                break;
+        }
+}
+
+bool xenops_describe_vif(Xenops *x, Manager *m, const VmRow *vm, const VifRow *vif, XapiError **error)
+{
+        const NetworkRow *network = STORE_GET(NetworkRow, CLASS_NETWORK, m->store, vif->network);
+        XenopsVif v = {
+                .id = xenops_device(vm->uuid, vif->device),
+                .position = (int64_t)g_ascii_strtoll(vif->device, NULL, 10),
+                .mac = borrowed(vif->MAC),
+                .carrier = true,
+                .mtu = vif->MTU,
+                .backend = { .tag = XENOPS_NETWORK_LOCAL, .local = borrowed(network ? network->bridge : "") },
+                .other_config = dict_of(vif->other_config),
+        };
+        XenopsDeviceId id = { 0 };
+        XenopsError *e = NULL;
+        bool ok;
+
+        describe_locking(vif, &v);
+        ok = xenops_vif_add(m->daemon->bus, XENOPS_CALL_USEC, "add", &v, &id, &e);
+        xenops_device_id_clear(&id);
+        g_free(v.other_config.items);
+        if (network)
+                row_unref(&network->row);
+        return ok || xenops_fail(vm->row.ref, e, error);
+}
+
+static bool tell_devices(Xenops *x, Manager *m, const VmRow *vm, XapiError **error)
+{
+        bool ok = true;
+
+        for (uint32_t i = 0; i < vm->VBDs->n && ok; i++) {
+                const VbdRow *vbd = STORE_GET(VbdRow, CLASS_VBD, m->store, vm->VBDs->items[i].s);
+
+                if (vbd) {
+                        ok = xenops_describe_vbd(x, m, vm, vbd, error);
+                        row_unref(&vbd->row);
+                }
+        }
+        for (uint32_t i = 0; i < vm->VIFs->n && ok; i++) {
+                const VifRow *vif = STORE_GET(VifRow, CLASS_VIF, m->store, vm->VIFs->items[i].s);
+
+                if (vif) {
+                        ok = xenops_describe_vif(x, m, vm, vif, error);
+                        row_unref(&vif->row);
+                }
+        }
+        return ok;
+}
+
+/* Devices that xenopsd still knows from an earlier start, but that are no longer the VM's. */
+static void forget_devices(Manager *m, const VmRow *vm)
+{
+        XenopsVbdStatList vbds = { 0 };
+        XenopsVifStatList vifs = { 0 };
+        XenopsError *e = NULL;
+
+        if (!xenops_vbd_list(m->daemon->bus, XENOPS_CALL_USEC, "list", vm->uuid, &vbds, &e))
+                g_clear_pointer(&e, xenops_error_free);
+        for (size_t i = 0; i < vbds.n; i++)
+                if (!xenops_vbd_remove(m->daemon->bus, XENOPS_CALL_USEC, "forget", &vbds.items[i].vbd.id, &e))
+                        g_clear_pointer(&e, xenops_error_free);
+        if (!xenops_vif_list(m->daemon->bus, XENOPS_CALL_USEC, "list", vm->uuid, &vifs, &e))
+                g_clear_pointer(&e, xenops_error_free);
+        for (size_t i = 0; i < vifs.n; i++)
+                if (!xenops_vif_remove(m->daemon->bus, XENOPS_CALL_USEC, "forget", &vifs.items[i].vif.id, &e))
+                        g_clear_pointer(&e, xenops_error_free);
+        xenops_vbd_stat_list_clear(&vbds);
+        xenops_vif_stat_list_clear(&vifs);
+}
+
+bool xenops_describe(Xenops *x, const char *vm_ref, XapiError **error)
+{
+        Manager *m = xenops_manager(x);
+        const VmRow *vm = (const VmRow *)store_require(m->store, &CLASS_VM, vm_ref, error);
+        bool known = false, ok;
+        XenopsError *e = NULL;
+
+        if (!vm)
+                return false;
+        if (!xenops_vm_exists(m->daemon->bus, XENOPS_CALL_USEC, "exists", vm->uuid, &known, &e))
+                xenops_fail(vm_ref, e, error);
+        if (known)
+                forget_devices(m, vm);
+        ok = !*error && tell_vm(x, m->daemon->bus, vm, error) && tell_devices(x, m, vm, error);
+        row_unref(&vm->row);
+        return ok;
+}

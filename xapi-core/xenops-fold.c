@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What xenopsd says of a VM, put into the rows. */
+#include <string.h>
+#include <time.h>
+
+#include "manager.h"
+#include "operations.h"
+#include "rows.h"
+#include "xenapi.h"
+#include "xenops-internal.h"
+
+static int64_t power_state(XenopsPowerState state)
+{
+        switch (state) {
+        case XENOPS_POWER_STATE_RUNNING:
+                return VM_POWER_STATE_RUNNING;
+        case XENOPS_POWER_STATE_PAUSED:
+                return VM_POWER_STATE_PAUSED;
+        case XENOPS_POWER_STATE_SUSPENDED:
+                return VM_POWER_STATE_SUSPENDED;
+        case XENOPS_POWER_STATE_HALTED:
+                break;
+        }
+        return VM_POWER_STATE_HALTED;
+}
+
+static int64_t domain_type(XenopsDomainType type)
+{
+        switch (type) {
+        case XENOPS_DOMAIN_TYPE_DOMAIN_HVM:
+                return DOMAIN_TYPE_HVM;
+        case XENOPS_DOMAIN_TYPE_DOMAIN_PV:
+                return DOMAIN_TYPE_PV;
+        case XENOPS_DOMAIN_TYPE_DOMAIN_PVINPVH:
+                return DOMAIN_TYPE_PV_IN_PVH;
+        case XENOPS_DOMAIN_TYPE_DOMAIN_PVH:
+                return DOMAIN_TYPE_PVH;
+        case XENOPS_DOMAIN_TYPE_DOMAIN_UNDEFINED:
+                break;
+        }
+        return DOMAIN_TYPE_UNSPECIFIED;
+}
+
+static bool live(int64_t state)
+{
+        return state == VM_POWER_STATE_RUNNING || state == VM_POWER_STATE_PAUSED;
+}
+
+/* ---- what the guest says ---- */
+
+/* A guest is an adversary: what it wrote is bounded, and is text. */
+#define GUEST_KEYS_MAX 256
+#define GUEST_VALUE_BYTES_MAX 1024
+
+static Map *guest_map(const Map *old, const BusDict *said)
+{
+        Map *map = map_empty(old->type);
+
+        for (size_t i = 0; i < said->n && i < GUEST_KEYS_MAX; i++) {
+                const BusPair *p = &said->items[i];
+                Map *more;
+
+                if (strlen(p->key) > GUEST_VALUE_BYTES_MAX || strlen(p->value) > GUEST_VALUE_BYTES_MAX)
+                        continue;
+                more = map_with_str(map, p->key, p->value);
+                map_unref(map);
+                map = more;
+        }
+        return map;
+}
+
+/* Each domain has guest metrics of its own. */
+static void fold_guest(Txn *txn, VmRow *vm, const XenopsVmState *state, bool new_domain)
+{
+        VmGuestMetricsRow *guest = (VmGuestMetricsRow *)txn_edit(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);
+
+        if (new_domain && guest) {
+                txn_delete(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);
+                guest = NULL;
+        }
+        if (!guest) {
+                guest = (VmGuestMetricsRow *)txn_create(txn, &CLASS_VM_GUEST_METRICS, NULL, NULL);
+                slot_str(&vm->guest_metrics, guest->row.ref);
+                guest->last_updated = time(NULL);
+        }
+        guest->live = true;
+        guest->PV_drivers_detected = state->pv_drivers_detected;
+        slot_map(&guest->other, guest_map(guest->other, &state->guest_agent));
+}
+
+/* ---- the VM ---- */
+
+static void fold_metrics(Txn *txn, VmRow *vm, const XenopsVmState *state, bool is_live)
+{
+        VmMetricsRow *metrics = (VmMetricsRow *)txn_edit(txn, &CLASS_VM_METRICS, vm->metrics);
+
+        if (!metrics)
+                return;
+        metrics->VCPUs_number = is_live ? state->vcpu_target : 0;
+        metrics->current_domain_type = is_live ? domain_type(state->domain_type) : DOMAIN_TYPE_UNSPECIFIED;
+        metrics->hvm = is_live && state->hvm;
+        metrics->nomigrate = is_live && state->nomigrate;
+        metrics->nested_virt = is_live && state->nested_virt;
+        metrics->memory_actual = is_live ? state->memory_actual : 0;
+        metrics->start_time = is_live ? (int64_t)state->last_start_time : 0;
+}
+
+static void fold_vm(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *state)
+{
+        int64_t new_state = power_state(state->power_state);
+        int64_t domid = live(new_state) && state->domids.n ? state->domids.items[state->domids.n - 1] : -1;
+        bool new_domain = live(new_state) && domid != vm->domid;
+
+        vm->power_state = new_state;
+        vm->domid = domid;
+        slot_str(&vm->resident_on, live(new_state) ? manager->host : NULL_REF);
+        slot_str(&vm->scheduled_to_be_resident_on, NULL_REF);
+        if (live(new_state))
+                fold_guest(txn, vm, state, new_domain);
+        fold_metrics(txn, vm, state, live(new_state));
+}
+
+/* ---- devices ---- */
+
+static bool plugged_vbd(const XenopsReport *r, const char *device)
+{
+        for (size_t i = 0; i < r->vbds.n; i++)
+                if (strcmp(r->vbds.items[i].vbd.id.device, device) == 0)
+                        return r->vbds.items[i].state.plugged || r->vbds.items[i].state.active;
+        return false;
+}
+
+static bool plugged_vif(const XenopsReport *r, const char *device)
+{
+        for (size_t i = 0; i < r->vifs.n; i++)
+                if (strcmp(r->vifs.items[i].vif.id.device, device) == 0)
+                        return r->vifs.items[i].state.plugged || r->vifs.items[i].state.active;
+        return false;
+}
+
+static void fold_devices(Txn *txn, const VmRow *vm, const XenopsReport *r)
+{
+        for (uint32_t i = 0; i < vm->VBDs->n; i++) {
+                VbdRow *vbd = (VbdRow *)txn_edit(txn, &CLASS_VBD, vm->VBDs->items[i].s);
+
+                vbd->currently_attached = live(vm->power_state) && plugged_vbd(r, vbd->userdevice);
+                operation_update(txn, &VBD_OPERATION_RULES, vbd->row.ref);
+                operation_update(txn, &VDI_OPERATION_RULES, vbd->VDI);
+        }
+        for (uint32_t i = 0; i < vm->VIFs->n; i++) {
+                VifRow *vif = (VifRow *)txn_edit(txn, &CLASS_VIF, vm->VIFs->items[i].s);
+
+                vif->currently_attached = live(vm->power_state) && plugged_vif(r, vif->device);
+                operation_update(txn, &VIF_OPERATION_RULES, vif->row.ref);
+        }
+}
+
+void xenops_fold(Txn *txn, Manager *manager, const char *ref, const XenopsReport *report)
+{
+        static const XenopsVmState HALTED = { .power_state = XENOPS_POWER_STATE_HALTED };
+        VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, ref);
+
+        if (!vm || vm->is_control_domain)
+                return;
+        /* A suspended VM is no domain: that it is suspended is ours to know. */
+        if (!report->known && vm->power_state == VM_POWER_STATE_SUSPENDED)
+                return;
+        fold_vm(txn, manager, vm, report->known ? &report->vm.state : &HALTED);
+        fold_devices(txn, vm, report);
+        operation_update(txn, &VM_OPERATION_RULES, ref);
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "manager.h"
+#include "operations.h"
+#include "rows.h"
+#include "xenapi.h"
+#include "xenops-internal.h"
+
+#define FOLLOW_SEC 30        /* of one UPDATES.get */
+#define WAIT_CHECK_SEC 60    /* a task is asked for at least that often, should its event be lost */
+#define LOCKS 256
+
+/* Somebody who waits for a task of xenopsd. */
+typedef struct Waiter {
+        pthread_cond_t changed;
+        bool woken;
+} Waiter;
+
+struct Xenops {
+        Manager *manager;
+        Bus *bus;
+        pthread_t follower;
+        atomic_bool stopping;
+        /* One VM's reports reach the rows one at a time. Outermost: taken before the store's. */
+        pthread_mutex_t vm_locks[LOCKS];
+        pthread_mutex_t lock;     /* guards the two below; innermost */
+        GHashTable *entered;      /* VM uuid -> how many operations of ours are under way */
+        GHashTable *waiters;      /* task id -> Waiter */
+};
+
+static pthread_mutex_t *vm_lock(Xenops *x, const char *uuid)
+{
+        return &x->vm_locks[g_str_hash(uuid) % LOCKS];
+}
+
+/* ---- reports ---- */
+
+static void report_clear(XenopsReport *r)
+{
+        xenops_vm_stat_clear(&r->vm);
+        xenops_vbd_stat_list_clear(&r->vbds);
+        xenops_vif_stat_list_clear(&r->vifs);
+}
+
+/* False: xenopsd does not answer. */
+static bool report_get(Xenops *x, const char *uuid, bool vbds, bool vifs, XenopsReport *ret)
+{
+        XenopsError *e = NULL;
+
+        *ret = (XenopsReport){ 0 };
+        ret->known = xenops_vm_stat(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vm, &e);
+        if (!ret->known) {
+                bool gone = e->tag == XENOPS_ERROR_DOES_NOT_EXIST;
+
+                xenops_error_free(e);
+                return gone;
+        }
+        if (vbds && !xenops_vbd_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vbds, &e))
+                g_clear_pointer(&e, xenops_error_free);
+        if (vifs && !xenops_vif_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vifs, &e))
+                g_clear_pointer(&e, xenops_error_free);
+        return true;
+}
+
+static bool report_get_row(Xenops *x, const char *vm, XenopsReport *ret)
+{
+        const VmRow *row = STORE_GET(VmRow, CLASS_VM, x->manager->store, vm);
+        bool ok = row && report_get(x, row->uuid, row->VBDs->n, row->VIFs->n, ret);
+
+        if (row)
+                row_unref(&row->row);
+        return ok;
+}
+
+/* ---- operations of ours ---- */
+
+void xenops_enter(Xenops *x, const char *uuid)
+{
+        pthread_mutex_lock(&x->lock);
+        g_hash_table_insert(x->entered, g_strdup(uuid),
+                            GINT_TO_POINTER(GPOINTER_TO_INT(g_hash_table_lookup(x->entered, uuid)) + 1));
+        pthread_mutex_unlock(&x->lock);
+}
+
+static void leave(Xenops *x, const char *uuid)
+{
+        int n;
+
+        pthread_mutex_lock(&x->lock);
+        n = GPOINTER_TO_INT(g_hash_table_lookup(x->entered, uuid)) - 1;
+        if (n > 0)
+                g_hash_table_insert(x->entered, g_strdup(uuid), GINT_TO_POINTER(n));
+        else
+                g_hash_table_remove(x->entered, uuid);
+        pthread_mutex_unlock(&x->lock);
+}
+
+static bool is_entered(Xenops *x, const char *uuid)
+{
+        bool entered;
+
+        pthread_mutex_lock(&x->lock);
+        entered = g_hash_table_contains(x->entered, uuid);
+        pthread_mutex_unlock(&x->lock);
+        return entered;
+}
+
+/* With the VM's lock held. */
+static bool bring_up_to_date(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data, XapiError **error)
+{
+        XenopsReport report = { 0 };
+        bool have = report_get_row(x, vm, &report);
+        Txn *txn = txn_begin(x->manager->store);
+        bool ok;
+
+        if (have)
+                xenops_fold(txn, x->manager, vm, &report);
+        if (finish)
+                finish(txn, data);
+        ok = txn_commit_wait(txn, error);
+        report_clear(&report);
+        return ok;
+}
+
+bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data, XapiError **error)
+{
+        const VmRow *row = STORE_GET(VmRow, CLASS_VM, x->manager->store, vm);
+        g_autofree char *uuid = g_strdup(row ? row->uuid : "");
+        bool ok;
+
+        if (row)
+                row_unref(&row->row);
+        pthread_mutex_lock(vm_lock(x, uuid));
+        ok = bring_up_to_date(x, vm, finish, data, error);
+        leave(x, uuid);
+        pthread_mutex_unlock(vm_lock(x, uuid));
+        return ok;
+}
+
+/* ---- following ---- */
+
+static void log_failure(const char *what, XapiError *taken)
+{
+        g_autofree char *text = taken ? xapi_error_text(taken) : NULL;
+
+        if (taken)
+                log_error(what, "XAPI_ERROR", text, NULL);
+        xapi_error_free(taken);
+}
+
+/* Something happened to a VM. What an operation of ours does is looked at when that ends. */
+static void vm_changed(Xenops *x, const char *uuid)
+{
+        const Row *row = store_get_by_uuid(x->manager->store, &CLASS_VM, uuid);
+        XapiError *error = NULL;
+
+        if (!row)
+                return;
+        pthread_mutex_lock(vm_lock(x, uuid));
+        if (!is_entered(x, uuid))
+                bring_up_to_date(x, row->ref, NULL, NULL, &error);
+        pthread_mutex_unlock(vm_lock(x, uuid));
+        log_failure("A change of a VM could not be stored", error);
+        row_unref(row);
+}
+
+static void wake(Xenops *x, const char *task)
+{
+        Waiter *w;
+
+        pthread_mutex_lock(&x->lock);
+        w = g_hash_table_lookup(x->waiters, task);
+        if (w) {
+                w->woken = true;
+                pthread_cond_signal(&w->changed);
+        }
+        pthread_mutex_unlock(&x->lock);
+}
+
+static void wake_all(Xenops *x)
+{
+        GHashTableIter i;
+        void *w;
+
+        pthread_mutex_lock(&x->lock);
+        g_hash_table_iter_init(&i, x->waiters);
+        while (g_hash_table_iter_next(&i, NULL, &w)) {
+                ((Waiter *)w)->woken = true;
+                pthread_cond_signal(&((Waiter *)w)->changed);
+        }
+        pthread_mutex_unlock(&x->lock);
+}
+
+static void handle(Xenops *x, const XenopsEventId *event)
+{
+        switch (event->tag) {
+        case XENOPS_EVENT_ID_TASK:
+                wake(x, event->task);
+                break;
+        case XENOPS_EVENT_ID_VM:
+                vm_changed(x, event->vm);
+                break;
+        case XENOPS_EVENT_ID_VBD:
+        case XENOPS_EVENT_ID_VIF:
+                vm_changed(x, event->vbd.vm);
+                break;
+        default:
+                break;
+        }
+}
+
+/* After a start, ours or xenopsd's: whatever was missed. */
+static void reconcile(Xenops *x)
+{
+        size_t n;
+        const Row **rows = store_rows(x->manager->store, &CLASS_VM, &n);
+
+        for (size_t i = 0; i < n && !atomic_load(&x->stopping); i++) {
+                const VmRow *vm = (const VmRow *)rows[i];
+
+                if (!vm->is_control_domain && (vm->power_state == VM_POWER_STATE_RUNNING ||
+                                               vm->power_state == VM_POWER_STATE_PAUSED))
+                        vm_changed(x, vm->uuid);
+        }
+        store_rows_free(rows, n);
+        wake_all(x);
+}
+
+static bool follow_once(Xenops *x, int64_t *last, bool *have_last)
+{
+        static const int64_t timeout = FOLLOW_SEC;
+        XenopsUpdates updates = { 0 };
+        XenopsError *e = NULL;
+
+        if (!xenops_updates_get(x->bus, (FOLLOW_SEC + 30) * UINT64_C(1000000), "updates", *have_last ? last : NULL,
+                                &timeout, &updates, &e)) {
+                xenops_error_free(e);
+                return false;
+        }
+        for (size_t i = 0; i < updates.events.n; i++) /* tasks first: somebody waits for them */
+                if (updates.events.items[i].tag == XENOPS_EVENT_ID_TASK)
+                        handle(x, &updates.events.items[i]);
+        for (size_t i = 0; i < updates.events.n; i++)
+                if (updates.events.items[i].tag != XENOPS_EVENT_ID_TASK)
+                        handle(x, &updates.events.items[i]);
+        *last = updates.next;
+        *have_last = true;
+        xenops_updates_clear(&updates);
+        return true;
+}
+
+static void *follow(void *user)
+{
+        Xenops *x = user;
+        int64_t last = 0;
+        bool have_last = false, lost = true;
+
+        while (!atomic_load(&x->stopping)) {
+                if (follow_once(x, &last, &have_last)) {
+                        if (lost)
+                                reconcile(x);
+                        lost = false;
+                        continue;
+                }
+                if (!atomic_load(&x->stopping) && !bus_connected(x->bus))
+                        g_usleep(10000);
+                else if (!atomic_load(&x->stopping))
+                        g_usleep(100000); /* nobody serves the queue: not yet started, or not installed */
+                lost = true;
+                have_last = false;
+                wake_all(x);
+        }
+        return NULL;
+}
+
+/* ---- waiting for a task ---- */
+
+typedef struct Cancelling {
+        Xenops *xenops;
+        const char *task;
+} Cancelling;
+
+static void on_cancel(void *user)
+{
+        Cancelling *c = user;
+
+        wake(c->xenops, c->task);
+}
+
+static void wait_for_event(Xenops *x, Waiter *w)
+{
+        struct timespec until;
+
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += WAIT_CHECK_SEC;
+        pthread_mutex_lock(&x->lock);
+        while (!w->woken)
+                if (pthread_cond_timedwait(&w->changed, &x->lock, &until) == ETIMEDOUT)
+                        break;
+        w->woken = false;
+        pthread_mutex_unlock(&x->lock);
+}
+
+static bool fail_task(Call *call, const char *vm, const json_t *json, XapiError **error)
+{
+        XenopsError *e = bus_decode_error(&xenops_interface, json);
+
+        if (e->tag == XENOPS_ERROR_CANCELLED) {
+                xenops_error_free(e);
+                return xapi_fail(error, ERR_TASK_CANCELLED, call->task, NULL);
+        }
+        return xenops_fail(vm, e, error);
+}
+
+typedef enum WaitState { WAIT_PENDING, WAIT_DONE, WAIT_FAILED } WaitState;
+
+/* One look at the task. A call that failed, as when xenopsd restarts, is no answer yet. */
+static WaitState look(Xenops *x, Call *call, const char *vm, const char *id, XapiError **error)
+{
+        XenopsTask task = { 0 };
+        XenopsError *e = NULL;
+        WaitState state = WAIT_PENDING;
+
+        if (!xenops_task_stat(x->bus, XENOPS_CALL_USEC, call->task, id, &task, &e)) {
+                if (e->tag == XENOPS_ERROR_DOES_NOT_EXIST) {
+                        xapi_fail_internal(error, "xenopsd was restarted while it worked on this: the outcome is not known");
+                        state = WAIT_FAILED;
+                } else if (xenops_error_failure(e) && xenops_error_failure(e)->outcome == BUS_DISCONNECTED &&
+                           atomic_load(&x->stopping)) {
+                        xapi_fail_internal(error, "The server is ending");
+                        state = WAIT_FAILED;
+                }
+                xenops_error_free(e);
+                return state;
+        }
+        if (task.state.tag == XENOPS_TASK_STATE_COMPLETED) {
+                state = WAIT_DONE;
+        } else if (task.state.tag == XENOPS_TASK_STATE_FAILED) {
+                fail_task(call, vm, task.state.failed, error);
+                state = WAIT_FAILED;
+        }
+        xenops_task_clear(&task);
+        return state;
+}
+
+static void cancel_task(Xenops *x, const char *id)
+{
+        XenopsError *e = NULL;
+
+        if (!xenops_task_cancel(x->bus, XENOPS_CALL_USEC, "cancel", id, &e))
+                xenops_error_free(e);
+}
+
+static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const char *id, Waiter *w, XapiError **error)
+{
+        uint64_t deadline = clock_usec() + XENOPS_OPERATION_USEC;
+        bool cancelled = false;
+
+        for (;;) {
+                WaitState state = look(x, call, vm, id, error);
+
+                if (state != WAIT_PENDING)
+                        return state;
+                if (clock_usec() > deadline) {
+                        cancel_task(x, id);
+                        xapi_fail_internal(error, "The operation did not end in time: its outcome is not known");
+                        return WAIT_FAILED;
+                }
+                if (!cancelled && call_cancelled(call)) {
+                        cancelled = true;
+                        cancel_task(x, id);
+                        continue;
+                }
+                wait_for_event(x, w);
+        }
+}
+
+bool xenops_wait(Xenops *x, Call *call, const char *vm, char *id, XapiError **error)
+{
+        Waiter w = { .changed = PTHREAD_COND_INITIALIZER };
+        Cancelling c = { x, id };
+        XenopsError *e = NULL;
+        WaitState state;
+
+        pthread_mutex_lock(&x->lock);
+        g_hash_table_insert(x->waiters, id, &w);
+        pthread_mutex_unlock(&x->lock);
+        call_on_cancel(call, on_cancel, &c);
+        state = wait_until_ended(x, call, vm, id, &w, error);
+        call_on_cancel(call, NULL, NULL);
+        pthread_mutex_lock(&x->lock);
+        g_hash_table_remove(x->waiters, id);
+        pthread_mutex_unlock(&x->lock);
+        if (!xenops_task_destroy(x->bus, XENOPS_CALL_USEC, call->task, id, &e))
+                xenops_error_free(e);
+        free(id);
+        return state == WAIT_DONE;
+}
+
+/* ---- life ---- */
+
+Manager *xenops_manager(Xenops *x)
+{
+        return x->manager;
+}
+
+Xenops *xenops_new(Manager *manager)
+{
+        Xenops *x = g_new0(Xenops, 1);
+
+        x->manager = manager;
+        x->bus = manager->daemon->bus;
+        x->entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        x->waiters = g_hash_table_new(g_str_hash, g_str_equal);
+        pthread_mutex_init(&x->lock, NULL);
+        for (size_t i = 0; i < LOCKS; i++)
+                pthread_mutex_init(&x->vm_locks[i], NULL);
+        if (pthread_create(&x->follower, NULL, follow, x) != 0)
+                abort();
+        return x;
+}
+
+void xenops_stop(Xenops *x)
+{
+        atomic_store(&x->stopping, true);
+}
+
+void xenops_free(Xenops *x)
+{
+        if (!x)
+                return;
+        xenops_stop(x);
+        pthread_join(x->follower, NULL);
+        for (size_t i = 0; i < LOCKS; i++)
+                pthread_mutex_destroy(&x->vm_locks[i]);
+        pthread_mutex_destroy(&x->lock);
+        g_hash_table_unref(x->waiters);
+        g_hash_table_unref(x->entered);
+        g_free(x);
+}
