@@ -33,19 +33,6 @@ char *buffer_reserve(Buffer *b, size_t more_bytes)
         return b->data + b->len;
 }
 
-void buffer_append(Buffer *b, const void *bytes, size_t n)
-{
-        if (n == 0)
-                return;
-        memcpy(buffer_reserve(b, n), bytes, n);
-        b->len += n;
-}
-
-void buffer_append_text(Buffer *b, const char *text)
-{
-        buffer_append(b, text, strlen(text));
-}
-
 void buffer_printf(Buffer *b, const char *format, ...)
 {
         va_list args, again;

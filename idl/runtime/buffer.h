@@ -14,8 +14,17 @@ typedef struct Buffer {
 
 void buffer_clear(Buffer *b);                        /* frees the bytes; *b is empty and usable again */
 char *buffer_reserve(Buffer *b, size_t more_bytes);  /* returns where more_bytes can be written; advance len yourself */
-void buffer_append(Buffer *b, const void *bytes, size_t n);
-void buffer_append_text(Buffer *b, const char *text);
+static inline void buffer_append(Buffer *b, const void *bytes, size_t n)
+{
+        if (n == 0)
+                return;
+        memcpy(n <= b->room - b->len ? b->data + b->len : buffer_reserve(b, n), bytes, n);
+        b->len += n;
+}
+static inline void buffer_append_text(Buffer *b, const char *text)
+{
+        buffer_append(b, text, strlen(text));
+}
 void buffer_printf(Buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_append_int(Buffer *b, int64_t i);        /* decimal */
 void buffer_consume(Buffer *b, size_t n);            /* drops n bytes from the front */

@@ -5,6 +5,9 @@
 #include "codec.h"
 #include "model.h"
 
+/* Most records fit, so that the buffer is not moved while it is written. */
+#define TEXT_FIRST_ROOM_BYTES 16384
+
 static size_t row_size(const Class *class)
 {
         return sizeof(Row) + class->n_fields * sizeof(Value);
@@ -67,6 +70,7 @@ static const char *row_text(const Row *r, Str *slot, Dialect dialect, size_t *re
         Str text = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
         if (!text) {
                 auto_buffer b = { 0 };
+                buffer_reserve(&b, TEXT_FIRST_ROOM_BYTES);
                 record_write(&b, dialect, r);
                 Str made = str_new_len(b.data, b.len);
                 if (__atomic_compare_exchange_n(slot, &text, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
