@@ -33,7 +33,7 @@ def test_every_program_has_a_man_page(folder):
     programs = {path.name for place in ('bin', 'libexec/xapi') for path in (prefix(folder) / place).iterdir()
                 if path.is_file() and path.stat().st_mode & stat.S_IXUSR}
     pages = {path.name.split('.')[0] for path in prefix(folder).glob('share/man/man*/*')}
-    assert programs and programs == pages
+    assert programs and programs <= pages, programs - pages
 
 
 def test_man_pages_are_clean(folder):
