@@ -14,7 +14,6 @@
 
 static const Type STRING = { .kind = TYPE_STRING };
 static const Type STRINGS = { .kind = TYPE_SET, .element = &STRING };
-static const Type VOID = { .kind = TYPE_VOID };
 
 typedef struct Dispatch {
         Manager *manager;

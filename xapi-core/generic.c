@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "codec.h"
 #include "query.h"
 #include "xenapi.h"
 

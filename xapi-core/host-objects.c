@@ -205,7 +205,7 @@ static void remember(Manager *manager, const HostObjects *o)
         manager->dom0 = str_ref(o->dom0->row.ref);
 }
 
-bool host_objects_ensure(Manager *manager, XapiError **error)
+bool host_objects_ensure(Manager *manager, const char *address, XapiError **error)
 {
         g_autofree char *directory = g_build_filename(manager->daemon->state_dir, "sr", NULL);
         HostObjects o = { .txn = txn_begin(manager->store) };
@@ -224,6 +224,8 @@ bool host_objects_ensure(Manager *manager, XapiError **error)
                 templates_create(o.txn);
         }
         refresh_host(&o);
+        if (address)
+                slot_str(&o.host->address, address);
         refresh_dom0(&o);
         remember(manager, &o);
         ok = txn_commit_wait(o.txn, error);

@@ -4,6 +4,7 @@
 
 #include "manager.h"
 
-/* Finds or makes them, refreshes what the machine says of itself, and sets manager->host, pool and dom0. A new pool
+/* Finds or makes them, refreshes what the machine says of itself, and sets manager->host, pool and dom0. `address` is where
+ * clients reach the host; NULL: its own first address. A new pool
  * gets a network, a local SR with its PBD, and the default templates. */
-bool host_objects_ensure(Manager *manager, XapiError **error);
+bool host_objects_ensure(Manager *manager, const char *address, XapiError **error);

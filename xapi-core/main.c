@@ -57,6 +57,7 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         }
         daemon_run(daemon);
+        manager_stop(manager);
         daemon_close(daemon);
         manager_free(manager);
         daemon_free(daemon);

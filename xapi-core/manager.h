@@ -10,6 +10,7 @@
 #include "task.h"
 #include "watch.h"
 
+
 typedef struct ManagerOptions {
         const char *listen;        /* address */
         int port;                  /* 0: any free one */
@@ -28,12 +29,16 @@ struct Manager {
         Watches *watches;
         HttpServer *http;
         struct Xenops *xenops;
+        struct Storage *storage;
         uv_timer_t tick;        /* each minute: what is old goes */
         uv_signal_t reload;     /* SIGHUP: the certificate anew */
+        uv_fs_poll_t certificate_poll;
         char *certificate;
         Str host, pool, dom0;   /* refs of this host's objects; set before anything is served */
         uint64_t login_delay_usec;
 };
 
 Manager *manager_new(Daemon *daemon, const ManagerOptions *options, XapiError **error);
+/* Before the bus is closed: whatever waits for a daemon ends. */
+void manager_stop(Manager *manager);
 void manager_free(Manager *manager);

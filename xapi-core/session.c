@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "manager.h"
+#include "role.h"
 #include "uuid.h"
 #include "xenapi.h"
 

@@ -104,7 +104,7 @@ static XenopsActionList on_crash(int64_t behaviour)
         }
 }
 
-static XenopsActionList on_exit(int64_t behaviour)
+static XenopsActionList after_exit(int64_t behaviour)
 {
         return action(behaviour == ON_NORMAL_EXIT_RESTART ? RESTART : END);
 }
@@ -123,8 +123,8 @@ static bool tell_vm(Xenops *x, Bus *bus, const VmRow *vm, XapiError **error)
                 .vcpu_max = vm->VCPUs_max,
                 .vcpus = vm->VCPUs_at_startup,
                 .on_crash = on_crash(vm->actions_after_crash),
-                .on_shutdown = on_exit(vm->actions_after_shutdown),
-                .on_reboot = on_exit(vm->actions_after_reboot),
+                .on_shutdown = after_exit(vm->actions_after_shutdown),
+                .on_reboot = after_exit(vm->actions_after_reboot),
                 .on_softreboot = action(SOFT),
                 .pci_msitranslate = true,
                 .has_vendor_device = vm->has_vendor_device,
@@ -174,7 +174,7 @@ bool xenops_describe_vbd(Xenops *x, Manager *m, const VmRow *vm, const VbdRow *v
         XenopsVbd v = {
                 .id = xenops_device(vm->uuid, vbd->userdevice),
                 .position = &position,
-                .mode = vbd->mode == VBD_MODE_RO ? XENOPS_VBD_MODE_READONLY : XENOPS_VBD_MODE_READWRITE,
+                .mode = vbd->mode == VBD_MODE_RO ? XENOPS_VBD_MODE_READ_ONLY : XENOPS_VBD_MODE_READ_WRITE,
                 .backend = vdi ? &disk : NULL,
                 .ty = vbd->type == VBD_TYPE_CD ? XENOPS_VBD_TYPE_CDROM :
                                                  (vbd->type == VBD_TYPE_FLOPPY ? XENOPS_VBD_TYPE_FLOPPY :
