@@ -9,6 +9,7 @@ from generator.dump import write_dump
 from generator.header import write_handlers, write_header
 from generator.model import Model
 from generator.reference import write_reference
+from generator.schema import write_schema
 from generator.tables import write_tables
 from generator.text import IdlError
 
@@ -18,6 +19,7 @@ OUTPUTS = {
     'xenapi-handlers.h': write_handlers,
     'wire-surface.txt': write_dump,
     'xenapi-reference.html': write_reference,
+    'xenapi-schema.sql': write_schema,
 }
 
 

@@ -32,7 +32,6 @@ class Tables:
         self.write_messages(classes)
         self.write_errors()
         self.write_rest()
-        self.write_schema(classes)
 
     def share(self, c_type, body):
         """The name of a static array with this body; the same body is written once."""
@@ -175,15 +174,6 @@ class Tables:
         self.out.write(f'\nconst char *const model_roles[] = {{ {", ".join(map(quoted, model.roles))} }};\n'
                        f'const size_t model_n_roles = {len(model.roles)};\n'
                        f'const int model_api_version[2] = {{ {model.api_version[0]}, {model.api_version[1]} }};\n')
-
-    def write_schema(self, classes):
-        self.out.write('\nconst char model_schema[] =')
-        for c in classes:
-            if c.in_database and c.persist:
-                self.out.write(
-                    f'\n        "CREATE TABLE IF NOT EXISTS \\"{c.name}\\" (ref TEXT PRIMARY KEY NOT NULL, '
-                    'generation INTEGER NOT NULL, created INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID;\\n"')
-        self.out.write(';\n')
 
 
 def flag(value):

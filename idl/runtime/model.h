@@ -156,7 +156,6 @@ extern const size_t model_n_message_types;
 extern const char *const model_roles[]; /* names, in the order of the ROLE_ bits */
 extern const size_t model_n_roles;
 extern const int model_api_version[2];  /* major, minor */
-extern const char model_schema[];       /* SQL: a table for each class that reaches the disk (persist.h) */
 
 void model_init(void); /* once per process, before anything else here: parses defaults */
 const Class *model_class(const char *name);   /* exact case; NULL: none */

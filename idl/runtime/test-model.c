@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <pthread.h>
 #include <string.h>
 
 #include <glib.h>
@@ -90,6 +91,39 @@ static void test_rows(void)
         row_unref(NULL);
 }
 
+static void *read_texts(void *row)
+{
+        size_t len;
+        for (int i = 0; i < 100; i++) {
+                const char *json = row_json(row, &len);
+                g_assert_cmpuint(strlen(json), ==, len);
+                const char *xml = row_xml(row, &len);
+                g_assert_cmpuint(strlen(xml), ==, len);
+                row_unref(row_copy(row));
+                row_unref(row_ref(row));
+        }
+        return (void *)row_json(row, &len);
+}
+
+/* All threads get the same text, whoever made it. */
+static void test_row_threads(void)
+{
+        for (int round = 0; round < 50; round++) {
+                Row *row = row_new(&CLASS_VM, "OpaqueRef:1");
+                pthread_t threads[4];
+                for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+                        g_assert_cmpint(pthread_create(&threads[i], NULL, read_texts, row), ==, 0);
+                size_t len;
+                const char *json = row_json(row, &len);
+                for (size_t i = 0; i < G_N_ELEMENTS(threads); i++) {
+                        void *theirs;
+                        pthread_join(threads[i], &theirs);
+                        g_assert_true(theirs == json);
+                }
+                row_unref(row);
+        }
+}
+
 static void test_handlers(void)
 {
         g_assert_cmpint(model_message("VM.start")->handler, >=, 0);
@@ -110,6 +144,7 @@ int main(int argc, char **argv)
         g_test_add_func("/model/roles", test_roles);
         g_test_add_func("/model/relations", test_relations);
         g_test_add_func("/model/rows", test_rows);
+        g_test_add_func("/model/row-threads", test_row_threads);
         g_test_add_func("/model/handlers", test_handlers);
         return g_test_run();
 }
