@@ -13,7 +13,7 @@ from harness import runner                          # noqa: E402
 from harness.stack import SOURCE                    # noqa: E402
 
 TESTS = SOURCE / 'tests'
-FOLDERS = ('packaging', 'integration', 'clients', 'conformance')
+FOLDERS = ('tree', 'packaging', 'integration', 'clients', 'conformance')
 JOBS = os.cpu_count() or 2
 SANITIZERS = {'asan': 'address,undefined', 'tsan': 'thread'}
 SANITIZER_OPTIONS = {
@@ -36,7 +36,8 @@ def arguments():
 def build(folder, *options):
     """Configures and builds; a failure ends everything."""
     if not (folder / 'build.ninja').exists():
-        subprocess.run(['meson', 'setup', folder, SOURCE, *options], check=True, stdout=subprocess.DEVNULL)
+        werror = ['-Dwerror=true'] if os.environ.get('CI') else []
+        subprocess.run(['meson', 'setup', folder, SOURCE, *werror, *options], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(['ninja', '-C', folder], check=True, stdout=subprocess.DEVNULL)
     (folder / '.complete').touch()
 
