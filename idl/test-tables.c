@@ -80,8 +80,8 @@ static void check_key_roles(const char *where, const json_t *theirs, size_t n, c
 {
         expect(json_object_size(theirs) == n, where, "key roles");
         for (size_t i = 0; i < n; i++)
-                expect(role_bits(json_string_value(json_object_get(theirs, ours[i].key))) == ours[i].roles, where,
-                       ours[i].key);
+                expect(role_bits(json_string_value(json_object_get(theirs, ours[i].key))) == ours[i].roles,
+                       where, ours[i].key);
 }
 
 static void check_field(const Class *c, const json_t *class, const Field *f)
@@ -102,7 +102,8 @@ static void check_field(const Class *c, const json_t *class, const Field *f)
         expect(flag_member(theirs, "internal", false, f->internal), where, "internal");
         expect(flag_member(theirs, "ignore_fk", false, f->ignore_foreign_key), where, "ignore_fk");
         check_key_roles(where, json_object_get(theirs, "map_keys_roles"), f->n_key_roles, f->key_roles);
-        expect(strlen(f->json_key) == f->json_key_len && strlen(f->xml_open) == f->xml_open_len, where, "lengths");
+        expect(strlen(f->json_key) == f->json_key_len && strlen(f->xml_open) == f->xml_open_len, where,
+               "lengths");
 }
 
 static const char *const tags[] = {
@@ -129,9 +130,10 @@ static void check_params(const Message *m, const json_t *theirs)
         for (size_t i = 0; i < m->n_params; i++) {
                 const json_t *p = json_array_get(theirs, i);
                 const json_t *value = json_object_get(json_array_get(p, 2), "default");
-                expect(g_strcmp0(json_string_value(json_array_get(p, 0)), m->params[i].name) == 0, m->name, "parameter");
-                expect(g_strcmp0(json_string_value(json_array_get(p, 1)), m->params[i].type->text) == 0, m->name,
-                       m->params[i].name);
+                expect(g_strcmp0(json_string_value(json_array_get(p, 0)), m->params[i].name) == 0, m->name,
+                       "parameter");
+                expect(g_strcmp0(json_string_value(json_array_get(p, 1)), m->params[i].type->text) == 0,
+                       m->name, m->params[i].name);
                 expect(same_json(value, m->params[i].default_json), m->name, "default");
                 required += value == NULL;
         }
@@ -142,9 +144,8 @@ static bool is_in(const char *list, const char *name)
 {
         size_t i;
         json_t *item;
-        json_array_foreach(json_object_get(reference, list), i, item)
-                if (strcmp(json_string_value(item), name) == 0)
-                        return true;
+        json_array_foreach(json_object_get(reference, list), i,
+                           item) if (strcmp(json_string_value(item), name) == 0) return true;
         return false;
 }
 
@@ -162,8 +163,10 @@ static void check_message(const Message *m, const json_t *theirs)
         expect(text_member(theirs, "state", "published", "removed") == m->removed, m->name, "removed");
         expect(is_in("emergency_calls", m->name) == m->emergency, m->name, "emergency");
         check_key_roles(m->name, json_object_get(theirs, "map_keys_roles"), m->n_key_roles, m->key_roles);
-        expect(same_names(json_object_get(theirs, "ctor_required"), m->ctor_required), m->name, "ctor_required");
-        expect(same_names(json_object_get(theirs, "ctor_optional"), m->ctor_optional), m->name, "ctor_optional");
+        expect(same_names(json_object_get(theirs, "ctor_required"), m->ctor_required), m->name,
+               "ctor_required");
+        expect(same_names(json_object_get(theirs, "ctor_optional"), m->ctor_optional), m->name,
+               "ctor_optional");
 }
 
 static void test_classes(void)
@@ -218,8 +221,8 @@ static void test_enums(void)
                 const json_t *theirs = json_object_get(enums, e->name);
                 expect(json_array_size(theirs) == e->n, e->name, "number of values");
                 for (size_t j = 0; j < e->n && j < json_array_size(theirs); j++)
-                        expect(strcmp(json_string_value(json_array_get(theirs, j)), e->values[j]) == 0, e->name,
-                               e->values[j]);
+                        expect(strcmp(json_string_value(json_array_get(theirs, j)), e->values[j]) == 0,
+                               e->name, e->values[j]);
         }
         g_assert_cmpuint(model_n_enums, ==, json_object_size(enums));
         g_assert_cmpuint(differences, ==, 0);
@@ -288,7 +291,7 @@ static void test_rest(void)
         g_assert_cmpuint(json_object_size(types), ==, model_n_message_types);
         for (size_t i = 0; i < model_n_message_types; i++)
                 expect(json_integer_value(json_object_get(types, model_message_types[i].name)) ==
-                               model_message_types[i].priority,
+                           model_message_types[i].priority,
                        model_message_types[i].name, "priority");
         g_assert_cmpuint(json_array_size(json_object_get(reference, "roles")), ==, model_n_roles);
         for (size_t i = 0; i < model_n_roles; i++)

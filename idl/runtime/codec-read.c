@@ -31,7 +31,8 @@ static void quote_tree(Buffer *b, const json_t *tree)
                 break;
         case JSON_STRING:
                 buffer_append_literal(b, "S(");
-                buffer_append(b, json_string_value(tree), MIN(json_string_length(tree), CODEC_QUOTE_MAX_BYTES));
+                buffer_append(b, json_string_value(tree),
+                              MIN(json_string_length(tree), CODEC_QUOTE_MAX_BYTES));
                 buffer_append_literal(b, ")");
                 break;
         case JSON_ARRAY:
@@ -74,7 +75,8 @@ static bool fail_quoting(XapiError **error, const char *expected, const char *ve
                         quoted.len--;
                 buffer_append_literal(&quoted, "...");
         }
-        return xapi_fail_internal(error, "Failure(\"%s, %s '%s'\")", expected, verb, buffer_terminate(&quoted));
+        return xapi_fail_internal(error, "Failure(\"%s, %s '%s'\")", expected, verb,
+                                  buffer_terminate(&quoted));
 }
 
 static bool fail_text(XapiError **error, const char *text)
@@ -199,7 +201,8 @@ static bool read_datetime(const json_t *tree, Value *ret, XapiError **error)
         if (!json_is_string(tree))
                 return fail_quoting(error, "Expected DateTime", "got", tree);
         const char *text = plain_text(tree);
-        return (text && datetime_parse(text, &ret->i)) || fail_quoting(error, "Expected DateTime", "got", tree);
+        return (text && datetime_parse(text, &ret->i)) ||
+               fail_quoting(error, "Expected DateTime", "got", tree);
 }
 
 static bool read_enum(const Type *type, const json_t *tree, Value *ret, XapiError **error)
@@ -350,7 +353,8 @@ bool record_read(const Message *ctor, const json_t *tree, Row **ret, XapiError *
                 return fail_text(error, "bad __structure");
         for (const char *const *name = ctor->ctor_required; *name; name++)
                 if (!json_object_get(tree, *name))
-                        return xapi_fail_internal(error, "Server_helpers.Dispatcher_FieldNotFound(\"%s\")", *name);
+                        return xapi_fail_internal(error, "Server_helpers.Dispatcher_FieldNotFound(\"%s\")",
+                                                  *name);
         Row *row = row_new(ctor->class, "");
         const char *const *const lists[] = { ctor->ctor_required, ctor->ctor_optional };
         for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)

@@ -10,8 +10,8 @@
 
 /* How a byte of a string goes into JSON: 0 as it is, else the letter after the backslash ('u': \u00XX). */
 static const char json_escapes[256] = {
-        [0 ... 7] = 'u', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', [11] = 'u', ['\f'] = 'f', ['\r'] = 'r',
-        [14 ... 31] = 'u', ['"'] = '"', ['\\'] = '\\',
+        [0 ... 7] = 'u', ['\b'] = 'b', ['\t'] = 't',      ['\n'] = 'n', [11] = 'u',
+        ['\f'] = 'f',    ['\r'] = 'r', [14 ... 31] = 'u', ['"'] = '"',  ['\\'] = '\\',
 };
 
 static void json_write_bytes(Buffer *b, const char *text, size_t len)
@@ -100,7 +100,8 @@ static const char *enum_text(const Type *type, Value v)
 }
 
 /* A scalar as bare text: what XML holds between tags, and what map keys and queries are. False: not a scalar. */
-static bool scalar_text(const Type *type, Value v, char buffer[FLOAT_TEXT_BYTES], const char **ret, size_t *ret_len)
+static bool scalar_text(const Type *type, Value v, char buffer[FLOAT_TEXT_BYTES], const char **ret,
+                        size_t *ret_len)
 {
         switch (type->kind) {
         case TYPE_STRING:
@@ -136,7 +137,8 @@ static bool scalar_text(const Type *type, Value v, char buffer[FLOAT_TEXT_BYTES]
         return true;
 }
 
-static void key_text(const Type *type, Value v, char buffer[FLOAT_TEXT_BYTES], const char **ret, size_t *ret_len)
+static void key_text(const Type *type, Value v, char buffer[FLOAT_TEXT_BYTES], const char **ret,
+                     size_t *ret_len)
 {
         bool scalar = scalar_text(type, v, buffer, ret, ret_len);
         assert(scalar);

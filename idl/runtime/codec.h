@@ -15,8 +15,9 @@ void value_write(Buffer *b, Dialect dialect, const Type *type, Value v);
 /* The record of a row, internal fields left out; row_json and row_xml keep this text. */
 void record_write(Buffer *b, Dialect dialect, const Row *row);
 void json_write_string(Buffer *b, const char *text); /* quoted and escaped */
-void xml_write_text(Buffer *b, const char *text);    /* escaped; control characters below 0x20 dropped but TAB LF CR */
-void json_write_float(Buffer *b, double d);          /* with a point; NaN, Infinity and -Infinity as bare words */
+void json_write_float(Buffer *b, double d); /* with a point; NaN, Infinity and -Infinity as bare words */
+/* Escaped; control characters below 0x20 dropped but TAB LF CR. */
+void xml_write_text(Buffer *b, const char *text);
 
 /* A parameter as it came: a tree in which an XML <int> is an integer, an untyped XML value a string, <nil/> null,
  * a date a string. Accepts what upstream accepts; its error texts are INTERNAL_ERROR "Failure(\"Expected ...\")".
@@ -25,7 +26,8 @@ void json_write_float(Buffer *b, double d);          /* with a point; NaN, Infin
 bool value_read(const Type *type, const json_t *tree, Value *ret, XapiError **error);
 /* The text of a date: with or without dashes, colons, fraction, and zone ("Z", "+01:00"; none is UTC). */
 bool datetime_parse(const char *text, int64_t *ret_seconds);
-#define DATETIME_TEXT_BYTES 19 /* "20260131T12:34:56Z" and NUL; years outside 0 to 9999 are moved to their edge */
+/* "20260131T12:34:56Z" and NUL. Years outside 0 to 9999 are moved to their edge. */
+#define DATETIME_TEXT_BYTES 19
 void datetime_format(int64_t seconds, char text[DATETIME_TEXT_BYTES]);
 /* The record parameter of a constructor: missing required field or bad type is an error, missing optional its
  * default, unknown members ignored. *ret is an unpublished row of message->class with an empty ref. */

@@ -24,7 +24,8 @@ static void date_of_days(int64_t days, int64_t *ret_year, int64_t *ret_month, in
         days += 719468;
         int64_t era = (days >= 0 ? days : days - 146096) / 146097;
         int64_t day_of_era = days - era * 146097;
-        int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+        int64_t year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
         int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         int64_t month = (5 * day_of_year + 2) / 153;
         *ret_day = day_of_year - (153 * month + 2) / 5 + 1;
@@ -98,7 +99,8 @@ bool datetime_parse(const char *text, int64_t *ret_seconds)
         if (!take_number(&at, 2, &hour))
                 return false;
         bool colons = take_char(&at, ':');
-        if (!take_number(&at, 2, &minute) || (colons && !take_char(&at, ':')) || !take_number(&at, 2, &second))
+        if (!take_number(&at, 2, &minute) || (colons && !take_char(&at, ':')) ||
+            !take_number(&at, 2, &second))
                 return false;
         if (take_char(&at, '.') || take_char(&at, ',')) {
                 size_t digits = strspn(at, "0123456789");
@@ -114,6 +116,7 @@ bool datetime_parse(const char *text, int64_t *ret_seconds)
         bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
         if (month == 2 && day == 29 && !leap)
                 return false;
-        *ret_seconds = days_of_date(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second - zone * 60;
+        *ret_seconds =
+            days_of_date(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second - zone * 60;
         return true;
 }

@@ -28,6 +28,6 @@ bool xapi_fail(XapiError **error, const char *code, ...) __attribute__((sentinel
 /* INTERNAL_ERROR with one formatted text. Returns false. */
 bool xapi_fail_internal(XapiError **error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool xapi_error_is(const XapiError *e, const char *code); /* e may be NULL: false */
-char *xapi_error_text(const XapiError *e);                /* "CODE: [a; b]" for logs; returns owned (g_free) */
+char *xapi_error_text(const XapiError *e); /* "CODE: [a; b]" for logs; returns owned (g_free) */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XapiError, xapi_error_free)

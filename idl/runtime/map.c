@@ -65,7 +65,8 @@ static void map_drop_duplicates(Map *m)
                 }
                 m->entries[n] = e;
                 if (seen)
-                        g_hash_table_insert(seen, (gpointer)key_pointer(m, &m->entries[n].key), &m->entries[n]);
+                        g_hash_table_insert(seen, (gpointer)key_pointer(m, &m->entries[n].key),
+                                            &m->entries[n]);
                 n++;
         }
         m->n = (uint32_t)n;
@@ -119,7 +120,8 @@ const Value *map_get(const Map *m, Value key)
 
 const char *map_get_str(const Map *m, const char *key)
 {
-        assert(keyed_by_text(m) && (m->type->element->kind == TYPE_STRING || m->type->element->kind == TYPE_REF));
+        assert(keyed_by_text(m) &&
+               (m->type->element->kind == TYPE_STRING || m->type->element->kind == TYPE_REF));
         for (uint32_t i = 0; i < m->n; i++)
                 if (strcmp(m->entries[i].key.s, key) == 0)
                         return m->entries[i].value.s;

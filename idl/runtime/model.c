@@ -64,7 +64,7 @@ static int compare_class(const void *name, const void *class)
 const Class *model_class(const char *name)
 {
         const Class *const *found =
-                bsearch(name, model_classes, model_n_classes, sizeof(*model_classes), compare_class);
+            bsearch(name, model_classes, model_n_classes, sizeof(*model_classes), compare_class);
         return found ? *found : NULL;
 }
 

@@ -39,19 +39,19 @@ typedef struct Field {
         const char *description;
         const Type *type;
         FieldQualifier qualifier;
-        bool persist;        /* false: never reaches the disk */
-        bool internal;       /* not in records */
+        bool persist;  /* false: never reaches the disk */
+        bool internal; /* not in records */
         bool ignore_foreign_key;
         bool has_default;
-        Value initial;       /* the default where there is one, else the type's zero; filled in by model_init */
+        Value initial; /* the default where there is one, else the type's zero; filled in by model_init */
         const char *default_json; /* of `initial`, as JSON; NULL: none */
         /* Two-ended relation that the store keeps: this field is one end, `other_class.other_field` the other. */
         const struct Class *other_class; /* NULL: none */
         int other_field;
         size_t n_key_roles;
         const KeyRole *key_roles;
-        const char *json_key;  /* "\"name_label\":" */
-        const char *xml_open;  /* "<member><name>name_label</name>" */
+        const char *json_key; /* "\"name_label\":" */
+        const char *xml_open; /* "<member><name>name_label</name>" */
         size_t json_key_len, xml_open_len;
 } Field;
 
@@ -89,31 +89,31 @@ typedef struct Message {
         size_t n_required;         /* params without defaults */
         const Param *params;
         const Type *result;
-        uint32_t roles;            /* ROLE_ bits of those who may call it */
-        bool session;              /* takes a session_id first */
+        uint32_t roles; /* ROLE_ bits of those who may call it */
+        bool session;   /* takes a session_id first */
         bool async;
         bool pool_internal;
         bool hidden;
         bool removed;
-        bool secret;               /* parameters are never logged */
-        bool emergency;            /* allowed in emergency mode */
+        bool secret;    /* parameters are never logged */
+        bool emergency; /* allowed in emergency mode */
         size_t n_key_roles;
         const KeyRole *key_roles;
         const char *const *ctor_required; /* MESSAGE_CTOR: names of fields, NULL-terminated */
         const char *const *ctor_optional;
-        int handler;               /* slot in the class's generated handler struct (VmHandlers): custom messages,
+        int handler; /* slot in the class's generated handler struct (VmHandlers): custom messages,
                                     * constructors, destructors, and the setters of the few fields whose change has
                                     * an effect, which the generic layer answers where none is written; -1: none */
-        int index;                 /* place in model_messages */
+        int index;   /* place in model_messages */
 } Message;
 
 typedef struct Class {
         const char *name;       /* "VM" */
         const char *event_name; /* "vm" */
         const char *description;
-        int index;              /* place in model_classes */
+        int index; /* place in model_classes */
         size_t n_fields;
-        const Field *fields;    /* alphabetical, as records are written */
+        const Field *fields; /* alphabetical, as records are written */
         bool in_database;
         bool persist;
         bool events;
@@ -128,11 +128,11 @@ typedef struct ErrorCode {
 
 /* A path with a handler of its own (http.idl). */
 typedef struct HttpAction {
-        const char *name;   /* "get_export" */
+        const char *name; /* "get_export" */
         const char *method;
         const char *path;
-        uint32_t roles;     /* 0: decided by the handler itself */
-        bool open;          /* no role is asked for before the handler runs */
+        uint32_t roles; /* 0: decided by the handler itself */
+        bool open;      /* no role is asked for before the handler runs */
 } HttpAction;
 
 /* What the server itself says as objects of the class message. */
@@ -155,13 +155,13 @@ extern const MessageType model_message_types[]; /* sorted by name */
 extern const size_t model_n_message_types;
 extern const char *const model_roles[]; /* names, in the order of the ROLE_ bits */
 extern const size_t model_n_roles;
-extern const int model_api_version[2];  /* major, minor */
+extern const int model_api_version[2]; /* major, minor */
 
-void model_init(void); /* once per process, before anything else here: parses defaults */
-const Class *model_class(const char *name);   /* exact case; NULL: none */
+void model_init(void);                      /* once per process, before anything else here: parses defaults */
+const Class *model_class(const char *name); /* exact case; NULL: none */
 const Message *model_message(const char *name); /* "VM.start" or "VM_start"; NULL: none */
-const ErrorCode *model_error(const char *code);  /* NULL: none */
-int model_message_priority(const char *name);    /* of a message type; -1: none */
+const ErrorCode *model_error(const char *code); /* NULL: none */
+int model_message_priority(const char *name);   /* of a message type; -1: none */
 const Field *class_field(const Class *c, const char *name);
 static inline size_t field_index(const Class *c, const Field *f)
 {

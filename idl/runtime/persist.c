@@ -57,7 +57,8 @@ static bool read_fields(const Class *class, const json_t *tree, Row *row, XapiEr
 {
         const char *name;
         json_t *member;
-        json_object_foreach((json_t *)tree, name, member) {
+        json_object_foreach((json_t *)tree, name, member)
+        {
                 const Field *f = class_field(class, name);
                 Value v;
                 if (!f)
@@ -84,7 +85,8 @@ bool row_read_persistent(const Class *class, const char *ref, const char *text, 
         } else {
                 g_autofree char *reason = why ? xapi_error_text(why) : g_strdup(where.text);
                 row_unref(row);
-                xapi_fail_internal(error, "The stored record of %s %s is damaged: %s", class->name, ref, reason);
+                xapi_fail_internal(error, "The stored record of %s %s is damaged: %s", class->name, ref,
+                                   reason);
         }
         json_decref(tree);
         return ok;

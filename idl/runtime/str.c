@@ -22,7 +22,8 @@ typedef struct StrHead {
 static struct {
         uint32_t refs, len;
         char text[sizeof(NULL_REF)];
-} shared_empty = { MEMORY_SHARED, 0, "" }, shared_null_ref = { MEMORY_SHARED, sizeof(NULL_REF) - 1, NULL_REF };
+} shared_empty = { MEMORY_SHARED, 0, "" },
+  shared_null_ref = { MEMORY_SHARED, sizeof(NULL_REF) - 1, NULL_REF };
 
 static StrHead *head(Str s)
 {

@@ -11,11 +11,11 @@ typedef const char *Str;
 Str str_new(const char *text);                       /* returns owned; never NULL */
 Str str_new_len(const char *text, size_t len_bytes); /* returns owned; text needs no NUL */
 Str str_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-Str str_empty(void);                                 /* returns owned, the shared "" */
-Str str_ref(Str s);                                  /* returns s, owned once more */
-void str_unref(Str s);                               /* NULL is legal */
-size_t str_len(Str s);                               /* bytes */
-void str_set(Str *slot, const char *text);           /* replaces *slot with a new copy of text */
+Str str_empty(void);                       /* returns owned, the shared "" */
+Str str_ref(Str s);                        /* returns s, owned once more */
+void str_unref(Str s);                     /* NULL is legal */
+size_t str_len(Str s);                     /* bytes */
+void str_set(Str *slot, const char *text); /* replaces *slot with a new copy of text */
 
 static inline void str_unref_p(Str *s)
 {

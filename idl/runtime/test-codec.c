@@ -49,7 +49,8 @@ static void test_strings(void)
         refuses(&type_string, "true", "Expected string, got 'B(true)'");
         refuses(&type_string, "null", "Expected string, got 'N'");
         refuses(&type_VM_ref, "[]", "Expected string, got '[]'");
-        refuses(&type_string, "{\"b\": \"c\", \"d\": [1, false]}", "Expected string, got '{b:S(c),d:[I(1),B(false)]}'");
+        refuses(&type_string, "{\"b\": \"c\", \"d\": [1, false]}",
+                "Expected string, got '{b:S(c),d:[I(1),B(false)]}'");
         refuses(&type_string, "\"a\\u0000b\"", "a string holds a NUL byte");
 }
 
@@ -65,9 +66,19 @@ static void test_ints(void)
         accepts(&type_int, "\"9223372036854775807\"", "9223372036854775807");
         accepts(&type_int, "\"-9223372036854775808\"", "-9223372036854775808");
         accepts(&type_int, "\"0xffffffffffffffff\"", "-1");
-        static const char *const bad[] = { "\"\"", "\" 5\"", "\"5 \"", "\"5.0\"", "\"abc\"", "\"0x\"", "\"-\"", "\"_5\"",
-                                           "\"9223372036854775808\"", "\"-9223372036854775809\"", "\"0b2\"",
-                                           "\"0x10000000000000000\"", "\"5\\u0000\"" };
+        static const char *const bad[] = { "\"\"",
+                                           "\" 5\"",
+                                           "\"5 \"",
+                                           "\"5.0\"",
+                                           "\"abc\"",
+                                           "\"0x\"",
+                                           "\"-\"",
+                                           "\"_5\"",
+                                           "\"9223372036854775808\"",
+                                           "\"-9223372036854775809\"",
+                                           "\"0b2\"",
+                                           "\"0x10000000000000000\"",
+                                           "\"5\\u0000\"" };
         for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
                 refuses(&type_int, bad[i], "Int64.of_string");
         refuses(&type_int, "1.5", "Expected int64, got 'F(1.5)'");
@@ -133,9 +144,10 @@ static void test_xml(void)
         auto_buffer b = { 0 };
         Map *m = map_of_strings(&type_string_to_string_map, "<k>", "a<b>&\"'\t\001z", NULL);
         value_write(&b, DIALECT_XML, &type_string_to_string_map, (Value){ .map = m });
-        g_assert_cmpstr(buffer_terminate(&b), ==,
-                        "<value><struct><member><name>&lt;k&gt;</name><value>a&lt;b&gt;&amp;\"'\tz</value></member>"
-                        "</struct></value>");
+        g_assert_cmpstr(
+            buffer_terminate(&b), ==,
+            "<value><struct><member><name>&lt;k&gt;</name><value>a&lt;b&gt;&amp;\"'\tz</value></member>"
+            "</struct></value>");
         map_unref(m);
         b.len = 0;
         value_write(&b, DIALECT_XML, &type_bool, (Value){ .i = 1 });
@@ -144,10 +156,11 @@ static void test_xml(void)
         value_write(&b, DIALECT_XML, &type_datetime, (Value){ .i = 0 });
         value_write(&b, DIALECT_XML, &type_string_set, value_zero(&type_string_set));
         value_write(&b, DIALECT_XML, &type_void, (Value){ 0 });
-        g_assert_cmpstr(buffer_terminate(&b), ==,
-                        "<value><boolean>1</boolean></value><value>5</value><value><double>0.5</double></value>"
-                        "<value><dateTime.iso8601>19700101T00:00:00Z</dateTime.iso8601></value>"
-                        "<value><array><data></data></array></value><value></value>");
+        g_assert_cmpstr(
+            buffer_terminate(&b), ==,
+            "<value><boolean>1</boolean></value><value>5</value><value><double>0.5</double></value>"
+            "<value><dateTime.iso8601>19700101T00:00:00Z</dateTime.iso8601></value>"
+            "<value><array><data></data></array></value><value></value>");
 }
 
 /* What an error quotes of a string of n bytes. */
@@ -194,8 +207,10 @@ static void test_records(void)
 {
         Row *row;
         g_autoptr(XapiError) error = NULL;
-        g_assert_true(make("network", "{\"other_config\":{\"a\":\"b\"},\"name_label\":\"n\",\"nope\":1,\"uuid\":\"x\",\"VIFs\":5}",
-                           &row, &error));
+        g_assert_true(
+            make("network",
+                 "{\"other_config\":{\"a\":\"b\"},\"name_label\":\"n\",\"nope\":1,\"uuid\":\"x\",\"VIFs\":5}",
+                 &row, &error));
         const NetworkRow *net = (const NetworkRow *)row;
         g_assert_true(row->class == &CLASS_NETWORK && str_len(row->ref) == 0);
         g_assert_cmpstr(net->name_label, ==, "n");

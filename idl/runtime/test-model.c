@@ -41,7 +41,8 @@ static void test_order(void)
 static void test_roles(void)
 {
         const uint32_t operators = ROLE_POOL_ADMIN | ROLE_POOL_OPERATOR;
-        g_assert_cmphex(model_message("VM.set_name_label")->roles, ==, operators | ROLE_VM_POWER_ADMIN | ROLE_VM_ADMIN);
+        g_assert_cmphex(model_message("VM.set_name_label")->roles, ==,
+                        operators | ROLE_VM_POWER_ADMIN | ROLE_VM_ADMIN);
         g_assert_cmphex(model_message("pool.set_wlb_enabled")->roles, ==, operators | ROLE_CLIENT_CERT);
         g_assert_cmphex(model_message("VM.get_record")->roles, ==, (1 << model_n_roles) - 1);
         g_assert_cmphex(model_message("VTPM.get_contents")->roles, ==, ROLE_LOCAL_ROOT);
@@ -84,7 +85,8 @@ static void test_rows(void)
         Row *copy = row_copy(row);
         slot_str(&((VmRow *)copy)->name_label, "two");
         g_assert_nonnull(strstr(row_json(copy, &len), "\"two\""));
-        g_assert_nonnull(strstr(row_xml(row, &len), "<member><name>name_label</name><value>one</value></member>"));
+        g_assert_nonnull(
+            strstr(row_xml(row, &len), "<member><name>name_label</name><value>one</value></member>"));
         row_unref(row_ref(row));
         row_unref(copy);
         row_unref(row);

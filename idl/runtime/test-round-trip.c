@@ -12,8 +12,9 @@
 
 static Str random_text(void)
 {
-        static const char *const pieces[] = { "a", "Z", "0", " ", "\"", "\\", "<", ">", "&", "'", "\n", "\t", "/",
-                                              "\u00e9", "\u20ac", "\U0001f600", "]]>", "{", "\177" };
+        static const char *const pieces[] = { "a",      "Z",          "0",   " ",  "\"",  "\\", "<",
+                                              ">",      "&",          "'",   "\n", "\t",  "/",  "\u00e9",
+                                              "\u20ac", "\U0001f600", "]]>", "{",  "\177" };
         g_autoptr(GString) text = g_string_new(NULL);
         for (int n = g_test_rand_int_range(0, 12); n > 0; n--)
                 g_string_append(text, pieces[g_test_rand_int_range(0, G_N_ELEMENTS(pieces))]);
@@ -76,7 +77,8 @@ static Value random_map(const Type *type, int depth)
         MapEntry entries[5];
         size_t n = (size_t)g_test_rand_int_range(0, G_N_ELEMENTS(entries) + 1);
         for (size_t i = 0; i < n; i++)
-                entries[i] = (MapEntry){ random_value(type->key, depth + 1), random_value(type->element, depth + 1) };
+                entries[i] =
+                    (MapEntry){ random_value(type->key, depth + 1), random_value(type->element, depth + 1) };
         Map *m = map_new(type, n, entries);
         for (size_t i = 0; i < n; i++) {
                 value_unref(type->key, entries[i].key);
@@ -95,7 +97,8 @@ static Value random_value(const Type *type, int depth)
         case TYPE_REF:
                 return (Value){ .s = random_text() };
         case TYPE_INT:
-                return (Value){ .i = (int64_t)((uint64_t)g_test_rand_int() << 32 | (uint32_t)g_test_rand_int()) };
+                return (
+                    Value){ .i = (int64_t)((uint64_t)g_test_rand_int() << 32 | (uint32_t)g_test_rand_int()) };
         case TYPE_FLOAT:
                 return (Value){ .d = random_float() };
         case TYPE_BOOL:
@@ -160,8 +163,9 @@ static void on_end(void *data, const char *tag)
         else if (strcmp(tag, "boolean") == 0)
                 made = json_boolean(r->text->str[0] == '1');
         else if (strcmp(tag, "double") == 0)
-                made = isfinite(g_ascii_strtod(r->text->str, NULL)) ? json_real(g_ascii_strtod(r->text->str, NULL))
-                                                                     : json_string(r->text->str);
+                made = isfinite(g_ascii_strtod(r->text->str, NULL))
+                           ? json_real(g_ascii_strtod(r->text->str, NULL))
+                           : json_string(r->text->str);
         else if (strcmp(tag, "dateTime.iso8601") == 0)
                 made = json_string(r->text->str);
         else if (strcmp(tag, "array") == 0 || strcmp(tag, "struct") == 0)
@@ -322,13 +326,15 @@ static void test_exact_floats(void)
 /* A row of an older or newer schema: what is missing has its initial value, what is unknown is passed over. */
 static void test_other_schema(void)
 {
-        static const char text[] = "{\"name_label\":\"n\",\"long_gone\":[1,2],\"HVM_shadow_multiplier\":\"nan\"}";
+        static const char text[] =
+            "{\"name_label\":\"n\",\"long_gone\":[1,2],\"HVM_shadow_multiplier\":\"nan\"}";
         Row *row;
         g_autoptr(XapiError) error = NULL;
         g_assert_true(row_read_persistent(&CLASS_VM, "r", text, strlen(text), &row, &error));
         g_assert_cmpstr(((VmRow *)row)->name_label, ==, "n");
         g_assert_true(isnan(((VmRow *)row)->HVM_shadow_multiplier));
-        g_assert_cmpint(((VmRow *)row)->has_vendor_device, ==, CLASS_VM.fields[VM_FIELD_has_vendor_device].initial.i);
+        g_assert_cmpint(((VmRow *)row)->has_vendor_device, ==,
+                        CLASS_VM.fields[VM_FIELD_has_vendor_device].initial.i);
         row_unref(row);
 }
 

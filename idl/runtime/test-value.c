@@ -33,7 +33,8 @@ static void test_set(void)
         g_assert_true(empty == set_empty(&type_string) && empty == strings(NULL) && empty->n == 0);
         auto_str b = str_new("b");
         Set *ab = strings("a", "b", NULL);
-        g_assert_true(set_contains_str(ab, "b") && set_contains(ab, (Value){ .s = b }) && !set_contains_str(ab, "c"));
+        g_assert_true(set_contains_str(ab, "b") && set_contains(ab, (Value){ .s = b }) &&
+                      !set_contains_str(ab, "c"));
         Set *same = set_with(ab, (Value){ .s = b });
         g_assert_true(same == ab);
         set_unref(same);

@@ -77,8 +77,9 @@ static bool map_equal(const Map *a, const Map *b)
         for (uint32_t i = 0; i < a->n; i++) {
                 const MapEntry *e = &a->entries[i];
                 /* Versions of one map mostly keep its order. */
-                const Value *other = value_equal(a->type->key, e->key, b->entries[i].key) ? &b->entries[i].value
-                                                                                         : map_get(b, e->key);
+                const Value *other = value_equal(a->type->key, e->key, b->entries[i].key)
+                                         ? &b->entries[i].value
+                                         : map_get(b, e->key);
                 if (!other || !value_equal(a->type->element, e->value, *other))
                         return false;
         }

@@ -36,8 +36,8 @@ typedef struct Type {
         const struct Type *key;         /* TYPE_MAP */
         const struct Type *element;     /* TYPE_SET, TYPE_OPTION, TYPE_MAP (of the value) */
         const char *text;               /* as surface and idl write it: "(string -> VDI ref set) map" */
-        Set *empty_set;                 /* the shared empty set of this type's values; NULL: made when asked for */
-        Map *empty_map;                 /* the same of a TYPE_MAP */
+        Set *empty_set; /* the shared empty set of this type's values; NULL: made when asked for */
+        Map *empty_map; /* the same of a TYPE_MAP */
 } Type;
 
 typedef union Value {
@@ -77,26 +77,28 @@ struct Map {
 Value value_ref(const Type *type, Value v);
 void value_unref(const Type *type, Value v);
 bool value_equal(const Type *type, Value a, Value b); /* maps compare without regard to order, sets with */
-Value value_zero(const Type *type);                   /* "", 0, first enum value, "OpaqueRef:NULL", empty... ; owned */
+Value value_zero(const Type *type); /* "", 0, first enum value, "OpaqueRef:NULL", empty... ; owned */
 
 /* Sets. All functions that change return a new set and leave the old alone (borrowed); items are borrowed and
  * referenced by the new one. A NULL Set* or Map* is never stored: empty ones are shared objects. */
 Set *set_empty(const Type *element);
-Set *set_new(const Type *element, size_t n, const Value *items); /* references items */
+Set *set_new(const Type *element, size_t n, const Value *items);   /* references items */
 Set *set_of_strings(const Type *element, const char *const *strv); /* copies; NULL-terminated */
 bool set_contains(const Set *s, Value item);
 bool set_contains_str(const Set *s, const char *text); /* of strings or refs */
-Set *set_with(const Set *s, Value item);    /* the same set referenced if item is in it */
-Set *set_without(const Set *s, Value item); /* the same set referenced if it is not */
+Set *set_with(const Set *s, Value item);               /* the same set referenced if item is in it */
+Set *set_without(const Set *s, Value item);            /* the same set referenced if it is not */
 Set *set_ref(Set *s);
 void set_unref(Set *s);
 
 Map *map_empty(const Type *type);
-Map *map_new(const Type *type, size_t n, const MapEntry *entries); /* references keys and values; later ones win */
-Map *map_of_strings(const Type *type, ...) __attribute__((sentinel)); /* "k", "v", ..., NULL; string -> string */
-const Value *map_get(const Map *m, Value key);            /* NULL: no such key; borrowed */
-const char *map_get_str(const Map *m, const char *key);   /* string keys, string values; NULL: no such key */
-Map *map_with(const Map *m, Value key, Value value);      /* adds or replaces */
+/* References keys and values; of equal keys the last one's value stays. */
+Map *map_new(const Type *type, size_t n, const MapEntry *entries);
+/* "k", "v", ..., NULL; string -> string. */
+Map *map_of_strings(const Type *type, ...) __attribute__((sentinel));
+const Value *map_get(const Map *m, Value key);          /* NULL: no such key; borrowed */
+const char *map_get_str(const Map *m, const char *key); /* string keys, string values; NULL: no such key */
+Map *map_with(const Map *m, Value key, Value value);    /* adds or replaces */
 Map *map_with_str(const Map *m, const char *key, const char *value);
 Map *map_without(const Map *m, Value key);
 Map *map_ref(Map *m);
