@@ -9,9 +9,9 @@ import subprocess
 
 from harness.stack import SOURCE, build_folder
 
-NO_SPDX = {'COPYING', '.clang-format', '.gitignore'}
+NO_SPDX = {'COPYING', '.clang-format', '.gitignore', 'common'}
 NO_SPDX_IN = ('tests/xapidiff/', 'tests/fuzz/', 'tests/vectors/')    # data and text, some of it made by programs
-NO_SPDX_SUFFIXES = ('.md', '.json', '.jsonl')
+NO_SPDX_SUFFIXES = ('.md', '.json', '.jsonl', '.txt')
 
 
 def tracked():
