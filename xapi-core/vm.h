@@ -25,3 +25,10 @@ bool vm_shutdown(Call *call, const VmShutdownParams *p, XapiError **error);
 bool vm_clean_reboot(Call *call, const VmCleanRebootParams *p, XapiError **error);
 bool vm_hard_reboot(Call *call, const VmHardRebootParams *p, XapiError **error);
 bool vm_power_state_reset(Call *call, const VmPowerStateResetParams *p, XapiError **error);
+
+/* classes/vm-create.c */
+bool vm_create(Call *call, const VmCreateParams *p, XapiError **error);
+bool vm_destroy(Call *call, const VmDestroyParams *p, XapiError **error);
+void vm_fresh_generation_id(VmRow *vm);
+void vm_ensure_mac_seed(VmRow *vm);
+void vm_make_metrics(Txn *txn, VmRow *vm);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Making and removing VM objects. */
+#include "blob.h"
+#include "manager.h"
+#include "rows.h"
+#include "uuid.h"
+#include "vm.h"
+#include "xenapi.h"
+
+/* ---- create ---- */
+
+/* Two random 63-bit numbers: what a guest's generation counter reads. */
+void vm_fresh_generation_id(VmRow *vm)
+{
+        guint64 a = (guint64)g_random_int() << 31 | g_random_int() >> 1;
+        guint64 b = (guint64)g_random_int() << 31 | g_random_int() >> 1;
+        g_autofree char *text = g_strdup_printf("%019" G_GUINT64_FORMAT ":%019" G_GUINT64_FORMAT, a, b);
+
+        slot_str(&vm->generation_id, text);
+}
+
+/* Interfaces without a MAC of their own derive it from this. */
+void vm_ensure_mac_seed(VmRow *vm)
+{
+        char uuid[UUID_TEXT_SIZE];
+
+        if (map_get_str(vm->other_config, "mac_seed"))
+                return;
+        uuid_make(uuid);
+        slot_map(&vm->other_config, map_with_str(vm->other_config, "mac_seed", uuid));
+}
+
+void vm_make_metrics(Txn *txn, VmRow *vm)
+{
+        VmMetricsRow *metrics = (VmMetricsRow *)txn_create(txn, &CLASS_VM_METRICS, NULL, NULL);
+
+        metrics->current_domain_type = DOMAIN_TYPE_UNSPECIFIED;
+        slot_str(&vm->metrics, metrics->row.ref);
+}
+
+#define HARDWARE_PLATFORM_VERSION 2 /* the newest there is: what a VM with the vendor's device needs */
+
+static void settle(Txn *txn, VmRow *vm)
+{
+        vm->domid = -1;
+        vm->is_default_template = false;
+        vm->is_control_domain = false;
+        vm->is_a_snapshot = false;
+        if (vm->domain_type == DOMAIN_TYPE_UNSPECIFIED)
+                vm->domain_type = *vm->HVM_boot_policy ? DOMAIN_TYPE_HVM : DOMAIN_TYPE_PV;
+        vm_ensure_mac_seed(vm);
+        if (!*vm->generation_id)
+                vm_fresh_generation_id(vm);
+        vm_make_metrics(txn, vm);
+}
+
+static bool check_power_state(const VmRow *vm, XapiError **error)
+{
+        if (vm->power_state == VM_POWER_STATE_HALTED || vm->power_state == VM_POWER_STATE_RUNNING)
+                return true;
+        return vm_fail_power_state(vm, 1u << VM_POWER_STATE_HALTED, error);
+}
+
+bool vm_create(Call *call, const VmCreateParams *p, XapiError **error)
+{
+        Row *row;
+        VmRow *vm;
+
+        if (!check_power_state((const VmRow *)p->args, error))
+                return false;
+        row = row_copy(p->args);
+        vm = (VmRow *)row;
+        vm->power_state = VM_POWER_STATE_HALTED;
+        slot_str(&vm->uuid, "");
+        vm = (VmRow *)txn_insert(call_txn(call), row);
+        settle(call->txn, vm);
+        operation_update(call->txn, &VM_OPERATION_RULES, vm->row.ref);
+        str_set(&call->result.s, vm->row.ref);
+        return true;
+}
+
+/* ---- destroy ---- */
+
+static void delete_all(Txn *txn, const Class *class, const Set *refs)
+{
+        for (uint32_t i = 0; i < refs->n; i++)
+                txn_delete(txn, class, refs->items[i].s);
+}
+
+/* The children of a snapshot that goes become its parent's. */
+static void reparent(Txn *txn, const VmRow *vm)
+{
+        Set *children = set_ref(vm->children);
+
+        for (uint32_t i = 0; i < children->n; i++) {
+                VmRow *child = (VmRow *)txn_edit(txn, &CLASS_VM, children->items[i].s);
+
+                if (child)
+                        slot_str(&child->parent, vm->parent);
+        }
+        set_unref(children);
+}
+
+static void delete_vm(Txn *txn, const char *ref)
+{
+        const VmRow *vm = (const VmRow *)txn_get(txn, &CLASS_VM, ref);
+
+        reparent(txn, vm);
+        vm = (const VmRow *)txn_get(txn, &CLASS_VM, ref);
+        delete_all(txn, &CLASS_VBD, vm->VBDs);
+        delete_all(txn, &CLASS_VIF, vm->VIFs);
+        delete_all(txn, &CLASS_CONSOLE, vm->consoles);
+        delete_all(txn, &CLASS_VTPM, vm->VTPMs);
+        blobs_delete(txn, vm->blobs);
+        txn_delete(txn, &CLASS_VM_METRICS, vm->metrics);
+        txn_delete(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);
+        txn_delete(txn, &CLASS_VM, ref);
+}
+
+bool vm_destroy(Call *call, const VmDestroyParams *p, XapiError **error)
+{
+        if (!operation_begin(call_txn(call), &VM_OPERATION_RULES, p->self, VM_OPERATIONS_DESTROY, "", error))
+                return false;
+        delete_vm(call->txn, p->self);
+        return true;
+}
