@@ -11,7 +11,8 @@ def steps(lifecycle):
 
 
 def write_dump(model, out):
-    out.write('# The wire surface, generated from idl/xenapi. `ninja -C build update-wire-surface` brings it up to date.\n')
+    out.write('# SPDX-License-Identifier: LGPL-2.1-or-later\n')
+    out.write('# Generated from idl/xenapi; `ninja -C build update-wire-surface` brings it up to date.\n')
     out.write(f'api-version {".".join(map(str, model.api_version))}\n')
     for role in model.roles:
         out.write(f'role {role}\n')
