@@ -81,10 +81,13 @@ bool vm_create(Call *call, const VmCreateParams *p, XapiError **error)
 
 /* ---- destroy ---- */
 
-static void delete_all(Txn *txn, const Class *class, const Set *refs)
+static void delete_all(Txn *txn, const Class *class, Set *refs)
 {
-        for (uint32_t i = 0; i < refs->n; i++)
-                txn_delete(txn, class, refs->items[i].s);
+        Set *kept = set_ref(refs); /* each deletion takes one out of the VM's own set */
+
+        for (uint32_t i = 0; i < kept->n; i++)
+                txn_delete(txn, class, kept->items[i].s);
+        set_unref(kept);
 }
 
 /* The children of a snapshot that goes become its parent's. */
