@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "call.h"
+#include "codec.h"
 #include "http-server.h"
 
 typedef struct DispatchRequest {
@@ -20,6 +21,9 @@ typedef struct DispatchAnswer {
         const XapiError *error;
         const Type *type;
         Value value;
+        /* Not NULL: prints the value instead. */
+        void (*write)(Buffer *b, Dialect dialect, const void *written);
+        const void *written;
         bool unwrapped;
         bool broken; /* upstream answers this one with HTTP 500 */
         uint64_t delay_usec;

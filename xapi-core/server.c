@@ -77,6 +77,8 @@ static void timer_fired(uv_timer_t *timer)
 
 static void write_value(Buffer *b, const RpcRequest *r, const DispatchAnswer *answer)
 {
+        Dialect dialect = r->dialect == RPC_XML ? DIALECT_XML : DIALECT_JSON;
+
         if (answer->unwrapped && r->dialect == RPC_XML) {
                 buffer_append_literal(b, "<?xml version=\"1.0\"?><methodResponse><params><param>");
                 value_write(b, DIALECT_XML, answer->type, answer->value);
@@ -84,7 +86,10 @@ static void write_value(Buffer *b, const RpcRequest *r, const DispatchAnswer *an
                 return;
         }
         rpc_begin_success(b, r);
-        value_write(b, r->dialect == RPC_XML ? DIALECT_XML : DIALECT_JSON, answer->type, answer->value);
+        if (answer->write)
+                answer->write(b, dialect, answer->written);
+        else
+                value_write(b, dialect, answer->type, answer->value);
         rpc_end_success(b, r);
 }
 

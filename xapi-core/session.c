@@ -196,6 +196,13 @@ bool sessions_close_local(Sessions *s, const char *ref)
         return found;
 }
 
+Str session_track_id(const char *ref)
+{
+        g_autofree char *hex = g_compute_checksum_for_string(G_CHECKSUM_SHA256, ref, -1);
+
+        return str_printf("trackid=%.32s", hex);
+}
+
 void sessions_collect(Sessions *s)
 {
         time_t now = time(NULL);

@@ -29,5 +29,7 @@ Str sessions_open(Sessions *sessions, const Principal *who, const char *originat
 /* A session that is in memory only, for when there is no pool to ask. Returns its ref, owned. */
 Str sessions_open_local(Sessions *sessions);
 bool sessions_close_local(Sessions *sessions, const char *ref);
+/* What stands for a session where its reference must not be seen: "trackid=<hex>". Returns owned. */
+Str session_track_id(const char *ref);
 /* Drops sessions that were idle for too long. On the loop, now and then. */
 void sessions_collect(Sessions *sessions);
