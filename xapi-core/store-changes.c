@@ -27,7 +27,7 @@ static int change_compare(const void *a, const void *b)
 }
 
 bool store_changes(Store *store, uint64_t since, const bool *wanted, Change **ret_changes, size_t *ret_n,
-                   uint64_t *ret_generation)
+                   uint64_t *ret_generation, size_t *ret_counts)
 {
         GArray *changes = g_array_new(false, false, sizeof(Change));
         bool remembered = true;
@@ -38,6 +38,8 @@ bool store_changes(Store *store, uint64_t since, const bool *wanted, Change **re
         for (size_t i = 0; i < model_n_classes && remembered; i++)
                 if (wanted[i])
                         changes_collect(&store->classes[i], since, changes);
+        for (size_t i = 0; i < model_n_classes && ret_counts != NULL; i++)
+                ret_counts[i] = store->classes[i].n_visible;
         *ret_generation = store->generation;
         pthread_mutex_unlock(&store->lock);
         if (!remembered) {

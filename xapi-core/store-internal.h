@@ -122,6 +122,7 @@ struct Store {
 
         Writer *writer;     /* set once */
         Database *database; /* set once; used by the writer's thread */
+        pthread_mutex_t change_lock; /* of these two, held while the function runs; taken without `lock` */
         void (*on_change)(uint64_t generation, void *data);
         void *on_change_data;
 };

@@ -19,6 +19,7 @@ static void store_free(Store *store)
         index_clear(&store->by_ref);
         g_free(store->txn.edits);
         pthread_mutex_destroy(&store->lock);
+        pthread_mutex_destroy(&store->change_lock);
         g_free(store);
 }
 
@@ -30,6 +31,7 @@ static Store *store_new(void)
         pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
         pthread_mutex_init(&store->lock, &attributes);
         pthread_mutexattr_destroy(&attributes);
+        pthread_mutex_init(&store->change_lock, NULL);
         index_init(&store->by_ref);
         store_classes_init(store);
         store->txn.store = store;
@@ -130,14 +132,6 @@ size_t store_count(Store *store, const Class *class)
         return n;
 }
 
-void store_counts(Store *store, size_t *ret_counts)
-{
-        pthread_mutex_lock(&store->lock);
-        for (size_t i = 0; i < model_n_classes; i++)
-                ret_counts[i] = store->classes[i].n_visible;
-        pthread_mutex_unlock(&store->lock);
-}
-
 bool store_find(Store *store, const char *ref, const Class **ret_class)
 {
         pthread_mutex_lock(&store->lock);
@@ -167,10 +161,10 @@ void store_statistics(Store *store, StoreStatistics *ret)
 
 void store_on_change(Store *store, void (*function)(uint64_t generation, void *data), void *data)
 {
-        pthread_mutex_lock(&store->lock);
+        pthread_mutex_lock(&store->change_lock);
         store->on_change = function;
         store->on_change_data = data;
-        pthread_mutex_unlock(&store->lock);
+        pthread_mutex_unlock(&store->change_lock);
 }
 
 void store_set_derive(Store *store, void (*derive)(Txn *txn, const Row *row, void *data), void *data)

@@ -23,7 +23,6 @@ const Row **store_rows(Store *store, const Class *class, size_t *ret_n);
 const Row **store_rows_by_label(Store *store, const Class *class, const char *name_label, size_t *ret_n);
 void store_rows_free(const Row **rows, size_t n);
 size_t store_count(Store *store, const Class *class);
-void store_counts(Store *store, size_t *ret_counts); /* of each class, by Class.index; room for model_n_classes */
 bool store_find(Store *store, const char *ref, const Class **ret_class); /* which class has this ref; false: none */
 uint64_t store_generation(Store *store);
 
@@ -64,7 +63,8 @@ bool txn_commit_wait(Txn *txn, XapiError **error); /* not on the loop */
 
 /* ---- Following changes ---- */
 
-/* Called on the writer's thread after each batch has become visible, once for the batch. */
+/* Called on the writer's thread after each batch has become visible, once for the batch. Returns once the function that
+ * was set before no longer runs. */
 void store_on_change(Store *store, void (*function)(uint64_t generation, void *data), void *data);
 
 typedef struct Change {
@@ -75,9 +75,10 @@ typedef struct Change {
 } Change;
 /* What changed after generation `since` in the classes for which wanted[class->index] is true, deletions included (of
  * objects made after `since`, too), oldest first, each object once in its latest state. 0: everything, no deletions.
- * False, and nothing returned: `since` is so old that deletions are forgotten. */
+ * Also the newest generation at that moment and, unless ret_counts is NULL, how many objects each class had, by
+ * Class.index. False, and nothing returned: `since` is so old that deletions are forgotten. */
 bool store_changes(Store *store, uint64_t since, const bool *wanted, Change **ret_changes, size_t *ret_n,
-                   uint64_t *ret_generation);
+                   uint64_t *ret_generation, size_t *ret_counts);
 void store_changes_free(Change *changes, size_t n);
 /* Of each class's newest change, by Class.index; room for model_n_classes. */
 void store_class_generations(Store *store, uint64_t *ret_generations);

@@ -140,7 +140,7 @@ static void test_changes(void)
         size_t n;
         uint64_t generation;
 
-        g_assert_true(store_changes(store, since, wanted, &changes, &n, &generation));
+        g_assert_true(store_changes(store, since, wanted, &changes, &n, &generation, NULL));
         g_assert_cmpuint(n, ==, 3);
         g_assert_cmpstr(changes[0].ref, ==, c);
         g_assert_cmpuint(changes[0].created, >, since);
@@ -153,10 +153,10 @@ static void test_changes(void)
         g_assert_cmpuint(changes[2].generation, ==, generation);
         store_changes_free(changes, n);
 
-        g_assert_true(store_changes(store, 0, wanted, &changes, &n, &generation));
+        g_assert_true(store_changes(store, 0, wanted, &changes, &n, &generation, NULL));
         g_assert_cmpuint(n, ==, 2);
         store_changes_free(changes, n);
-        g_assert_true(store_changes(store, generation, wanted, &changes, &n, &generation));
+        g_assert_true(store_changes(store, generation, wanted, &changes, &n, &generation, NULL));
         g_assert_cmpuint(n, ==, 0);
         store_changes_free(changes, n);
         store_close(store);
@@ -176,7 +176,7 @@ static void test_short_lived(void)
         Change *changes;
         size_t n;
         uint64_t generation;
-        g_assert_true(store_changes(store, since, wanted, &changes, &n, &generation));
+        g_assert_true(store_changes(store, since, wanted, &changes, &n, &generation, NULL));
         g_assert_cmpuint(n, ==, 1);
         g_assert_cmpstr(changes[0].ref, ==, ref);
         g_assert_null(changes[0].row);
@@ -237,17 +237,17 @@ static void test_tombstones_are_bounded(void)
                         txn_delete(txn, &CLASS_TASK, txn_create(txn, &CLASS_TASK, NULL, NULL)->ref);
                 test_commit(txn);
         }
-        g_assert_true(store_changes(store, since, wanted, &changes, &n, &generation));
+        g_assert_true(store_changes(store, since, wanted, &changes, &n, &generation, NULL));
         g_assert_cmpuint(n, ==, TOMBSTONES_MAX);
         store_changes_free(changes, n);
 
         Txn *txn = txn_begin(store);
         txn_delete(txn, &CLASS_TASK, txn_create(txn, &CLASS_TASK, NULL, NULL)->ref);
         test_commit(txn);
-        g_assert_false(store_changes(store, since, wanted, &changes, &n, &generation));
-        g_assert_true(store_changes(store, since, wanted_vm, &changes, &n, &generation));
+        g_assert_false(store_changes(store, since, wanted, &changes, &n, &generation, NULL));
+        g_assert_true(store_changes(store, since, wanted_vm, &changes, &n, &generation, NULL));
         store_changes_free(changes, n);
-        g_assert_true(store_changes(store, since + 1, wanted, &changes, &n, &generation));
+        g_assert_true(store_changes(store, since + 1, wanted, &changes, &n, &generation, NULL));
         g_assert_cmpuint(n, ==, TOMBSTONES_MAX);
         store_changes_free(changes, n);
         store_close(store);

@@ -204,12 +204,10 @@ static Commit *writer_undo(Writer *writer, Commit *batch)
 static void writer_tell(Writer *writer, Commit *batch, const XapiError *error)
 {
         Store *store = writer->store;
-        pthread_mutex_lock(&store->lock);
-        void (*on_change)(uint64_t generation, void *data) = store->on_change;
-        void *on_change_data = store->on_change_data;
-        pthread_mutex_unlock(&store->lock);
-        if (error == NULL && writer->latest->len > 0 && on_change != NULL)
-                on_change(writer->generation, on_change_data);
+        pthread_mutex_lock(&store->change_lock);
+        if (error == NULL && writer->latest->len > 0 && store->on_change != NULL)
+                store->on_change(writer->generation, store->on_change_data);
+        pthread_mutex_unlock(&store->change_lock);
         Commit *next;
         for (Commit *commit = batch; commit != NULL; commit = next) {
                 next = commit->next;

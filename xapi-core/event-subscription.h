@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an event client wants to hear of: "*", "class" or "class/ref". */
+#pragma once
+
+#include "model.h"
+
+typedef struct Subscriptions Subscriptions;
+
+/* Of strings. Class names in any case; what names no class that has events subscribes to nothing. */
+Subscriptions *subscriptions_new(const Set *classes);
+void subscriptions_free(Subscriptions *subscriptions);
+const bool *subscriptions_wanted(const Subscriptions *subscriptions); /* by Class.index: some object may match */
+bool subscriptions_match(const Subscriptions *subscriptions, const Class *class, const char *ref);
