@@ -11,7 +11,7 @@
 #include "xenops.h"
 
 static const BusInterface *const bus_catalogue[] = {
-        &host_interface, &memory_interface, &network_interface, &rrd_interface,
+        &host_interface,  &memory_interface,  &network_interface, &rrd_interface,
         &smapi_interface, &storage_interface, &xenops_interface,
 };
 #define BUS_CATALOGUE_N (sizeof(bus_catalogue) / sizeof(bus_catalogue[0]))

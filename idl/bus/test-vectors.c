@@ -51,12 +51,10 @@ static bool same_object(const BusMethod *method, const json_t *wanted, const jso
         const char *key;
         json_t *value;
 
-        json_object_foreach((json_t *)wanted, key, value)
-                if (!same(method, value, json_object_get(got, key)))
-                        return false;
-        json_object_foreach((json_t *)got, key, value)
-                if (!json_object_get(wanted, key) && !method_defaults(method, key))
-                        return false;
+        json_object_foreach((json_t *)wanted, key,
+                            value) if (!same(method, value, json_object_get(got, key))) return false;
+        json_object_foreach((json_t *)got, key, value) if (!json_object_get(wanted, key) &&
+                                                           !method_defaults(method, key)) return false;
         return true;
 }
 
@@ -123,7 +121,8 @@ static char *check_value(const BusMethod *method, const BusType *type, const jso
 static char *check_reply(const BusInterface *interface, const BusMethod *method, const json_t *reply)
 {
         const json_t *params = json_object_get(reply, "params"), *inner = json_array_get(params, 0);
-        const json_t *error = params ? json_object_get(inner, "ErrorDescription") : json_object_get(reply, "error");
+        const json_t *error =
+            params ? json_object_get(inner, "ErrorDescription") : json_object_get(reply, "error");
         const json_t *result = params ? json_object_get(inner, "Value") : json_object_get(reply, "result");
 
         if (error && !json_is_null(error))
@@ -176,7 +175,8 @@ static GHashTable *read_uncovered(void)
         return uncovered;
 }
 
-static void check_line(const BusInterface *interface, const char *line, GHashTable *uncovered, size_t *covered)
+static void check_line(const BusInterface *interface, const char *line, GHashTable *uncovered,
+                       size_t *covered)
 {
         json_t *vector = json_loads(line, 0, NULL);
 

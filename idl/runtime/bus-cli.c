@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-cli.h"
 
-#include <ctype.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -9,150 +8,6 @@
 #include <string.h>
 
 #include "message-switch/lib/bus.h"
-
-/* --- the command line as parameters --- */
-
-static int fold(char c)
-{
-        return c == '.' || c == '-' ? '_' : tolower((unsigned char)c);
-}
-
-static bool same_name(const char *a, const char *b)
-{
-        while (*a && fold(*a) == fold(*b))
-                a++, b++;
-        return *a == '\0' && *b == '\0';
-}
-
-const BusMethod *bus_cli_method(const BusInterface *interface, const char *name)
-{
-        for (size_t i = 0; i < interface->n_methods; i++)
-                if (same_name(interface->methods[i].name, name))
-                        return &interface->methods[i];
-        for (size_t i = 0; i < interface->n_methods; i++) {
-                const char *dot = strchr(interface->methods[i].name, '.');
-
-                if (dot && same_name(dot + 1, name))
-                        return &interface->methods[i];
-        }
-        return NULL;
-}
-
-/* Text where text (or a number, which may be read from text) is wanted, else JSON, else the name of a tag. */
-static json_t *parse_value(const BusType *type, const char *text)
-{
-        if (type->kind == BUS_OPTION)
-                type = type->element;
-        if (type->kind == BUS_STRING || type->kind == BUS_INT || type->kind == BUS_FLOAT)
-                return json_string(text);
-        json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
-
-        return json ? json : json_string(text);
-}
-
-/* What nobody types: null, and the text that goes along for logs. */
-static json_t *implied(const BusParam *param)
-{
-        if (param->type->kind == BUS_UNIT)
-                return json_null();
-        if (strcmp(param->name, "dbg") == 0 || strcmp(param->name, "debug_info") == 0)
-                return json_string("cli");
-        return NULL;
-}
-
-/* Index of the first parameter that is neither given nor implied; n_params: none. */
-static size_t next_open(const BusMethod *method, json_t *const *values)
-{
-        size_t i = 0;
-
-        for (; i < method->n_params; i++) {
-                json_t *json = values[i] ? json_incref(values[i]) : implied(&method->params[i]);
-
-                json_decref(json);
-                if (!json)
-                        break;
-        }
-        return i;
-}
-
-static size_t find(const BusMethod *method, const char *name)
-{
-        size_t i = 0;
-
-        while (i < method->n_params && !same_name(method->params[i].name, name))
-                i++;
-        return i;
-}
-
-static bool fill(const BusMethod *method, int argc, char **argv, json_t **values, char **ret_reason)
-{
-        for (int i = 0; i < argc; i++) {
-                bool named = strncmp(argv[i], "--", 2) == 0;
-                size_t at = named ? find(method, argv[i] + 2) : next_open(method, values);
-
-                if (at == method->n_params || (named && i + 1 == argc)) {
-                        *ret_reason = bus_printf(at < method->n_params ? "%s: %s has no value"
-                                                 : named ? "%s has no parameter %s"
-                                                         : "%s: one parameter too many: %s",
-                                                 method->name, argv[i]);
-                        return false;
-                }
-                i += named;
-                json_decref(values[at]);
-                values[at] = parse_value(method->params[at].type, argv[i]);
-                if (!values[at]) {
-                        *ret_reason = bus_printf("%s: %s is no UTF-8", method->name, method->params[at].name);
-                        return false;
-                }
-        }
-        return true;
-}
-
-static json_t *assemble(const BusMethod *method, json_t *const *values)
-{
-        json_t *params = json_array(), *named = NULL;
-
-        for (size_t i = 0; i < method->n_params; i++) {
-                const BusParam *param = &method->params[i];
-                json_t *value = values[i] ? json_incref(values[i]) : implied(param);
-
-                if (!param->positional && !named)
-                        json_array_insert_new(params, 0, named = json_object());
-                if (!param->positional && value)
-                        json_object_set_new(named, param->name, value);
-                else if (param->positional && param->type->kind == BUS_OPTION)
-                        json_array_append_new(params, value ? json_pack("[o]", value) : json_array());
-                else if (param->positional && value)
-                        json_array_append_new(params, value);
-        }
-        return params;
-}
-
-json_t *bus_cli_params(const BusMethod *method, int argc, char **argv, char **ret_reason)
-{
-        json_t **values = bus_alloc(method->n_params, sizeof(json_t *)), *params = NULL, *good = NULL;
-        BusReason reason;
-
-        if (fill(method, argc, argv, values, ret_reason)) {
-                void *args = bus_alloc(1, method->args_size);
-
-                params = assemble(method, values);
-                if (bus_decode_params(method, params, args, &reason)) {
-                        good = bus_encode_params(method, args);
-                        bus_args_clear(method, args);
-                } else {
-                        *ret_reason = bus_printf("%s: %s", method->name, reason.text);
-                }
-                free(args);
-        }
-        for (size_t i = 0; i < method->n_params; i++)
-                json_decref(values[i]);
-        free(values);
-        json_decref(params);
-        return good;
-}
-
-/* --- the call --- */
 
 /* The loop and all that belongs to it live on a thread of their own, since calls are waited for on this one. */
 typedef struct Connection {
@@ -222,17 +77,18 @@ typedef struct Options {
         uint64_t timeout_usec;
 } Options;
 
-static int call(const Options *options, const BusInterface *interface, const BusMethod *method, json_t *params)
+static int call(const Options *options, const BusInterface *interface, const BusMethod *method,
+                json_t *params)
 {
         char *name = bus_printf("%s-cli", interface->name);
-        Connection connection = {.switch_path = options->switch_path, .name = name};
+        Connection connection = { .switch_path = options->switch_path, .name = name };
         BusCall wanted = {
                 .queue = options->queue,
                 .method = method->name,
                 .params = params,
                 .timeout_usec = options->timeout_usec,
         };
-        BusReply reply = {0};
+        BusReply reply = { 0 };
 
         connection_open(&connection);
         bus_call_wait(connection.bus, &wanted, &reply);
@@ -248,7 +104,7 @@ static void print_method(FILE *file, const BusMethod *method)
 {
         fprintf(file, "  %s", method->name);
         for (size_t i = 0; i < method->n_params; i++) {
-                json_t *json = implied(&method->params[i]);
+                json_t *json = bus_cli_implied(&method->params[i]);
 
                 if (!json)
                         fprintf(file, " --%s %s", method->params[i].name, method->params[i].type->name);
@@ -265,7 +121,8 @@ static int help(const BusInterface *interface, const char *program, const BusMet
                 print_method(stdout, method);
                 return 0;
         }
-        printf("Usage: %s [--switch-path PATH] [--queue NAME] [--timeout SECONDS] METHOD [--PARAMETER VALUE...]\n\n%s\n\n",
+        printf("Usage: %s [--switch-path PATH] [--queue NAME] [--timeout SECONDS] METHOD [--PARAMETER "
+               "VALUE...]\n\n%s\n\n",
                program, interface->description);
         for (size_t i = 0; i < interface->n_methods; i++)
                 print_method(stdout, &interface->methods[i]);
@@ -298,11 +155,13 @@ static int parse_options(int argc, char **argv, Options *options)
 
 int bus_cli_main(const BusInterface *interface, int argc, char **argv)
 {
-        Options options = {.switch_path = BUS_CLI_SWITCH_PATH, .queue = interface->queue};
+        Options options = { .switch_path = BUS_CLI_SWITCH_PATH, .queue = interface->queue };
         int at = parse_options(argc, argv, &options);
 
         if (at < 0) {
-                fprintf(stderr, "%s: options are --switch-path PATH, --queue NAME, --timeout SECONDS, --help\n", argv[0]);
+                fprintf(stderr,
+                        "%s: options are --switch-path PATH, --queue NAME, --timeout SECONDS, --help\n",
+                        argv[0]);
                 return 2;
         }
         if (at == argc || strcmp(argv[at], "--help") == 0)

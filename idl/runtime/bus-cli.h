@@ -18,3 +18,5 @@ int bus_cli_main(const BusInterface *interface, int argc, char **argv);
 const BusMethod *bus_cli_method(const BusInterface *interface, const char *name);
 /* The params array of the rest of a command line. NULL, and *ret_reason owned: it is wrong. */
 json_t *bus_cli_params(const BusMethod *method, int argc, char **argv, char **ret_reason);
+/* What nobody types: null, and the text that goes along for logs. Returns owned; NULL: it must be given. */
+json_t *bus_cli_implied(const BusParam *param);

@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static bool take_result(const BusInterface *interface, const BusMethod *method, const json_t *result, void *ret_result,
-                        void **error)
+static bool take_result(const BusInterface *interface, const BusMethod *method, const json_t *result,
+                        void *ret_result, void **error)
 {
         BusReason reason;
 
@@ -28,8 +28,8 @@ static bool fail_outcome(const BusInterface *interface, const BusMethod *method,
         return false;
 }
 
-static bool take_reply(const BusInterface *interface, const BusMethod *method, const json_t *body, void *ret_result,
-                       void **error)
+static bool take_reply(const BusInterface *interface, const BusMethod *method, const json_t *body,
+                       void *ret_result, void **error)
 {
         const json_t *failed = json_object_get(body, "error");
 
@@ -53,7 +53,7 @@ bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus
                 .params = params,
                 .timeout_usec = timeout_usec,
         };
-        BusReply reply = {0};
+        BusReply reply = { 0 };
         bool good;
 
         bus_call_wait(bus, &call, &reply);

@@ -11,8 +11,8 @@ typedef struct BusCaller BusCaller;
 struct BusCaller {
         /* Returns BUS_OK and exactly one of the two (owned by the stub), or another BusOutcome and *ret_error a
          * string that says what happened. `params` is the array as on the bus. */
-        BusOutcome (*call)(BusCaller *caller, const BusMethod *method, const json_t *params, uint64_t timeout_usec,
-                           json_t **ret_result, json_t **ret_error);
+        BusOutcome (*call)(BusCaller *caller, const BusMethod *method, const json_t *params,
+                           uint64_t timeout_usec, json_t **ret_result, json_t **ret_error);
 };
 
 /* Calls and waits; never on the loop's thread. `queue` NULL: the interface's. timeout_usec 0: BUS_TIMEOUT_USEC.

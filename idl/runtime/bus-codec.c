@@ -16,7 +16,10 @@ static size_t utf8_length(const unsigned char *s, size_t n)
 {
         if (s[0] < 0x80)
                 return 1;
-        size_t len = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+        size_t len = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+                     : (s[0] & 0xf0) == 0xe0        ? 3
+                     : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+                                                    : 0;
 
         if (len == 0 || n < len)
                 return 0;
@@ -115,8 +118,8 @@ static json_t *encode_tuple(const BusType *type, const void *value)
         json_t *array = json_array();
 
         for (size_t i = 0; i < type->n_fields; i++)
-                json_array_append_new(array, bus_encode(type->fields[i].type,
-                                                        (const char *)value + type->fields[i].offset));
+                json_array_append_new(
+                    array, bus_encode(type->fields[i].type, (const char *)value + type->fields[i].offset));
         return array;
 }
 
@@ -125,8 +128,8 @@ static json_t *encode_list(const BusType *type, const BusList *list)
         json_t *array = json_array();
 
         for (size_t i = 0; i < list->n; i++)
-                json_array_append_new(array, bus_encode(type->element,
-                                                        (const char *)list->items + i * type->stride));
+                json_array_append_new(
+                    array, bus_encode(type->element, (const char *)list->items + i * type->stride));
         return array;
 }
 
@@ -333,8 +336,8 @@ static void decode_default(const BusType *type, const char *text, void *ret)
         json_decref(json);
 }
 
-static bool decode_member(const json_t *object, const char *name, const BusType *type, const char *default_json,
-                          void *ret, BusReason *reason)
+static bool decode_member(const json_t *object, const char *name, const BusType *type,
+                          const char *default_json, void *ret, BusReason *reason)
 {
         const json_t *value = member(object, name);
         bool good;
@@ -377,8 +380,8 @@ static bool decode_tuple(const BusType *type, const json_t *json, void *ret, Bus
         if (!json_is_array(json) || json_array_size(json) != type->n_fields)
                 return fail_expected(reason, type, "an array of its members");
         for (size_t i = 0; i < type->n_fields; i++)
-                if (!bus_decode(type->fields[i].type, json_array_get(json, i), (char *)ret + type->fields[i].offset,
-                                reason))
+                if (!bus_decode(type->fields[i].type, json_array_get(json, i),
+                                (char *)ret + type->fields[i].offset, reason))
                         return fail_at(reason, type->fields[i].name);
         return true;
 }
@@ -420,7 +423,8 @@ static bool decode_dict(const BusType *type, const json_t *json, BusList *ret, B
 static bool decode_variant(const BusType *type, const json_t *json, void *ret, BusReason *reason)
 {
         const json_t *name = json_is_array(json) ? json_array_get(json, 0) : json;
-        const json_t *payload = json_is_array(json) && json_array_size(json) == 2 ? json_array_get(json, 1) : NULL;
+        const json_t *payload =
+            json_is_array(json) && json_array_size(json) == 2 ? json_array_get(json, 1) : NULL;
 
         if (!json_is_string(name) || (json_is_array(json) && json_array_size(json) > 2))
                 return fail_expected(reason, type, "a tag");
@@ -524,10 +528,10 @@ bool bus_decode_params(const BusMethod *method, const json_t *params, void *ret_
                 const BusParam *param = &method->params[i];
                 void *ret = (char *)ret_args + param->offset;
                 const json_t *value = param->positional ? json_array_get(params, next++) : named;
-                bool good = param->positional
-                                    ? (value || fail(reason, "is missing")) &&
-                                              bus_decode(param->type, value, ret, reason)
-                                    : decode_member(named, param->name, param->type, NULL, ret, reason);
+                bool good =
+                    param->positional
+                        ? (value || fail(reason, "is missing")) && bus_decode(param->type, value, ret, reason)
+                        : decode_member(named, param->name, param->type, NULL, ret, reason);
 
                 if (!good) {
                         if (param->positional)

@@ -28,7 +28,7 @@ void *bus_error_new_failure(const BusInterface *interface, int outcome, const ch
 
         if (interface->failure_tag >= 0)
                 *(int *)error = interface->failure_tag;
-        *failure_of(interface, error) = (BusFailure){.outcome = outcome, .text = bus_strdup(text)};
+        *failure_of(interface, error) = (BusFailure){ .outcome = outcome, .text = bus_strdup(text) };
         return error;
 }
 

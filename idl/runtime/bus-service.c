@@ -94,8 +94,9 @@ BusService *bus_service_new(const BusInterface *interface, const void *functions
                         .function = serve,
                 };
         }
-        service->service = service_new(options->bus, options->workers, options->queue ? options->queue : interface->queue,
-                                       service->methods, interface->n_methods, service);
+        service->service =
+            service_new(options->bus, options->workers, options->queue ? options->queue : interface->queue,
+                        service->methods, interface->n_methods, service);
         return service;
 }
 

@@ -8,16 +8,16 @@
 #include <string.h>
 #include <strings.h>
 
-const BusType bus_type_unit = {.kind = BUS_UNIT, .name = "unit", .size = 0};
-const BusType bus_type_bool = {.kind = BUS_BOOL, .name = "bool", .size = sizeof(bool)};
-const BusType bus_type_int = {.kind = BUS_INT, .name = "int", .size = sizeof(int64_t)};
-const BusType bus_type_float = {.kind = BUS_FLOAT, .name = "float", .size = sizeof(double)};
-const BusType bus_type_string = {.kind = BUS_STRING, .name = "string", .size = sizeof(char *)};
-const BusType bus_type_any = {.kind = BUS_ANY, .name = "any", .size = sizeof(json_t *)};
+const BusType bus_type_unit = { .kind = BUS_UNIT, .name = "unit", .size = 0 };
+const BusType bus_type_bool = { .kind = BUS_BOOL, .name = "bool", .size = sizeof(bool) };
+const BusType bus_type_int = { .kind = BUS_INT, .name = "int", .size = sizeof(int64_t) };
+const BusType bus_type_float = { .kind = BUS_FLOAT, .name = "float", .size = sizeof(double) };
+const BusType bus_type_string = { .kind = BUS_STRING, .name = "string", .size = sizeof(char *) };
+const BusType bus_type_any = { .kind = BUS_ANY, .name = "any", .size = sizeof(json_t *) };
 
 static const BusField failure_fields[] = {
-        {.name = "outcome", .type = &bus_type_int, .offset = offsetof(BusFailure, outcome)},
-        {.name = "text", .type = &bus_type_string, .offset = offsetof(BusFailure, text)},
+        { .name = "outcome", .type = &bus_type_int, .offset = offsetof(BusFailure, outcome) },
+        { .name = "text", .type = &bus_type_string, .offset = offsetof(BusFailure, text) },
 };
 const BusType bus_type_failure = {
         .kind = BUS_RECORD,
@@ -270,7 +270,7 @@ void bus_dict_clear(BusDict *dict)
                 free(dict->items[i].value);
         }
         free(dict->items);
-        *dict = (BusDict){0};
+        *dict = (BusDict){ 0 };
 }
 
 void bus_strings_add(BusStrings *strings, const char *text)
@@ -285,7 +285,7 @@ void bus_strings_clear(BusStrings *strings)
         for (size_t i = 0; i < strings->n; i++)
                 free(strings->items[i]);
         free(strings->items);
-        *strings = (BusStrings){0};
+        *strings = (BusStrings){ 0 };
 }
 
 static int compare_method(const void *key, const void *method)

@@ -11,13 +11,13 @@
 /* How a type looks in C; the generated structs are laid out so. A zeroed value is legal for every type (empty string,
  * empty list, first tag, none), may be encoded, and may be cleared. */
 typedef enum BusKind {
-        BUS_UNIT,    /* nothing at all; size 0 */
-        BUS_BOOL,    /* bool */
-        BUS_INT,     /* int64_t */
-        BUS_FLOAT,   /* double */
-        BUS_STRING,  /* char *, owned (free); NULL is "" */
-        BUS_ANY,     /* json_t *, owned; NULL is null */
-        BUS_OPTION,  /* of a string or any: the pointer itself, NULL is none; of another: owned pointer to the value */
+        BUS_UNIT,   /* nothing at all; size 0 */
+        BUS_BOOL,   /* bool */
+        BUS_INT,    /* int64_t */
+        BUS_FLOAT,  /* double */
+        BUS_STRING, /* char *, owned (free); NULL is "" */
+        BUS_ANY,    /* json_t *, owned; NULL is null */
+        BUS_OPTION, /* of a string or any: the pointer itself, NULL is none; of another: owned pointer to the value */
         BUS_LIST,    /* BusList */
         BUS_DICT,    /* BusList whose items begin with char *key */
         BUS_RECORD,  /* struct; an object on the wire */
@@ -51,10 +51,10 @@ struct BusType {
         size_t value_offset;    /* dict: of the value in the item */
         size_t n_fields;        /* record, tuple */
         const BusField *fields;
-        size_t n_tags;          /* enum, variant */
+        size_t n_tags; /* enum, variant */
         const BusTag *tags;
-        size_t payload_offset;  /* variant: of the union */
-        int default_tag;        /* enum, variant: what an unknown tag becomes; -1: an error */
+        size_t payload_offset; /* variant: of the union */
+        int default_tag;       /* enum, variant: what an unknown tag becomes; -1: an error */
 };
 
 typedef struct BusList {
@@ -83,7 +83,8 @@ typedef struct BusDict {
         BusPair *items;
 } BusDict;
 
-extern const BusType bus_type_unit, bus_type_bool, bus_type_int, bus_type_float, bus_type_string, bus_type_any;
+extern const BusType bus_type_unit, bus_type_bool, bus_type_int, bus_type_float, bus_type_string,
+    bus_type_any;
 
 /* Frees what the value owns and zeroes it. */
 void bus_value_clear(const BusType *type, void *value);
@@ -104,7 +105,7 @@ void bus_strings_add(BusStrings *strings, const char *text); /* copies */
 void bus_strings_clear(BusStrings *strings);
 
 /* Appends a zeroed item to a list of any generated type and returns it: XenopsDisk *d = BUS_LIST_ADD(&list). */
-#define BUS_LIST_ADD(list) \
+#define BUS_LIST_ADD(list)                                                                                   \
         ((__typeof__((list)->items))bus_list_add((BusList *)(void *)(list), sizeof(*(list)->items)))
 void *bus_list_add(BusList *list, size_t item_size);
 
@@ -131,8 +132,8 @@ typedef struct BusMethod {
         size_t args_size;
         const BusType *result;
         /* Calls the function of a service struct: 1 it succeeded, 0 it failed, -1 it is not there. */
-        int (*invoke)(const void *functions, void *data, const struct ServiceCall *call, void *args, void *ret_result,
-                      void **error);
+        int (*invoke)(const void *functions, void *data, const struct ServiceCall *call, void *args,
+                      void *ret_result, void **error);
 } BusMethod;
 
 typedef struct BusInterface {

@@ -88,15 +88,15 @@ static void test_strings(void)
         assert_refuses(&bus_type_string, "5", "expected a string");
         assert_writes(&bus_type_string, &null, "\"\"");
         assert_writes(&bus_type_string, &bad, "\"a\ufffd\ufffd\ufffdz\ufffd\ufffd\ufffd\"");
-        char *good[] = {(char *)"\xc2\x80", (char *)"\xe0\xa0\x80", (char *)"\xf4\x8f\xbf\xbf"};
+        char *good[] = { (char *)"\xc2\x80", (char *)"\xe0\xa0\x80", (char *)"\xf4\x8f\xbf\xbf" };
 
         for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
                 g_autofree char *text = g_strdup_printf("\"%s\"", good[i]);
 
                 assert_writes(&bus_type_string, &good[i], text);
         }
-        BusPair pair = {.key = (char *)"\xff", .value = (char *)"v"};
-        BusDict dict = {.n = 1, .items = &pair};
+        BusPair pair = { .key = (char *)"\xff", .value = (char *)"v" };
+        BusDict dict = { .n = 1, .items = &pair };
         const BusMethod *set_xsdata = bus_interface_method(&xenops_interface, "VM.set_xsdata");
 
         assert_writes(set_xsdata->params[2].type, &dict, "{\"\ufffd\":\"v\"}");
@@ -115,21 +115,25 @@ static void test_records(void)
         g_assert_true(vif.carrier && !vif.rate && !vif.vlan);
         xenops_vif_clear(&vif);
         /* Names in any case; a wrong value is the default; null is none; what is unknown is ignored. */
-        g_assert_true(reads(&xenops_type_vif,
-                            "{\"MTU\": \"9000\", \"carrier\": \"no\", \"vlan\": null, \"rate\": [\"1\", 2], \"x\": 1}",
-                            &vif));
+        g_assert_true(
+            reads(&xenops_type_vif,
+                  "{\"MTU\": \"9000\", \"carrier\": \"no\", \"vlan\": null, \"rate\": [\"1\", 2], \"x\": 1}",
+                  &vif));
         g_assert_cmpint(vif.mtu, ==, 9000);
         g_assert_true(vif.carrier && !vif.vlan);
         g_assert_cmpint(vif.rate->kbytes_per_s, ==, 1);
         xenops_vif_clear(&vif);
         assert_refuses(&xenops_type_vbd_state, "{\"active\": true}", ".plugged: is missing");
         assert_refuses(&xenops_type_vbd_state, "[]", "expected VbdState (an object)");
-        assert_refuses(&xenops_type_vif_stat, "[{}, {\"active\": 1}]", ".state.active: expected true or false");
+        assert_refuses(&xenops_type_vif_stat, "[{}, {\"active\": 1}]",
+                       ".state.active: expected true or false");
         /* An option of a record whose value is wrong is wrong, unless it has a default. */
         assert_refuses(&xenops_type_task_completion, "{\"result\": 1}", ".duration: is missing");
-        assert_refuses(&storage_type_operation_status, "{\"failed\": true, \"complete\": true, \"progress\": {}}",
+        assert_refuses(&storage_type_operation_status,
+                       "{\"failed\": true, \"complete\": true, \"progress\": {}}",
                        ".progress: expected a number");
-        assert_becomes(&storage_type_operation_status, "{\"failed\": true, \"complete\": true, \"progress\": \"1\"}",
+        assert_becomes(&storage_type_operation_status,
+                       "{\"failed\": true, \"complete\": true, \"progress\": \"1\"}",
                        "{\"complete\":true,\"failed\":true,\"progress\":1.0}");
         assert_becomes(&storage_type_operation_status, "{\"failed\": true, \"complete\": true}",
                        "{\"complete\":true,\"failed\":true}");
@@ -148,7 +152,8 @@ static void test_variants(void)
         assert_becomes(&xenops_type_video_card, "\"Matrox\"", "\"Cirrus\"");
         assert_becomes(&xenops_type_error, "[\"Never_heard_of\", 1]", "\"Unknown_error\"");
         /* What is local to us cannot come from outside. */
-        assert_becomes(&xenops_type_error, "[\"failure\", {\"outcome\": 1, \"text\": \"\"}]", "\"Unknown_error\"");
+        assert_becomes(&xenops_type_error, "[\"failure\", {\"outcome\": 1, \"text\": \"\"}]",
+                       "\"Unknown_error\"");
         /* null as what a tag carries is not written. */
         assert_becomes(&xenops_type_task_state, "[\"Failed\", null]", "\"Failed\"");
         assert_becomes(&xenops_type_task_state, "[\"Failed\", [\"Cancelled\", \"x\"]]",
@@ -161,7 +166,8 @@ static void test_containers(void)
 {
         const BusType *map = bus_interface_method(&xenops_interface, "VM.set_xsdata")->params[2].type;
         const BusType *list = bus_interface_method(&storage_interface, "SR.list")->result;
-        const BusType *option = bus_interface_method(&network_interface, "Network.Interface.get_ipv4_gateway")->result;
+        const BusType *option =
+            bus_interface_method(&network_interface, "Network.Interface.get_ipv4_gateway")->result;
 
         assert_becomes(map, "{}", "{}");
         assert_refuses(map, "[]", "expected {string} (an object)");
@@ -219,7 +225,8 @@ static void test_params(void)
         /* unit is written even where it did not come. */
         assert_params("VM.list", "[{\"debug_info\": \"d\"}]", "[{\"debug_info\":\"d\",\"unit\":null}]");
         assert_params("Network.clear_state", "[null]", "[null]");
-        assert_params("Network.Interface.set_ipv4_conf", "[{\"name\": \"eth0\"}, \"d\", [\"Static4\", [[\"1.2.3.4\", 24]]]]",
+        assert_params("Network.Interface.set_ipv4_conf",
+                      "[{\"name\": \"eth0\"}, \"d\", [\"Static4\", [[\"1.2.3.4\", 24]]]]",
                       "[{\"name\":\"eth0\"},\"d\",[\"Static4\",[[\"1.2.3.4\",24]]]]");
         assert_params("reserve_memory", "[\"d\", \"s\", \"1024\"]", "[\"d\",\"s\",1024]");
         assert_params("reserve_memory", "[\"d\", \"s\"]", "\".kib: is missing\"");
@@ -275,8 +282,8 @@ static void test_errors(void)
 
 static void test_helpers(void)
 {
-        BusDict dict = {0};
-        BusStrings strings = {0};
+        BusDict dict = { 0 };
+        BusStrings strings = { 0 };
 
         bus_dict_set(&dict, "a", "1");
         bus_dict_set(&dict, "b", "2");
@@ -395,7 +402,8 @@ static void round_trip(const BusType *type, const json_t *json)
         json_t *again = bus_encode(type, copy);
 
         if (!json_equal(json, again)) {
-                g_autofree char *a = json_dumps(json, JSON_ENCODE_ANY), *b = json_dumps(again, JSON_ENCODE_ANY);
+                g_autofree char *a = json_dumps(json, JSON_ENCODE_ANY),
+                                *b = json_dumps(again, JSON_ENCODE_ANY);
 
                 g_error("%s: %s became %s", type->name, a, b);
         }

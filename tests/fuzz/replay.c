@@ -27,7 +27,8 @@ int main(int argc, char **argv)
                 for (const char *name; (name = g_dir_read_name(folder));) {
                         g_autofree char *test = g_strdup_printf("/replay/%s", name);
 
-                        g_test_add_data_func_full(test, g_build_filename(argv[i], name, NULL), replay, g_free);
+                        g_test_add_data_func_full(test, g_build_filename(argv[i], name, NULL), replay,
+                                                  g_free);
                 }
         }
         return g_test_run();
