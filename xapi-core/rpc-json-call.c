@@ -48,7 +48,7 @@ static void print_value(Buffer *b, const json_t *v)
                 buffer_printf(b, "I(%" JSON_INTEGER_FORMAT ")", json_integer_value(v));
                 break;
         case JSON_REAL:
-                buffer_printf(b, "F(%.16g)", json_real_value(v));
+                buffer_printf(b, "F(%g)", json_real_value(v));
                 break;
         case JSON_TRUE:
         case JSON_FALSE:

@@ -57,6 +57,8 @@ static void xml_write_bytes(Buffer *b, const char *text, size_t len)
                         instead = "&gt;";
                 else if (c == '&')
                         instead = "&amp;";
+                else if (c == '"')
+                        instead = "&quot;";
                 else if (c < 0x20 && c != '\t' && c != '\n' && c != '\r')
                         instead = "";
                 else

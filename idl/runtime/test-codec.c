@@ -146,7 +146,7 @@ static void test_xml(void)
         value_write(&b, DIALECT_XML, &type_string_to_string_map, (Value){ .map = m });
         g_assert_cmpstr(
             buffer_terminate(&b), ==,
-            "<value><struct><member><name>&lt;k&gt;</name><value>a&lt;b&gt;&amp;\"'\tz</value></member>"
+            "<value><struct><member><name>&lt;k&gt;</name><value>a&lt;b&gt;&amp;&quot;'\tz</value></member>"
             "</struct></value>");
         map_unref(m);
         b.len = 0;
