@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "classes.h"
+#include "device-number.h"
+#include "hotplug.h"
+#include "manager.h"
+#include "rows.h"
+#include "vm.h"
+#include "xenapi.h"
+
+/* ---- create ---- */
+
+/* All that can be put into a drive or onto a bus. */
+static bool check_vdi(Txn *txn, const VbdRow *vbd, XapiError **error)
+{
+        const VdiRow *vdi;
+
+        if (vbd->empty)
+                return true;
+        vdi = (const VdiRow *)txn_require(txn, &CLASS_VDI, vbd->VDI, error);
+        if (!vdi)
+                return false;
+        if (vdi->read_only && vbd->mode == VBD_MODE_RW)
+                return xapi_fail(error, ERR_VDI_READONLY, vbd->VDI, NULL);
+        return true;
+}
+
+static bool check_kind(const VbdRow *vbd, XapiError **error)
+{
+        if (vbd->type == VBD_TYPE_CD && vbd->mode != VBD_MODE_RO)
+                return xapi_fail(error, ERR_VBD_CDS_MUST_BE_READONLY, NULL);
+        if (vbd->type != VBD_TYPE_CD && vbd->empty)
+                return xapi_fail(error, ERR_VBD_NOT_REMOVABLE_MEDIA, "in constructor", NULL);
+        return true;
+}
+
+/* Which of Xen's disk numbers are taken; two names of one disk are the same device. */
+static bool taken(Txn *txn, const VmRow *vm, const DeviceNumber *wanted, bool any_bus)
+{
+        for (uint32_t i = 0; i < vm->VBDs->n; i++) {
+                const VbdRow *vbd = (const VbdRow *)txn_get(txn, &CLASS_VBD, vm->VBDs->items[i].s);
+                DeviceNumber n;
+
+                if (vbd && device_number_parse(vbd->userdevice, &n) && n.disk == wanted->disk &&
+                    n.partition == wanted->partition && (any_bus || n.bus == wanted->bus))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_free(Txn *txn, const VmRow *vm, int64_t disk)
+{
+        return !taken(txn, vm, &(DeviceNumber){ .bus = DEVICE_BUS_XEN, .disk = disk }, false);
+}
+
+static bool choose_device(Txn *txn, const VmRow *vm, VbdRow *vbd, XapiError **error)
+{
+        DeviceNumber n;
+
+        if (strcmp(vbd->userdevice, "autodetect") == 0) {
+                for (n.disk = 0; n.disk < DEVICE_NUMBERS; n.disk++) {
+                        g_autofree char *text = g_strdup_printf("%d", (int)n.disk);
+
+                        if (!is_free(txn, vm, n.disk))
+                                continue;
+                        slot_str(&vbd->userdevice, text);
+                        return true;
+                }
+                return xapi_fail(error, ERR_DEVICE_ALREADY_EXISTS, vbd->userdevice, NULL);
+        }
+        if (!device_number_parse(vbd->userdevice, &n))
+                return xapi_fail(error, ERR_INVALID_DEVICE, vbd->userdevice, NULL);
+        if (taken(txn, vm, &n, true))
+                return xapi_fail(error, ERR_DEVICE_ALREADY_EXISTS, vbd->userdevice, NULL);
+        return true;
+}
+
+static void settle(Txn *txn, VbdRow *vbd)
+{
+        Row *metrics = txn_create(txn, &CLASS_VBD_METRICS, NULL, NULL);
+
+        slot_str(&vbd->metrics, metrics->ref);
+        slot_str(&vbd->device, "");
+        vbd->currently_attached = false;
+        if (vbd->empty)
+                slot_str(&vbd->VDI, NULL_REF);
+        vbd = (VbdRow *)txn_insert(txn, &vbd->row);
+        operation_update(txn, &VBD_OPERATION_RULES, vbd->row.ref);
+        operation_update(txn, &VDI_OPERATION_RULES, vbd->VDI);
+}
+
+static bool create(Call *call, const VbdCreateParams *p, XapiError **error)
+{
+        VbdRow *vbd = (VbdRow *)row_copy(p->args);
+        const VmRow *vm;
+
+        slot_str(&vbd->uuid, "");
+        vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, vbd->VM, error);
+        if (!vm || !check_vdi(call->txn, vbd, error) || !check_kind(vbd, error) ||
+            !choose_device(call->txn, vm, vbd, error)) {
+                row_unref(&vbd->row);
+                return false;
+        }
+        settle(call->txn, vbd);
+        str_set(&call->result.s, vbd->row.ref);
+        return true;
+}
+
+/* ---- destroy ---- */
+
+static bool fail_attached(Txn *txn, const VbdRow *vbd, XapiError **error)
+{
+        const VmRow *vm = (const VmRow *)txn_get(txn, &CLASS_VM, vbd->VM);
+        g_autofree char *text = g_strdup_printf("VBD '%s' still attached to '%s'", vbd->uuid, vm ? vm->uuid : "");
+
+        return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, text, NULL);
+}
+
+static bool destroy(Call *call, const VbdDestroyParams *p, XapiError **error)
+{
+        const VbdRow *vbd = (const VbdRow *)txn_require(call_txn(call), &CLASS_VBD, p->self, error);
+        auto_str vdi = NULL;
+
+        if (!vbd)
+                return false;
+        if (vbd->currently_attached)
+                return fail_attached(call->txn, vbd, error);
+        vdi = str_ref(vbd->VDI);
+        txn_delete(call->txn, &CLASS_VBD_METRICS, vbd->metrics);
+        txn_delete(call->txn, &CLASS_VBD, p->self);
+        operation_update(call->txn, &VDI_OPERATION_RULES, vdi);
+        return true;
+}
+
+/* ---- plug, unplug ---- */
+
+typedef struct Device {
+        const VbdRow *vbd;
+        const VmRow *vm;
+} Device;
+
+static bool device_get(Hotplug *h, Device *ret, XapiError **error)
+{
+        *ret = (Device){ 0 };
+        ret->vbd = (const VbdRow *)store_require(h->call->store, &CLASS_VBD, h->device, error);
+        if (ret->vbd)
+                ret->vm = (const VmRow *)store_require(h->call->store, &CLASS_VM, ret->vbd->VM, error);
+        return ret->vm;
+}
+
+static void device_clear(Device *d)
+{
+        if (d->vbd)
+                row_unref(&d->vbd->row);
+        if (d->vm)
+                row_unref(&d->vm->row);
+}
+
+static bool ask_plug(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+{
+        Manager *m = h->call->manager;
+        XenopsError *e = NULL;
+        XenopsDeviceId id;
+        Device d;
+        bool ok = device_get(h, &d, error) && xenops_describe_vbd(m->xenops, m, d.vm, d.vbd, error);
+
+        if (ok) {
+                id = xenops_device(uuid, d.vbd->userdevice);
+                ok = xenops_vbd_plug(m->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, ret_task, &e) ||
+                     xenops_fail(h->device, e, error);
+        }
+        device_clear(&d);
+        return ok;
+}
+
+static bool plug(Call *call, const VbdPlugParams *p, XapiError **error)
+{
+        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = p->self, .operation = VBD_OPERATIONS_PLUG,
+                      .ask = ask_plug };
+
+        return hotplug_run(&h, VBD_FIELD_VM, error);
+}
+
+static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+{
+        bool force = h->operation == VBD_OPERATIONS_UNPLUG_FORCE;
+        XenopsError *e = NULL;
+        XenopsDeviceId id;
+        Device d;
+        bool ok = device_get(h, &d, error);
+
+        if (ok) {
+                id = xenops_device(uuid, d.vbd->userdevice);
+                ok = xenops_vbd_unplug(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, force,
+                                       ret_task, &e) ||
+                     xenops_fail(h->device, e, error);
+        }
+        device_clear(&d);
+        return ok;
+}
+
+static bool unplug_by(Call *call, const char *self, int64_t operation, XapiError **error)
+{
+        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = self, .operation = operation,
+                      .ask = ask_unplug };
+
+        return hotplug_run(&h, VBD_FIELD_VM, error);
+}
+
+static bool unplug(Call *call, const VbdUnplugParams *p, XapiError **error)
+{
+        return unplug_by(call, p->self, VBD_OPERATIONS_UNPLUG, error);
+}
+
+static bool unplug_force(Call *call, const VbdUnplugForceParams *p, XapiError **error)
+{
+        return unplug_by(call, p->self, VBD_OPERATIONS_UNPLUG_FORCE, error);
+}
+
+/* ---- media ---- */
+
+static bool is_attached(Hotplug *h, const Device *d)
+{
+        return d->vbd->currently_attached && d->vm->power_state != VM_POWER_STATE_HALTED;
+}
+
+static bool ask_insert(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+{
+        g_autofree char *text = xenops_disk_of_vdi(h->call->store, h->data);
+        XenopsDisk disk = { .tag = XENOPS_DISK_VDI, .vdi = text };
+        XenopsError *e = NULL;
+        XenopsDeviceId id;
+        Device d;
+        bool ok = device_get(h, &d, error);
+
+        if (ok && is_attached(h, &d)) {
+                id = xenops_device(uuid, d.vbd->userdevice);
+                ok = xenops_vbd_insert(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, &disk,
+                                       ret_task, &e) ||
+                     xenops_fail(h->device, e, error);
+        }
+        device_clear(&d);
+        return ok;
+}
+
+static bool ask_eject(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+{
+        XenopsError *e = NULL;
+        XenopsDeviceId id;
+        Device d;
+        bool ok = device_get(h, &d, error);
+
+        if (ok && is_attached(h, &d)) {
+                id = xenops_device(uuid, d.vbd->userdevice);
+                ok = xenops_vbd_eject(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, ret_task,
+                                      &e) ||
+                     xenops_fail(h->device, e, error);
+        }
+        device_clear(&d);
+        return ok;
+}
+
+static void finish_medium(Txn *txn, Hotplug *h)
+{
+        VbdRow *vbd = (VbdRow *)txn_edit(txn, &CLASS_VBD, h->device);
+        auto_str old = str_ref(vbd->VDI);
+
+        vbd->empty = !h->data;
+        slot_str(&vbd->VDI, h->data ? h->data : NULL_REF);
+        operation_update(txn, &VDI_OPERATION_RULES, old);
+        operation_update(txn, &VDI_OPERATION_RULES, vbd->VDI);
+}
+
+static bool insert(Call *call, const VbdInsertParams *p, XapiError **error)
+{
+        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = p->vbd, .operation = VBD_OPERATIONS_INSERT,
+                      .ask = ask_insert, .finish = finish_medium, .data = p->vdi };
+        const Row *vdi = store_require(call->store, &CLASS_VDI, p->vdi, error);
+
+        if (!vdi)
+                return false;
+        row_unref(vdi);
+        return hotplug_run(&h, VBD_FIELD_VM, error);
+}
+
+static bool eject(Call *call, const VbdEjectParams *p, XapiError **error)
+{
+        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = p->vbd, .operation = VBD_OPERATIONS_EJECT,
+                      .ask = ask_eject, .finish = finish_medium };
+
+        return hotplug_run(&h, VBD_FIELD_VM, error);
+}
+
+/* ---- the rest ---- */
+
+static bool assert_attachable(Call *call, const VbdAssertAttachableParams *p, XapiError **error)
+{
+        const VbdRow *vbd = (const VbdRow *)txn_require(call_txn(call), &CLASS_VBD, p->self, error);
+
+        return vbd && check_vdi(call->txn, vbd, error);
+}
+
+static bool set_mode(Call *call, const VbdSetModeParams *p, XapiError **error)
+{
+        VbdRow *vbd = (VbdRow *)txn_require_edit(call_txn(call), &CLASS_VBD, p->self, error);
+        const VmRow *vm = vbd ? (const VmRow *)txn_require(call->txn, &CLASS_VM, vbd->VM, error) : NULL;
+
+        if (!vm)
+                return false;
+        if (vm->power_state != VM_POWER_STATE_HALTED)
+                return vm_fail_power_state(vm, 1u << VM_POWER_STATE_HALTED, error);
+        vbd->mode = p->value;
+        return true;
+}
+
+const VbdHandlers vbd_handlers = {
+        .create = { PLACE_LOOP, create },
+        .destroy = { PLACE_LOOP, destroy },
+        .plug = { PLACE_THREAD, plug },
+        .unplug = { PLACE_THREAD, unplug },
+        .unplug_force = { PLACE_THREAD, unplug_force },
+        .insert = { PLACE_THREAD, insert },
+        .eject = { PLACE_THREAD, eject },
+        .assert_attachable = { PLACE_LOOP, assert_attachable },
+        .set_mode = { PLACE_LOOP, set_mode },
+};
+
+/* VM.get_allowed_VBD_devices */
+Set *vbd_free_devices(Txn *txn, const VmRow *vm, const Type *element)
+{
+        int64_t n = vm->is_control_domain ? DEVICE_NUMBERS_CONTROL_DOMAIN : DEVICE_NUMBERS;
+        Value *items = g_new(Value, (size_t)n);
+        size_t n_free = 0;
+        Set *set;
+
+        for (int64_t i = 0; i < n; i++)
+                if (is_free(txn, vm, i))
+                        items[n_free++].s = str_printf("%d", (int)i);
+        set = set_new(element, n_free, items);
+        for (size_t i = 0; i < n_free; i++)
+                str_unref(items[i].s);
+        g_free(items);
+        return set;
+}
