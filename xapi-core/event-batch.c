@@ -89,8 +89,9 @@ uint64_t event_batch_generation(const EventBatch *batch)
 
 static void write_event_json(Buffer *b, const EventBatch *batch, const Change *change)
 {
-        buffer_printf(b, "{\"id\":\"%" PRIu64 "\",\"timestamp\":\"0.0\",\"class\":\"%s\",\"operation\":\"%s\",\"ref\":",
-                      change->generation, change->class->event_name, event_operation(batch, change));
+        buffer_printf(
+            b, "{\"id\":\"%" PRIu64 "\",\"timestamp\":\"0.0\",\"class\":\"%s\",\"operation\":\"%s\",\"ref\":",
+            change->generation, change->class->event_name, event_operation(batch, change));
         json_write_string(b, change->ref);
         if (change->row != NULL) {
                 size_t len;
@@ -103,12 +104,13 @@ static void write_event_json(Buffer *b, const EventBatch *batch, const Change *c
 
 static void write_event_xml(Buffer *b, const EventBatch *batch, const Change *change)
 {
-        buffer_printf(b,
-                      "<value><struct><member><name>id</name><value>%" PRIu64 "</value></member>"
-                      "<member><name>timestamp</name><value>0.0</value></member>"
-                      "<member><name>class</name><value>%s</value></member>"
-                      "<member><name>operation</name><value>%s</value></member><member><name>ref</name><value>",
-                      change->generation, change->class->event_name, event_operation(batch, change));
+        buffer_printf(
+            b,
+            "<value><struct><member><name>id</name><value>%" PRIu64 "</value></member>"
+            "<member><name>timestamp</name><value>0.0</value></member>"
+            "<member><name>class</name><value>%s</value></member>"
+            "<member><name>operation</name><value>%s</value></member><member><name>ref</name><value>",
+            change->generation, change->class->event_name, event_operation(batch, change));
         xml_write_text(b, change->ref);
         buffer_append_literal(b, "</value></member>");
         if (change->row != NULL) {
@@ -149,8 +151,8 @@ static void write_counts(Buffer *b, Dialect dialect, const EventBatch *batch)
                 if (!class->in_database)
                         continue;
                 if (dialect == DIALECT_XML)
-                        buffer_printf(b, "<member><name>%s</name><value><i4>%zu</i4></value></member>", class->event_name,
-                                      batch->counts[i]);
+                        buffer_printf(b, "<member><name>%s</name><value><i4>%zu</i4></value></member>",
+                                      class->event_name, batch->counts[i]);
                 else
                         buffer_printf(b, "%s\"%s\":%zu", separator, class->event_name, batch->counts[i]);
                 separator = ",";
@@ -201,7 +203,8 @@ bool event_token_parse(const char *text, uint64_t *ret_generation, XapiError **e
 {
         int64_t objects = 0, messages;
         const char *rest;
-        if (*text != '\0' && !(token_part(text, ',', &objects, &rest) && token_part(rest + 1, '\0', &messages, &rest)))
+        if (*text != '\0' &&
+            !(token_part(text, ',', &objects, &rest) && token_part(rest + 1, '\0', &messages, &rest)))
                 return xapi_fail(error, ERR_EVENT_FROM_TOKEN_PARSE_FAILURE, text, NULL);
         *ret_generation = objects < 0 ? 0 : (uint64_t)objects;
         return true;

@@ -4,8 +4,8 @@
 #include <glib.h>
 
 struct Subscriptions {
-        bool *wanted; /* by Class.index */
-        bool *whole;  /* by Class.index: every object of it */
+        bool *wanted;      /* by Class.index */
+        bool *whole;       /* by Class.index: every object of it */
         GHashTable **refs; /* by Class.index: these objects; NULL: none */
 };
 

@@ -9,5 +9,6 @@ typedef struct Subscriptions Subscriptions;
 /* Of strings. Class names in any case; what names no class that has events subscribes to nothing. */
 Subscriptions *subscriptions_new(const Set *classes);
 void subscriptions_free(Subscriptions *subscriptions);
-const bool *subscriptions_wanted(const Subscriptions *subscriptions); /* by Class.index: some object may match */
+const bool *
+subscriptions_wanted(const Subscriptions *subscriptions); /* by Class.index: some object may match */
 bool subscriptions_match(const Subscriptions *subscriptions, const Class *class, const char *ref);

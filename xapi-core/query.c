@@ -36,11 +36,11 @@ typedef enum NodeKind { NODE_CONSTANT, NODE_EQUAL, NODE_NOT, NODE_CHAIN } NodeKi
 /* Chains are lists, not trees: what a client writes in a row must not become depth. */
 typedef struct Node {
         NodeKind kind;
-        bool value;          /* NODE_CONSTANT */
-        Operand a, b;        /* NODE_EQUAL */
-        struct Node *child;  /* NODE_NOT; NODE_CHAIN: the first */
-        struct Node *next;   /* in a chain */
-        bool next_by_and;    /* else `or` */
+        bool value;         /* NODE_CONSTANT */
+        Operand a, b;       /* NODE_EQUAL */
+        struct Node *child; /* NODE_NOT; NODE_CHAIN: the first */
+        struct Node *next;  /* in a chain */
+        bool next_by_and;   /* else `or` */
 } Node;
 
 struct Query {
@@ -51,7 +51,7 @@ struct Query {
 typedef struct Parser {
         const Class *class;
         const char *at;
-        Token token; /* the one looked at */
+        Token token;        /* the one looked at */
         const char *string; /* TOKEN_STRING: within the quotes */
         size_t string_len;
         size_t depth;
@@ -77,9 +77,9 @@ static void parser_advance(Parser *parser)
                 const char *text;
                 Token token;
         } WORDS[] = {
-                { "=", TOKEN_EQ },       { "(", TOKEN_OPEN },     { ")", TOKEN_CLOSE }, { "true", TOKEN_TRUE },
-                { "false", TOKEN_FALSE }, { "field", TOKEN_FIELD }, { "and", TOKEN_AND }, { "or", TOKEN_OR },
-                { "not", TOKEN_NOT },
+                { "=", TOKEN_EQ },      { "(", TOKEN_OPEN },      { ")", TOKEN_CLOSE },
+                { "true", TOKEN_TRUE }, { "false", TOKEN_FALSE }, { "field", TOKEN_FIELD },
+                { "and", TOKEN_AND },   { "or", TOKEN_OR },       { "not", TOKEN_NOT },
         };
         parser->at += strspn(parser->at, " \t\n");
         if (*parser->at == '\0') {

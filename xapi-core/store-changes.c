@@ -5,7 +5,8 @@
 static void changes_collect(const ClassState *class, uint64_t since, GArray *changes)
 {
         const ChangeLink *end = &class->changes;
-        for (const ChangeLink *link = end->previous; link != end && link->generation > since; link = link->previous) {
+        for (const ChangeLink *link = end->previous; link != end && link->generation > since;
+             link = link->previous) {
                 Change change = { .class = class->class, .generation = link->generation };
                 if (link->slot != NULL) {
                         change.ref = str_ref(link->slot->ref);

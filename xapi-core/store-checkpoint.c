@@ -11,9 +11,9 @@
 
 #include "store-vfs.h"
 
-#define CHECKPOINT_LOG_PAGES   2048 /* 8 MiB: when to begin */
-#define CHECKPOINT_REST_PAGES  64   /* what the writer may copy itself */
-#define CHECKPOINT_PASSES_MAX  4
+#define CHECKPOINT_LOG_PAGES  2048 /* 8 MiB: when to begin */
+#define CHECKPOINT_REST_PAGES 64   /* what the writer may copy itself */
+#define CHECKPOINT_PASSES_MAX 4
 
 typedef enum CheckpointState { CHECKPOINT_IDLE, CHECKPOINT_WANTED, CHECKPOINT_NEARLY_DONE } CheckpointState;
 
@@ -38,7 +38,8 @@ static void checkpoint_copy(sqlite3 *connection)
 {
         for (int pass = 0; pass < CHECKPOINT_PASSES_MAX; pass++) {
                 int in_log, copied;
-                if (sqlite3_wal_checkpoint_v2(connection, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied) != SQLITE_OK)
+                if (sqlite3_wal_checkpoint_v2(connection, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log,
+                                              &copied) != SQLITE_OK)
                         return;
                 if (in_log - copied <= CHECKPOINT_REST_PAGES)
                         return;
@@ -49,8 +50,9 @@ static void *checkpoint_main(void *data)
 {
         Checkpoint *checkpoint = data;
         sqlite3 *connection = NULL;
-        bool usable = sqlite3_open_v2(checkpoint->path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                                      store_vfs_name()) == SQLITE_OK;
+        bool usable =
+            sqlite3_open_v2(checkpoint->path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                            store_vfs_name()) == SQLITE_OK;
         pthread_mutex_lock(&checkpoint->lock);
         while (true) {
                 while (!checkpoint->stop && checkpoint->state != CHECKPOINT_WANTED)

@@ -33,21 +33,23 @@ enum {
 static const char *const STATEMENTS[N_STATEMENTS] = {
         [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
         [STATEMENT_COMMIT] = "COMMIT",
-        [STATEMENT_PUT] = "REPLACE INTO object(id, class, ref, generation, created, record) VALUES(?, ?, ?, ?, ?, ?)",
+        [STATEMENT_PUT] =
+            "REPLACE INTO object(id, class, ref, generation, created, record) VALUES(?, ?, ?, ?, ?, ?)",
         [STATEMENT_REMOVE] = "DELETE FROM object WHERE id = ?",
         [STATEMENT_BURY] = "INSERT INTO deleted(generation, class, ref) VALUES(?, ?, ?)",
-        [STATEMENT_REMEMBER_FORGOTTEN] = "REPLACE INTO meta(key, value) SELECT 'forgotten ' || class, max(generation) "
-                                         "FROM deleted WHERE generation <= ? GROUP BY class",
+        [STATEMENT_REMEMBER_FORGOTTEN] =
+            "REPLACE INTO meta(key, value) SELECT 'forgotten ' || class, max(generation) "
+            "FROM deleted WHERE generation <= ? GROUP BY class",
         [STATEMENT_FORGET] = "DELETE FROM deleted WHERE generation <= ?",
         [STATEMENT_SET_META] = "REPLACE INTO meta(key, value) VALUES(?, ?)",
 };
 
 static const char SCHEMA_SQL[] =
-        "CREATE TABLE object(id INTEGER PRIMARY KEY, class TEXT NOT NULL, ref TEXT NOT NULL,"
-        " generation INTEGER NOT NULL, created INTEGER NOT NULL, record TEXT NOT NULL);"
-        "CREATE TABLE deleted(generation INTEGER PRIMARY KEY, class TEXT NOT NULL, ref TEXT NOT NULL);"
-        "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-        "INSERT INTO meta VALUES('reserved', 1);";
+    "CREATE TABLE object(id INTEGER PRIMARY KEY, class TEXT NOT NULL, ref TEXT NOT NULL,"
+    " generation INTEGER NOT NULL, created INTEGER NOT NULL, record TEXT NOT NULL);"
+    "CREATE TABLE deleted(generation INTEGER PRIMARY KEY, class TEXT NOT NULL, ref TEXT NOT NULL);"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES('reserved', 1);";
 
 const Schema database_schema = { .version = 1 };
 
@@ -120,17 +122,18 @@ static bool database_connect(Database *database, const char *path, XapiError **e
         if (sqlite3_open_v2(path, &database->connection, flags, store_vfs_name()) != SQLITE_OK)
                 return database_fail(database, error);
         sqlite3_busy_timeout(database->connection, DATABASE_BUSY_MSEC);
-        return database_execute(database,
-                                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-                                "PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;",
-                                error);
+        return database_execute(
+            database,
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+            "PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY;",
+            error);
 }
 
 static bool database_make(Database *database, const Schema *schema, XapiError **error)
 {
         g_autofree char *sql =
-                g_strdup_printf("BEGIN; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", SCHEMA_SQL,
-                                DATABASE_APPLICATION_ID, schema->version);
+            g_strdup_printf("BEGIN; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+                            SCHEMA_SQL, DATABASE_APPLICATION_ID, schema->version);
         return database_execute(database, sql, error);
 }
 
@@ -141,10 +144,12 @@ static bool database_migrate_once(Database *database, const Schema *schema, int 
                         continue;
                 g_autofree char *end = g_strdup_printf("PRAGMA user_version = %d; COMMIT", version + 1);
                 return database_execute(database, "BEGIN", error) &&
-                       schema->migrations[i].migrate(database, error) && database_execute(database, end, error);
+                       schema->migrations[i].migrate(database, error) &&
+                       database_execute(database, end, error);
         }
-        return xapi_fail_internal(error, "The database in %s has schema version %d, from which there is no migration",
-                                  database->directory, version);
+        return xapi_fail_internal(
+            error, "The database in %s has schema version %d, from which there is no migration",
+            database->directory, version);
 }
 
 static bool database_check_schema(Database *database, const Schema *schema, XapiError **error)
@@ -157,11 +162,13 @@ static bool database_check_schema(Database *database, const Schema *schema, Xapi
         if (id == 0 && version == 0 && n_tables == 0)
                 return database_make(database, schema, error);
         if (id != DATABASE_APPLICATION_ID)
-                return xapi_fail_internal(error, "The file in %s is not a store of xapi-core's", database->directory);
+                return xapi_fail_internal(error, "The file in %s is not a store of xapi-core's",
+                                          database->directory);
         if (version > schema->version)
                 return xapi_fail_internal(
-                        error, "The database in %s has schema version %d, written by a newer release; this one knows %d",
-                        database->directory, (int)version, schema->version);
+                    error,
+                    "The database in %s has schema version %d, written by a newer release; this one knows %d",
+                    database->directory, (int)version, schema->version);
         for (; version < schema->version; version++)
                 if (!database_migrate_once(database, schema, (int)version, error))
                         return false;
@@ -183,8 +190,9 @@ Database *database_open(const char *path, const Schema *schema, XapiError **erro
         Database *database = g_new0(Database, 1);
         database->lock_fd = -1;
         database->directory = in_memory ? g_strdup("memory") : g_path_get_dirname(path);
-        if ((!in_memory && !database_lock(database, path, error)) || !database_connect(database, path, error) ||
-            !database_check_schema(database, schema, error) || !database_prepare(database, error)) {
+        if ((!in_memory && !database_lock(database, path, error)) ||
+            !database_connect(database, path, error) || !database_check_schema(database, schema, error) ||
+            !database_prepare(database, error)) {
                 database_close(database);
                 return NULL;
         }
@@ -207,13 +215,14 @@ void database_close(Database *database)
         g_free(database);
 }
 
-bool database_each_object(Database *database, bool (*visit)(const DatabaseObject *object, void *data, XapiError **error),
+bool database_each_object(Database *database,
+                          bool (*visit)(const DatabaseObject *object, void *data, XapiError **error),
                           void *data, XapiError **error)
 {
         sqlite3_stmt *statement;
         if (sqlite3_prepare_v2(database->connection,
-                               "SELECT id, class, ref, generation, created, record FROM object ORDER BY id", -1,
-                               &statement, NULL) != SQLITE_OK)
+                               "SELECT id, class, ref, generation, created, record FROM object ORDER BY id",
+                               -1, &statement, NULL) != SQLITE_OK)
                 return database_fail(database, error);
         bool ok = true;
         int r = SQLITE_DONE;
@@ -236,12 +245,13 @@ bool database_each_object(Database *database, bool (*visit)(const DatabaseObject
 }
 
 bool database_each_deletion(Database *database,
-                            bool (*visit)(const DatabaseDeletion *deletion, void *data, XapiError **error), void *data,
-                            XapiError **error)
+                            bool (*visit)(const DatabaseDeletion *deletion, void *data, XapiError **error),
+                            void *data, XapiError **error)
 {
         sqlite3_stmt *statement;
-        if (sqlite3_prepare_v2(database->connection, "SELECT generation, class, ref FROM deleted ORDER BY generation",
-                               -1, &statement, NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v2(database->connection,
+                               "SELECT generation, class, ref FROM deleted ORDER BY generation", -1,
+                               &statement, NULL) != SQLITE_OK)
                 return database_fail(database, error);
         bool ok = true;
         int r = SQLITE_DONE;
@@ -262,16 +272,19 @@ bool database_each_deletion(Database *database,
 bool database_read_reserved(Database *database, uint64_t *ret_generation, XapiError **error)
 {
         int64_t value;
-        if (!database_read_int(database, "SELECT value FROM meta WHERE key = 'reserved'", NULL, 1, &value, error))
+        if (!database_read_int(database, "SELECT value FROM meta WHERE key = 'reserved'", NULL, 1, &value,
+                               error))
                 return false;
         *ret_generation = (uint64_t)value;
         return true;
 }
 
-bool database_read_forgotten(Database *database, const char *class, uint64_t *ret_generation, XapiError **error)
+bool database_read_forgotten(Database *database, const char *class, uint64_t *ret_generation,
+                             XapiError **error)
 {
         int64_t value;
-        if (!database_read_int(database, "SELECT value FROM meta WHERE key = 'forgotten ' || ?", class, 0, &value, error))
+        if (!database_read_int(database, "SELECT value FROM meta WHERE key = 'forgotten ' || ?", class, 0,
+                               &value, error))
                 return false;
         *ret_generation = (uint64_t)value;
         return true;

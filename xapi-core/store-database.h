@@ -39,7 +39,8 @@ typedef struct DatabaseObject {
         size_t record_len;
 } DatabaseObject;
 /* In the order of creation. */
-bool database_each_object(Database *database, bool (*visit)(const DatabaseObject *object, void *data, XapiError **error),
+bool database_each_object(Database *database,
+                          bool (*visit)(const DatabaseObject *object, void *data, XapiError **error),
                           void *data, XapiError **error);
 typedef struct DatabaseDeletion {
         uint64_t generation;
@@ -47,12 +48,13 @@ typedef struct DatabaseDeletion {
 } DatabaseDeletion;
 /* In the order of generations. */
 bool database_each_deletion(Database *database,
-                            bool (*visit)(const DatabaseDeletion *deletion, void *data, XapiError **error), void *data,
-                            XapiError **error);
+                            bool (*visit)(const DatabaseDeletion *deletion, void *data, XapiError **error),
+                            void *data, XapiError **error);
 /* Every generation given out so far is below this one. */
 bool database_read_reserved(Database *database, uint64_t *ret_generation, XapiError **error);
 /* Deletions in the class up to *ret_generation are no longer known. */
-bool database_read_forgotten(Database *database, const char *class, uint64_t *ret_generation, XapiError **error);
+bool database_read_forgotten(Database *database, const char *class, uint64_t *ret_generation,
+                             XapiError **error);
 
 /* Writing: database_begin, any of these, database_commit. After a failure of any of them: database_rollback. */
 bool database_begin(Database *database, XapiError **error);

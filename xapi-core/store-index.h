@@ -21,8 +21,8 @@ typedef struct Index {
 } Index;
 
 void index_init(Index *index);
-void index_clear(Index *index); /* links left in it are not touched */
-void index_add(Index *index, IndexLink *link, Str key); /* references key; link must be in no index */
-void index_remove(Index *index, IndexLink *link);       /* legal for a link that is in none */
+void index_clear(Index *index);                             /* links left in it are not touched */
+void index_add(Index *index, IndexLink *link, Str key);     /* references key; link must be in no index */
+void index_remove(Index *index, IndexLink *link);           /* legal for a link that is in none */
 IndexLink *index_find(const Index *index, const char *key); /* the latest added; NULL: none */
 IndexLink *index_find_next(const IndexLink *link);          /* another with the same key; NULL: no more */

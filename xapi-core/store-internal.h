@@ -35,9 +35,9 @@ struct Slot {
         Row *head;             /* NULL: not before the open transaction, or deleted */
         int64_t id;            /* key on the disk */
         uint64_t created;
-        size_t edit;   /* place in the open transaction, counted from 1; 0: none */
-        size_t queued; /* versions that are not yet visible or refused */
-        bool memory_only; /* never on the disk */
+        size_t edit;            /* place in the open transaction, counted from 1; 0: none */
+        size_t queued;          /* versions that are not yet visible or refused */
+        bool memory_only;       /* never on the disk */
         struct Version *latest; /* of the batch; only the writer's thread touches it */
 };
 
@@ -59,9 +59,9 @@ typedef struct ClassState {
         const Class *class;
         Slot *oldest, *youngest;
         size_t n_visible;
-        Index by_uuid;  /* of slots, visible or not */
-        Index by_label; /* of visible rows */
-        ChangeLink changes; /* the list's own link: next is the oldest, previous the newest */
+        Index by_uuid;       /* of slots, visible or not */
+        Index by_label;      /* of visible rows */
+        ChangeLink changes;  /* the list's own link: next is the oldest, previous the newest */
         uint64_t generation; /* of the newest change */
         uint64_t forgotten;  /* deletions up to here are no longer known */
         FieldKind *kinds;
@@ -120,14 +120,14 @@ struct Store {
         size_t n_forgotten; /* tombstones dropped here and still in the database */
         StoreStatistics statistics;
 
-        Writer *writer;     /* set once */
-        Database *database; /* set once; used by the writer's thread */
+        Writer *writer;              /* set once */
+        Database *database;          /* set once; used by the writer's thread */
         pthread_mutex_t change_lock; /* of these two, held while the function runs; taken without `lock` */
         void (*on_change)(uint64_t generation, void *data);
         void *on_change_data;
 };
 
-#define SLOT_OF(link, member) ((Slot *)((char *)(link) - offsetof(Slot, member)))
+#define SLOT_OF(link, member) ((Slot *)((char *)(link)-offsetof(Slot, member)))
 
 /* store-classes.c */
 void store_classes_init(Store *store);
@@ -135,7 +135,7 @@ void store_classes_clear(Store *store);
 ClassState *store_class(Store *store, const Class *class);
 
 /* store-slot.c */
-Slot *slot_find(Store *store, const Class *class, const char *ref); /* NULL: no slot of that class */
+Slot *slot_find(Store *store, const Class *class, const char *ref);  /* NULL: no slot of that class */
 Slot *slot_new(Store *store, const Class *class, Str ref, Str uuid); /* indexed, in the order of creation */
 void slot_free(Store *store, Slot *slot);                            /* taken out of every index and list */
 void slot_index_uuid(Slot *slot, const Row *row);                    /* row is its newest version */

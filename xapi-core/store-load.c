@@ -76,7 +76,9 @@ static GArray *load_members(Load *load)
                                                 row_values(slot->head)[relation->field].s);
                         if (other == NULL)
                                 continue;
-                        Member member = { .slot = other, .field = relation->other_field, .item = slot->ref, .order = i };
+                        Member member = {
+                                .slot = other, .field = relation->other_field, .item = slot->ref, .order = i
+                        };
                         g_array_append_val(members, member);
                 }
         }
@@ -136,7 +138,8 @@ static bool load_deletion(const DatabaseDeletion *deletion, void *data, XapiErro
 static bool load_forgotten(Store *store, XapiError **error)
 {
         for (size_t i = 0; i < model_n_classes; i++)
-                if (!database_read_forgotten(store->database, model_classes[i]->name, &store->classes[i].forgotten, error))
+                if (!database_read_forgotten(store->database, model_classes[i]->name,
+                                             &store->classes[i].forgotten, error))
                         return false;
         return true;
 }

@@ -11,7 +11,7 @@
 
 typedef struct VfsFile {
         sqlite3_file base;
-        const char *path; /* SQLite's, lives as long as the file is open */
+        const char *path;    /* SQLite's, lives as long as the file is open */
         sqlite3_file real[]; /* the unix VFS's, which is larger than this type says */
 } VfsFile;
 
@@ -33,7 +33,8 @@ static int vfs_event(sqlite3_file *file, StoreVfsEvent event, int64_t offset, co
         return vfs_hook(event, vfs_file(file)->path, offset, bytes, n, vfs_hook_data);
 }
 
-#define VFS_FORWARD(file, method, ...) vfs_file(file)->real->pMethods->method(vfs_file(file)->real __VA_OPT__(, ) __VA_ARGS__)
+#define VFS_FORWARD(file, method, ...)                                                                       \
+        vfs_file(file)->real->pMethods->method(vfs_file(file)->real __VA_OPT__(, ) __VA_ARGS__)
 
 static int vfs_close(sqlite3_file *file)
 {

@@ -15,7 +15,7 @@ void store_close(Store *store); /* waits until all that was committed is durable
 
 /* ---- Reading: what is durable. Any thread, no I/O. ---- */
 
-const Row *store_get(Store *store, const Class *class, const char *ref);        /* returns owned, or NULL */
+const Row *store_get(Store *store, const Class *class, const char *ref);          /* returns owned, or NULL */
 const Row *store_get_by_uuid(Store *store, const Class *class, const char *uuid); /* returns owned, or NULL */
 /* All rows of a class, in the order of creation. Returns owned rows in an owned array (store_rows_free). */
 const Row **store_rows(Store *store, const Class *class, size_t *ret_n);
@@ -23,7 +23,8 @@ const Row **store_rows(Store *store, const Class *class, size_t *ret_n);
 const Row **store_rows_by_label(Store *store, const Class *class, const char *name_label, size_t *ret_n);
 void store_rows_free(const Row **rows, size_t n);
 size_t store_count(Store *store, const Class *class);
-bool store_find(Store *store, const char *ref, const Class **ret_class); /* which class has this ref; false: none */
+bool store_find(Store *store, const char *ref,
+                const Class **ret_class); /* which class has this ref; false: none */
 uint64_t store_generation(Store *store);
 
 /* ---- Changing. A transaction sees the newest state, durable or not, and holds the store's lock from txn_begin to
@@ -44,7 +45,8 @@ Row *txn_insert(Txn *txn, Row *row);
 void txn_delete(Txn *txn, const Class *class, const char *ref);
 /* The row never reaches the disk: a restart forgets it (tasks of synchronous calls). For rows made in this txn. */
 void txn_make_volatile(Txn *txn, const Class *class, const char *ref);
-void txn_touch(Txn *txn, const Class *class, const char *ref); /* an event though nothing changed (event.inject) */
+void txn_touch(Txn *txn, const Class *class,
+               const char *ref); /* an event though nothing changed (event.inject) */
 void txn_abort(Txn *txn);
 
 /* Called in txn_commit with the lock held, once for each row that the transaction made or changed (relations' other
@@ -69,8 +71,8 @@ void store_on_change(Store *store, void (*function)(uint64_t generation, void *d
 
 typedef struct Change {
         const Class *class;
-        Str ref;         /* owned by the array */
-        const Row *row;  /* NULL: deleted */
+        Str ref;                      /* owned by the array */
+        const Row *row;               /* NULL: deleted */
         uint64_t generation, created; /* created: 0 if unknown (deleted) */
 } Change;
 /* What changed after generation `since` in the classes for which wanted[class->index] is true, deletions included (of

@@ -6,8 +6,8 @@
 
 Store *test_store_memory(void);
 Store *test_store_open(const char *path);
-char *test_directory(void);               /* a new one; returns owned */
-void test_directory_remove(char *path);   /* with all files in it; takes path */
+char *test_directory(void);             /* a new one; returns owned */
+void test_directory_remove(char *path); /* with all files in it; takes path */
 void test_commit(Txn *txn);
 char *test_vm(Store *store, const char *name_label); /* a new VM's ref, owned */
 char *test_vbd(Store *store, const char *vm);

@@ -201,7 +201,8 @@ static void derive_description(Txn *txn, const Row *row, void *data)
 {
         ++*(size_t *)data;
         if (row->class == &CLASS_VM)
-                slot_str(&((VmRow *)txn_edit(txn, &CLASS_VM, row->ref))->name_description, ((const VmRow *)row)->name_label);
+                slot_str(&((VmRow *)txn_edit(txn, &CLASS_VM, row->ref))->name_description,
+                         ((const VmRow *)row)->name_label);
 }
 
 static void test_derive(void)

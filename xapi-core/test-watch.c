@@ -12,12 +12,12 @@ static Loop *loop;
 static Watches *watches;
 
 typedef struct Answer {
-        int n;             /* how often done was called */
-        char *error;       /* as text */
+        int n;       /* how often done was called */
+        char *error; /* as text */
         size_t n_events;
         uint64_t generation;
         char *json, *xml;
-        Watch *cancel;     /* in done */
+        Watch *cancel; /* in done */
 } Answer;
 
 static void on_done(const EventBatch *batch, const XapiError *error, void *data)
@@ -110,9 +110,12 @@ static void test_shapes(void)
         g_assert_cmpstr(json_string_value(json_object_get(event, "ref")), ==, ref);
         g_assert_cmpstr(json_string_value(json_object_get(event, "timestamp")), ==, "0.0");
         g_assert_true(json_is_string(json_object_get(event, "id")));
-        g_assert_cmpstr(json_string_value(json_object_get(json_object_get(event, "snapshot"), "name_label")), ==, "one");
-        g_assert_cmpint(json_integer_value(json_object_get(json_object_get(tree, "valid_ref_counts"), "vm")), ==, 1);
-        g_assert_cmpint(json_integer_value(json_object_get(json_object_get(tree, "valid_ref_counts"), "task")), ==, 0);
+        g_assert_cmpstr(json_string_value(json_object_get(json_object_get(event, "snapshot"), "name_label")),
+                        ==, "one");
+        g_assert_cmpint(json_integer_value(json_object_get(json_object_get(tree, "valid_ref_counts"), "vm")),
+                        ==, 1);
+        g_assert_cmpint(
+            json_integer_value(json_object_get(json_object_get(tree, "valid_ref_counts"), "task")), ==, 0);
         g_autofree char *token = token_now();
         g_assert_cmpstr(json_string_value(json_object_get(tree, "token")), ==, token);
         json_decref(tree);
@@ -280,7 +283,9 @@ static void test_absurd_timeouts(void)
 {
         setup();
         g_autofree char *token = token_now();
-        const double timeouts[] = { -1, 1e300, INFINITY, NAN, WATCH_TIMEOUT_MAX_SEC, WATCH_TIMEOUT_MAX_SEC + 1 };
+        const double timeouts[] = {
+                -1, 1e300, INFINITY, NAN, WATCH_TIMEOUT_MAX_SEC, WATCH_TIMEOUT_MAX_SEC + 1
+        };
         for (size_t i = 0; i < G_N_ELEMENTS(timeouts); i++) {
                 Answer answer = { 0 };
                 Watch *watch = from("vm", token, timeouts[i], &answer);

@@ -3,7 +3,8 @@
 #include "store-internal.h"
 
 /* The set end that `other_ref` has of the relation, to be changed; NULL: there is no such object, or nothing to do. */
-static Set **relation_end(Txn *txn, const Relation *relation, const char *other_ref, const Slot *self, bool member)
+static Set **relation_end(Txn *txn, const Relation *relation, const char *other_ref, const Slot *self,
+                          bool member)
 {
         Slot *other = slot_find(txn->store, relation->other->class, other_ref);
         const Row *row = other == NULL ? NULL : txn_row(txn, other);
@@ -44,11 +45,14 @@ static bool refs_contain(const Value *refs, size_t n, const char *ref)
         return false;
 }
 
-static void relation_follow(Txn *txn, const Relation *relation, const Slot *self, const Row *before, const Row *after)
+static void relation_follow(Txn *txn, const Relation *relation, const Slot *self, const Row *before,
+                            const Row *after)
 {
         const Value *old_refs = NULL, *new_refs = NULL;
-        size_t n_old = relation_refs(relation, before, &old_refs), n_new = relation_refs(relation, after, &new_refs);
-        if (before != NULL && after != NULL && row_values(before)[relation->field].i == row_values(after)[relation->field].i)
+        size_t n_old = relation_refs(relation, before, &old_refs),
+               n_new = relation_refs(relation, after, &new_refs);
+        if (before != NULL && after != NULL &&
+            row_values(before)[relation->field].i == row_values(after)[relation->field].i)
                 return;
         for (size_t i = 0; i < n_old; i++)
                 if (!refs_contain(new_refs, n_new, old_refs[i].s))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <assert.h>
 
-#include "store-internal.h"
 #include "store-compare.h"
+#include "store-internal.h"
 #include "uuid.h"
 #include "writer.h"
 
@@ -162,7 +162,8 @@ static void txn_derive(Txn *txn)
         size_t n = store->derive == NULL ? 0 : txn->n; /* what derive adds is its own */
         for (size_t i = 0; i < n; i++) {
                 const Edit *edit = &txn->edits[i];
-                if (edit->row != NULL && (edit->created || !row_equal(edit->slot->class, edit->slot->head, edit->row)))
+                if (edit->row != NULL &&
+                    (edit->created || !row_equal(edit->slot->class, edit->slot->head, edit->row)))
                         store->derive(txn, edit->row, store->derive_data);
         }
 }

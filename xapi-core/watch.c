@@ -19,7 +19,7 @@ struct Watch {
         Watches *watches;
         Watch *previous, *next; /* in Watches.waiting, or in the list of those whose turn comes */
         Str session;
-        bool in_store; /* the session is an object of the store */
+        bool in_store;                /* the session is an object of the store */
         Registration *registration;   /* event.next; else NULL */
         Subscriptions *subscriptions; /* event.from; else NULL */
         uint64_t since;               /* nothing up to here matches; event.from */
@@ -33,7 +33,7 @@ struct Watches {
         Loop *loop;
         uv_timer_t *timer; /* runs while something that waits has a deadline */
         uint64_t timer_usec;
-        Watch waiting; /* the list's own link */
+        Watch waiting;             /* the list's own link */
         GHashTable *registrations; /* session -> Registration */
         uint64_t sessions_seen;    /* generation of the session class up to which ended ones are dealt with */
         uint64_t *generations;     /* room for those of all classes */
@@ -296,8 +296,8 @@ static uint64_t timeout_deadline(double timeout_sec)
         return clock_usec() + (uint64_t)(timeout_sec * 1e6);
 }
 
-Watch *watches_from(Watches *watches, const char *session, const Set *classes, const char *token, double timeout_sec,
-                    WatchDone done, void *data)
+Watch *watches_from(Watches *watches, const char *session, const Set *classes, const char *token,
+                    double timeout_sec, WatchDone done, void *data)
 {
         g_autoptr(XapiError) error = NULL;
         uint64_t since;

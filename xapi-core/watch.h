@@ -22,8 +22,8 @@ typedef void (*WatchDone)(const EventBatch *batch, const XapiError *error, void 
  * batch after timeout_sec. Errors: EVENT_FROM_TOKEN_PARSE_FAILURE [token], EVENTS_LOST [], SESSION_INVALID [session]
  * once the session ends. Calls done now, and returns NULL, or later; then it returns what watch_cancel takes, borrowed
  * until done is called. */
-Watch *watches_from(Watches *watches, const char *session, const Set *classes, const char *token, double timeout_sec,
-                    WatchDone done, void *data);
+Watch *watches_from(Watches *watches, const char *session, const Set *classes, const char *token,
+                    double timeout_sec, WatchDone done, void *data);
 /* The client has gone: done is not called any more. */
 void watch_cancel(Watch *watch);
 /* Ends what the session waits for with SESSION_INVALID and forgets what it registered. For sessions that are no objects

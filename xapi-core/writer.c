@@ -16,7 +16,8 @@ struct Writer {
         uint64_t generation; /* newest given to a change */
         uint64_t reserved;   /* on the disk: all given are below */
         Buffer text;
-        GPtrArray *latest;  /* of Version: one for each object of the batch, in the order of their last change */
+        GPtrArray
+            *latest; /* of Version: one for each object of the batch, in the order of their last change */
         GPtrArray *garbage; /* rows to be freed outside the lock */
 };
 
@@ -56,8 +57,10 @@ static bool writer_write_version(Writer *writer, const Version *version, XapiErr
         const char *class = slot->class->class->name;
         if (version->row == NULL)
                 return database_remove(database, slot->id, error) &&
-                       database_bury(database,
-                                     &(DatabaseDeletion){ version->generation, .class = class, .ref = slot->ref }, error);
+                       database_bury(
+                           database,
+                           &(DatabaseDeletion){ version->generation, .class = class, .ref = slot->ref },
+                           error);
         writer->text.len = 0;
         row_write_persistent(&writer->text, version->row, slot->class->durable);
         DatabaseObject object = {

@@ -9,6 +9,6 @@
 /* Generations are reserved on the disk so many at a time: changes that are not written have them too. */
 #define GENERATIONS_RESERVED 1000000
 
-Writer *writer_new(Store *store);  /* the store is loaded */
-void writer_free(Writer *writer);  /* waits until all that was added has ended */
+Writer *writer_new(Store *store);                /* the store is loaded */
+void writer_free(Writer *writer);                /* waits until all that was added has ended */
 void writer_add(Writer *writer, Commit *commit); /* takes it; with Store.lock held */
