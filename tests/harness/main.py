@@ -20,6 +20,7 @@ SANITIZER_OPTIONS = {
     'ASAN_OPTIONS': 'detect_stack_use_after_return=1:strict_string_checks=1',
     'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1',
     'TSAN_OPTIONS': 'second_deadlock_stack=1',
+    'G_SLICE': 'always-malloc',     # GLib's own allocator hides from them what belongs to which thread
 }
 
 
@@ -52,7 +53,8 @@ def unit_tests(folder, prefix=''):
     for line in log.read_text().splitlines() if log.exists() else ():
         test = json.loads(line)
         passed = test['result'] in ('OK', 'EXPECTEDFAIL', 'SKIP')
-        outcomes.append(runner.Outcome(f'{prefix}unit/{test["name"]}', test['duration'],
+        name = test['name'].partition(':')[2].replace(' / ', '/')
+        outcomes.append(runner.Outcome(f'{prefix}unit/{name}', test['duration'],
                                        '' if passed else f'{test["result"]}, see above'))
         runner.show(outcomes[-1])
     return outcomes
