@@ -16,6 +16,9 @@ static const Handler *class_handlers(const Class *class)
                 { &CLASS_EVENT, OF(event_handlers) },
                 { &CLASS_SESSION, OF(session_handlers) },
                 { &CLASS_TASK, OF(task_handlers) },
+                { &CLASS_NETWORK, OF(network_handlers) },
+                { &CLASS_VBD, OF(vbd_handlers) },
+                { &CLASS_VIF, OF(vif_handlers) },
                 { &CLASS_VM, OF(vm_handlers) },
         };
 

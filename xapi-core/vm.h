@@ -32,3 +32,7 @@ bool vm_destroy(Call *call, const VmDestroyParams *p, XapiError **error);
 void vm_fresh_generation_id(VmRow *vm);
 void vm_ensure_mac_seed(VmRow *vm);
 void vm_make_metrics(Txn *txn, VmRow *vm);
+
+/* What a VM's next device may be called (VM.get_allowed_VBD_devices, VM.get_allowed_VIF_devices). Returns owned. */
+Set *vbd_free_devices(Txn *txn, const VmRow *vm, const Type *element);
+Set *vif_free_devices(Txn *txn, const VmRow *vm, const Type *element);

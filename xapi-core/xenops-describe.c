@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device-number.h"
 #include "manager.h"
 #include "vm.h"
 #include "xenapi.h"
@@ -164,13 +165,25 @@ char *xenops_disk_of_vdi(Store *store, const char *vdi_ref)
         return text;
 }
 
+/* A guest with emulated devices boots from an IDE disk; the others see Xen's. */
+static XenopsDeviceNumber position_of(const VmRow *vm, const char *userdevice)
+{
+        static const XenopsBusType BUSES[] = { [DEVICE_BUS_XEN] = XENOPS_BUS_TYPE_XEN,
+                                               [DEVICE_BUS_SCSI] = XENOPS_BUS_TYPE_SCSI,
+                                               [DEVICE_BUS_IDE] = XENOPS_BUS_TYPE_IDE };
+        DeviceNumber n = { 0 };
+
+        device_number_parse(userdevice, &n);
+        if (n.bus == DEVICE_BUS_XEN && vm->domain_type == DOMAIN_TYPE_HVM && n.disk < 4)
+                n.bus = DEVICE_BUS_IDE;
+        return (XenopsDeviceNumber){ .bus = BUSES[n.bus], .disk = n.disk, .partition = n.partition };
+}
+
 bool xenops_describe_vbd(Xenops *x, Manager *m, const VmRow *vm, const VbdRow *vbd, XapiError **error)
 {
         g_autofree char *vdi = xenops_disk_of_vdi(m->store, vbd->VDI);
         XenopsDisk disk = { .tag = XENOPS_DISK_VDI, .vdi = vdi };
-        XenopsDeviceNumber position = { .bus = vm->domain_type == DOMAIN_TYPE_HVM ? XENOPS_BUS_TYPE_IDE :
-                                                                                    XENOPS_BUS_TYPE_XEN,
-                                        .disk = (int64_t)g_ascii_strtoll(vbd->userdevice, NULL, 10) };
+        XenopsDeviceNumber position = position_of(vm, vbd->userdevice);
         XenopsVbd v = {
                 .id = xenops_device(vm->uuid, vbd->userdevice),
                 .position = &position,
@@ -235,6 +248,18 @@ bool xenops_describe_vif(Xenops *x, Manager *m, const VmRow *vm, const VifRow *v
         return ok || xenops_fail(vm->row.ref, e, error);
 }
 
+bool xenops_set_locking(Xenops *x, const VmRow *vm, const VifRow *vif, char **ret_task, XapiError **error)
+{
+        XenopsDeviceId id = xenops_device(vm->uuid, vif->device);
+        XenopsVif v = { 0 };
+        XenopsError *e = NULL;
+
+        describe_locking(vif, &v);
+        return xenops_vif_set_locking_mode(xenops_manager(x)->daemon->bus, XENOPS_CALL_USEC, "locking", &id,
+                                           &v.locking_mode, ret_task, &e) ||
+               xenops_fail(vm->row.ref, e, error);
+}
+
 static bool tell_devices(Xenops *x, Manager *m, const VmRow *vm, XapiError **error)
 {
         bool ok = true;
@@ -242,10 +267,12 @@ static bool tell_devices(Xenops *x, Manager *m, const VmRow *vm, XapiError **err
         for (uint32_t i = 0; i < vm->VBDs->n && ok; i++) {
                 const VbdRow *vbd = STORE_GET(VbdRow, CLASS_VBD, m->store, vm->VBDs->items[i].s);
 
-                if (vbd) {
+                if (!vbd)
+                        continue;
+                /* Without emulated devices there is no drive before there is a medium. */
+                if (!vbd->empty || vm->domain_type == DOMAIN_TYPE_HVM)
                         ok = xenops_describe_vbd(x, m, vm, vbd, error);
-                        row_unref(&vbd->row);
-                }
+                row_unref(&vbd->row);
         }
         for (uint32_t i = 0; i < vm->VIFs->n && ok; i++) {
                 const VifRow *vif = STORE_GET(VifRow, CLASS_VIF, m->store, vm->VIFs->items[i].s);

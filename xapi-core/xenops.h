@@ -26,6 +26,8 @@ bool xenops_describe(Xenops *xenops, const char *vm, XapiError **error);
 /* The same for one device of it. */
 bool xenops_describe_vbd(Xenops *xenops, Manager *manager, const VmRow *vm, const VbdRow *vbd, XapiError **error);
 bool xenops_describe_vif(Xenops *xenops, Manager *manager, const VmRow *vm, const VifRow *vif, XapiError **error);
+/* Tells a plugged interface which traffic it lets through; *ret_task is to be waited for. */
+bool xenops_set_locking(Xenops *xenops, const VmRow *vm, const VifRow *vif, char **ret_task, XapiError **error);
 /* The id of a device; borrows both. */
 XenopsDeviceId xenops_device(const char *vm_uuid, const char *device);
 /* "SR uuid/location" of a VDI, as xenopsd and sm-daemon know it. Returns owned (g_free), or NULL: no such VDI. */

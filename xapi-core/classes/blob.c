@@ -10,7 +10,7 @@ Str blob_create(Txn *txn, Map **blobs, const char *name, const char *mime_type, 
         BlobRow *blob;
 
         if (map_get(*blobs, (Value){ .s = key })) {
-                xapi_fail(error, ERR_BLOB_NAME_EXISTS, name, NULL);
+                xapi_fail(error, ERR_INTERNAL_ERROR, "A blob of this name exists", NULL);
                 return NULL;
         }
         blob = (BlobRow *)txn_create(txn, &CLASS_BLOB, NULL, NULL);

@@ -5,6 +5,9 @@
 #include "xenapi-handlers.h"
 
 extern const EventHandlers event_handlers;
+extern const NetworkHandlers network_handlers;
 extern const SessionHandlers session_handlers;
 extern const TaskHandlers task_handlers;
+extern const VbdHandlers vbd_handlers;
+extern const VifHandlers vif_handlers;
 extern const VmHandlers vm_handlers;
