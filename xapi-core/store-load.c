@@ -89,7 +89,7 @@ static void load_relations(Load *load)
 {
         g_autoptr(GArray) members = load_members(load);
         g_autoptr(GArray) items = g_array_new(false, false, sizeof(Value));
-        qsort(members->data, members->len, sizeof(Member), member_compare);
+        g_array_sort(members, member_compare);
         for (size_t i = 0; i < members->len;) {
                 Member first = g_array_index(members, Member, i);
                 g_array_set_size(items, 0);
