@@ -11,17 +11,17 @@
 
 #include <glib.h>
 
+#define RECORD_PLAIN_NAME_MAX 64 /* bytes */
+
 char *record_name(const char *text)
 {
-        GString *name = g_string_new(NULL);
+        g_autofree char *digest = NULL;
+        size_t plain = strspn(text, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "-_");
 
-        for (; *text != '\0'; text++) {
-                if (g_ascii_isalnum(*text) || *text == '-' || *text == '_')
-                        g_string_append_c(name, *text);
-                else
-                        g_string_append_printf(name, "%%%02x", (unsigned char)*text);
-        }
-        return g_string_free(name, FALSE);
+        if (plain > 0 && text[plain] == '\0' && plain <= RECORD_PLAIN_NAME_MAX)
+                return g_strdup(text);
+        digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+        return g_strconcat("=", digest, NULL);
 }
 
 static int write_file(const char *path, const char *text)

@@ -7,7 +7,8 @@
 
 #define RECORD_SIZE_MAX (4u << 20) /* bytes */
 
-/* Text as the name of a file: everything but letters, digits, '-' and '_' escaped. Returns owned (g_free). */
+/* Any text as the name of a file: itself where it is short and plain (letters, digits, '-', '_'), else "=" and its
+ * SHA-256. Returns owned (g_free). */
 char *record_name(const char *text);
 int record_write(const char *path, const json_t *record); /* replaces in one step; 0 or negative errno */
 int record_read(const char *path, json_t **ret);          /* an owned object; -EBADMSG: damaged */

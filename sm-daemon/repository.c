@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "repository.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <glib/gstdio.h>
+
+#include "message-switch/lib/daemon.h"
+#include "record.h"
+#include "volume-record.h"
+
+#define RECORD_REPOSITORY "repository.json"
+
+static void volume_free(gpointer data)
+{
+        Volume *volume = data;
+
+        lock_destroy(&volume->lock);
+        g_ptr_array_unref(volume->datapaths);
+        bus_strings_clear(&volume->uris);
+        g_free(volume->uri);
+        g_free(volume->key);
+        g_free(volume);
+}
+
+static void datapath_free_data(gpointer datapath)
+{
+        datapath_free(datapath);
+}
+
+Repository *repository_new(const char *folder, const char *id)
+{
+        Repository *repository = g_new0(Repository, 1);
+        g_autofree char *name = record_name(id);
+
+        repository->id = g_strdup(id);
+        repository->folder = g_build_filename(folder, name, NULL);
+        lock_init(&repository->lock);
+        pthread_mutex_init(&repository->mutex, NULL);
+        repository->volumes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, volume_free);
+        return repository;
+}
+
+void repository_free(Repository *repository)
+{
+        if (repository == NULL)
+                return;
+        g_hash_table_unref(repository->volumes);
+        pthread_mutex_destroy(&repository->mutex);
+        lock_destroy(&repository->lock);
+        bus_dict_clear(&repository->device_config);
+        g_free(repository->id);
+        g_free(repository->folder);
+        g_free(repository->type);
+        g_free(repository->handle);
+        g_free(repository);
+}
+
+static json_t *encode_dict(const BusDict *dict)
+{
+        json_t *object = json_object();
+
+        for (size_t i = 0; i < dict->n; i++)
+                json_object_set_new(object, dict->items[i].key, json_string(dict->items[i].value));
+        return object;
+}
+
+int repository_save(Repository *repository)
+{
+        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL);
+        json_t *record;
+        int r;
+
+        if (g_mkdir(repository->folder, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        record = json_pack("{s:s, s:s, s:s, s:o}", "sr", repository->id, "type", repository->type, "handle",
+                           repository->handle, "device_config", encode_dict(&repository->device_config));
+        r = record_write(path, record);
+        json_decref(record);
+        return r;
+}
+
+static void remove_folder(const char *folder)
+{
+        GDir *dir = g_dir_open(folder, 0, NULL);
+        const char *name;
+
+        while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+                g_autofree char *path = g_build_filename(folder, name, NULL);
+
+                g_unlink(path);
+        }
+        if (dir != NULL)
+                g_dir_close(dir);
+        g_rmdir(folder);
+}
+
+void repository_reset(Repository *repository)
+{
+        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL);
+
+        /* First, so that volumes' records without it are leftovers. */
+        record_remove(path);
+        remove_folder(repository->folder);
+        pthread_mutex_lock(&repository->mutex);
+        g_hash_table_remove_all(repository->volumes);
+        pthread_mutex_unlock(&repository->mutex);
+        repository->attached = false;
+        g_atomic_int_set(&repository->listed, 0);
+        bus_dict_clear(&repository->device_config);
+        g_clear_pointer(&repository->type, g_free);
+        g_clear_pointer(&repository->handle, g_free);
+}
+
+Volume *repository_volume(Repository *repository, const char *key)
+{
+        Volume *volume;
+
+        pthread_mutex_lock(&repository->mutex);
+        volume = g_hash_table_lookup(repository->volumes, key);
+        if (volume == NULL) {
+                volume = g_new0(Volume, 1);
+                volume->repository = repository;
+                volume->key = g_strdup(key);
+                lock_init(&volume->lock);
+                volume->datapaths = g_ptr_array_new_with_free_func(datapath_free_data);
+                g_hash_table_insert(repository->volumes, volume->key, volume);
+        }
+        volume->users++;
+        pthread_mutex_unlock(&repository->mutex);
+        return volume;
+}
+
+static bool volume_in_use(const Volume *volume)
+{
+        return volume->opened || volume->in_epoch || volume->datapaths->len > 0;
+}
+
+void volume_release(Volume *volume)
+{
+        Repository *repository = volume->repository;
+
+        pthread_mutex_lock(&repository->mutex);
+        /* With no user left nobody holds its lock, so all of it may be read. */
+        if (--volume->users == 0 && !volume->known && !volume_in_use(volume))
+                g_hash_table_remove(repository->volumes, volume->key);
+        pthread_mutex_unlock(&repository->mutex);
+}
+
+void volume_learn(Volume *volume, const BusStrings *uris, bool sharable)
+{
+        bus_strings_clear(&volume->uris);
+        for (size_t i = 0; i < uris->n; i++)
+                bus_strings_add(&volume->uris, uris->items[i]);
+        volume->sharable = sharable;
+        volume->known = true;
+}
+
+void volume_unlearn(Volume *volume)
+{
+        bus_strings_clear(&volume->uris);
+        volume->known = false;
+}
+
+int volume_save(Volume *volume)
+{
+        g_autofree char *path = volume_record_path(volume->repository->folder, volume->key);
+        json_t *record;
+        int r;
+
+        if (!volume_in_use(volume)) {
+                g_clear_pointer(&volume->uri, g_free);
+                return record_remove(path);
+        }
+        record = volume_record_new(volume);
+        r = record_write(path, record);
+        json_decref(record);
+        return r;
+}
+
+Datapath *datapath_new(const char *name, const char *vm, bool read_write)
+{
+        Datapath *datapath = g_new0(Datapath, 1);
+
+        datapath->name = g_strdup(name);
+        datapath->vm = g_strdup(vm);
+        datapath->read_write = read_write;
+        return datapath;
+}
+
+void datapath_free(Datapath *datapath)
+{
+        if (datapath == NULL)
+                return;
+        storage_backend_clear(&datapath->backend);
+        g_free(datapath->name);
+        g_free(datapath->vm);
+        g_free(datapath);
+}
+
+Datapath *volume_datapath(Volume *volume, const char *name)
+{
+        for (guint i = 0; i < volume->datapaths->len; i++) {
+                Datapath *datapath = g_ptr_array_index(volume->datapaths, i);
+
+                if (strcmp(datapath->name, name) == 0)
+                        return datapath;
+        }
+        return NULL;
+}
+
+void volume_add_datapath(Volume *volume, Datapath *datapath)
+{
+        pthread_mutex_lock(&volume->repository->mutex);
+        g_ptr_array_add(volume->datapaths, datapath);
+        pthread_mutex_unlock(&volume->repository->mutex);
+}
+
+void volume_remove_datapath(Volume *volume, Datapath *datapath)
+{
+        pthread_mutex_lock(&volume->repository->mutex);
+        g_ptr_array_remove(volume->datapaths, datapath);
+        pthread_mutex_unlock(&volume->repository->mutex);
+}
+
+void volume_set_activated(Volume *volume, Datapath *datapath, bool activated, bool read_write)
+{
+        pthread_mutex_lock(&volume->repository->mutex);
+        datapath->activated = activated;
+        datapath->read_write = read_write;
+        pthread_mutex_unlock(&volume->repository->mutex);
+}
+
+StorageVdiState datapath_state(const Datapath *datapath)
+{
+        StorageReadWrite access = datapath->read_write ? STORAGE_READ_WRITE_RW : STORAGE_READ_WRITE_RO;
+
+        if (datapath->activated)
+                return (StorageVdiState){ .tag = STORAGE_VDI_STATE_ACTIVATED, .activated = access };
+        return (StorageVdiState){ .tag = STORAGE_VDI_STATE_ATTACHED, .attached = access };
+}
+
+StorageVdiState volume_state(const Volume *volume)
+{
+        bool activated = false, read_write = false;
+        StorageReadWrite access;
+
+        if (volume->datapaths->len == 0)
+                return (StorageVdiState){ .tag = STORAGE_VDI_STATE_DETACHED };
+        for (guint i = 0; i < volume->datapaths->len; i++) {
+                const Datapath *datapath = g_ptr_array_index(volume->datapaths, i);
+
+                activated |= datapath->activated;
+                read_write |= datapath->read_write;
+        }
+        access = read_write ? STORAGE_READ_WRITE_RW : STORAGE_READ_WRITE_RO;
+        if (activated)
+                return (StorageVdiState){ .tag = STORAGE_VDI_STATE_ACTIVATED, .activated = access };
+        return (StorageVdiState){ .tag = STORAGE_VDI_STATE_ATTACHED, .attached = access };
+}
+
+static bool decode_repository(Repository *repository, const json_t *record)
+{
+        const char *key;
+        json_t *value, *config = json_object_get(record, "device_config");
+        const char *type = json_string_value(json_object_get(record, "type"));
+        const char *handle = json_string_value(json_object_get(record, "handle"));
+
+        if (type == NULL || handle == NULL || !json_is_object(config))
+                return false;
+        json_object_foreach(config, key, value) {
+                if (!json_is_string(value))
+                        return false;
+                bus_dict_set(&repository->device_config, key, json_string_value(value));
+        }
+        repository->type = g_strdup(type);
+        repository->handle = g_strdup(handle);
+        repository->attached = true;
+        g_atomic_int_set(&repository->listed, 1);
+        return true;
+}
+
+static void load_volumes(Repository *repository)
+{
+        GDir *dir = g_dir_open(repository->folder, 0, NULL);
+        const char *name;
+
+        while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+                g_autofree char *path = g_build_filename(repository->folder, name, NULL);
+
+                if (volume_record_is(name) && !volume_record_load(repository, path))
+                        log_error("Record of a volume is damaged", "SM_PATH", path, NULL);
+        }
+        if (dir != NULL)
+                g_dir_close(dir);
+}
+
+Repository *repository_load(const char *folder, const char *name)
+{
+        g_autofree char *path = g_build_filename(folder, name, RECORD_REPOSITORY, NULL);
+        Repository *repository;
+        const char *id;
+        json_t *record;
+        int r;
+
+        r = record_read(path, &record);
+        if (r < 0) {
+                log_warning("No record of a repository", "SM_PATH", path, "ERROR", g_strerror(-r), NULL);
+                return NULL;
+        }
+        id = json_string_value(json_object_get(record, "sr"));
+        repository = repository_new(folder, id != NULL ? id : "");
+        if (id == NULL || !decode_repository(repository, record)) {
+                log_error("Record of a repository is damaged", "SM_PATH", path, NULL);
+                g_clear_pointer(&repository, repository_free);
+        } else {
+                load_volumes(repository);
+        }
+        json_decref(record);
+        return repository;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The calls to the datapath plugin of a volume that is in use. Where the plugin is FILE_AS_IT_IS, none is made: what it
+ * would answer is known, and starting a thousand VMs does not run a thousand executables. */
+#pragma once
+
+#include "manager.h"
+
+typedef struct Route {
+        Plugin *plugin;
+        PluginCaller caller;
+        const Operation *operation;
+        const char *uri; /* the volume's, borrowed */
+        bool direct;     /* no calls */
+} Route;
+
+/* By volume->uri if there is one; else chooses the volume's best URI that a plugin is installed for, and sets it. */
+bool route_begin(Route *route, Use *use, StorageError **error);
+void route_end(Route *route);
+bool route_open(Route *route, bool persistent, StorageError **error);
+bool route_attach(Route *route, const char *vm, StorageBackend *ret, StorageError **error);
+bool route_activate(Route *route, const char *vm, bool read_only, StorageError **error);
+bool route_deactivate(Route *route, const char *vm, StorageError **error);
+bool route_detach(Route *route, const char *vm, StorageError **error);
+bool route_close(Route *route, StorageError **error);

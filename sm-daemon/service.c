@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "service.h"
+
+#include "config.h"
+#include "message-switch/lib/daemon.h"
+#include "service-private.h"
+
+#define UPDATES_REPLY_USEC (1u * 1000000u) /* kept of a call's time for its answer to arrive */
+
+struct Services {
+        StorageService functions;
+        GPtrArray *doors;
+};
+
+/* What the queue of all says: the plugins have their own. */
+static void query_mux(StorageQueryResult *ret)
+{
+        StorageQueryResult shallow = {
+                .driver = (char *)"mux",
+                .name = (char *)"sm-daemon",
+                .description = (char *)"Storage repositories through plugins",
+                .version = (char *)XAPI_VERSION,
+                .required_api_version = (char *)"2.0",
+                .smapi_version = STORAGE_SMAPI_VERSION_SMAPIV2,
+        };
+
+        storage_query_result_assign(ret, &shallow);
+}
+
+static bool on_query(void *data, const ServiceCall *call, StorageQueryQueryArgs *args, StorageQueryResult *ret,
+                     StorageError **error)
+{
+        Operation operation = operation_of(call, args->dbg);
+        const Door *door = data;
+        Plugin *plugin;
+
+        if (door->type == NULL) {
+                query_mux(ret);
+                return true;
+        }
+        plugin = plugins_find(door->manager->plugins, PLUGIN_VOLUME, door->type, &operation, error);
+        if (plugin == NULL)
+                return false;
+        plugin_query_result(plugin, ret);
+        plugin_unref(plugin);
+        return true;
+}
+
+static bool on_diagnostics(void *data, const ServiceCall *call, StorageQueryDiagnosticsArgs *args, char **ret,
+                           StorageError **error)
+{
+        *ret = manager_diagnostics(door_manager(data));
+        return true;
+}
+
+static bool on_plugin_list(void *data, const ServiceCall *call, StoragePluginListArgs *args,
+                           StorageQueryResultList *ret, StorageError **error)
+{
+        Plugins *plugins = door_manager(data)->plugins;
+        g_autoptr(GPtrArray) names = plugins_names(plugins, PLUGIN_VOLUME);
+        Operation operation = operation_of(call, args->dbg);
+
+        for (guint i = 0; i < names->len; i++) {
+                const char *name = g_ptr_array_index(names, i);
+                StorageError *failed = NULL;
+                g_autoptr(Plugin) plugin = plugins_find(plugins, PLUGIN_VOLUME, name, &operation, &failed);
+
+                if (plugin != NULL) {
+                        plugin_query_result(plugin, BUS_LIST_ADD(ret));
+                } else {
+                        log_warning("Plugin is of no use", "SM_TYPE", name, NULL);
+                        storage_error_free(failed);
+                }
+        }
+        return true;
+}
+
+static bool on_updates_get(void *data, const ServiceCall *call, StorageUpdatesGetArgs *args, StorageUpdates *ret,
+                           StorageError **error)
+{
+        uint64_t until_usec = call->deadline_usec - UPDATES_REPLY_USEC;
+
+        if (args->timeout != NULL && *args->timeout >= 0 && *args->timeout < G_MAXINT32)
+                until_usec = MIN(until_usec, clock_usec() + (uint64_t)*args->timeout * 1000000);
+        return updates_get(door_manager(data)->updates, args->from, until_usec, ret, error);
+}
+
+static void add_door(Services *services, Manager *manager, Bus *bus, Workers *workers, const char *type)
+{
+        Door *door = g_new0(Door, 1);
+
+        door->manager = manager;
+        door->type = g_strdup(type);
+        door->queue = type != NULL ? g_strconcat(PLUGIN_QUEUE_PREFIX, type, NULL) : g_strdup(STORAGE_QUEUE);
+        door->service = storage_serve(&services->functions, door,
+                                      &(BusServiceOptions){ .bus = bus, .workers = workers, .queue = door->queue });
+        g_ptr_array_add(services->doors, door);
+}
+
+static void door_free(gpointer data)
+{
+        Door *door = data;
+
+        bus_service_free(door->service);
+        g_free(door->type);
+        g_free(door->queue);
+        g_free(door);
+}
+
+Services *services_new(Manager *manager, Bus *bus, Workers *workers)
+{
+        g_autoptr(GPtrArray) types = plugins_names(manager->plugins, PLUGIN_VOLUME);
+        Services *services = g_new0(Services, 1);
+
+        services->functions = (StorageService){
+                .query_query = on_query,
+                .query_diagnostics = on_diagnostics,
+                .plugin_list = on_plugin_list,
+                .updates_get = on_updates_get,
+        };
+        service_sr_functions(&services->functions);
+        service_vdi_functions(&services->functions);
+        services->doors = g_ptr_array_new_with_free_func(door_free);
+        for (guint i = 0; i < types->len; i++)
+                add_door(services, manager, bus, workers, g_ptr_array_index(types, i));
+        add_door(services, manager, bus, workers, NULL);
+        return services;
+}
+
+void services_free(Services *services)
+{
+        if (services == NULL)
+                return;
+        g_ptr_array_unref(services->doors);
+        g_free(services);
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Repositories, volumes and datapaths through the real plugins and through plugins that mean harm, without a bus. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <glib.h>
+#include <glib/gstdio.h>
+
+#include "dp.h"
+#include "message-switch/lib/loop.h"
+#include "sr.h"
+#include "vdi.h"
+
+#define SR      "5e2a6a4e-0000-4000-8000-000000000001"
+#define DP      "vbd/1/xvda"
+#define VM      "a-vm"
+#define MIB     (INT64_C(1) << 20)
+#define BACKEND STORAGE_ERROR_BACKEND_ERROR
+
+typedef struct Fixture {
+        char *scratch, *records, *location, *plugins;
+        Manager *manager;
+        Operation operation;
+        char *vdi;
+} Fixture;
+
+static void write_script(const char *folder, const char *method, const char *body)
+{
+        g_autofree char *path = g_build_filename(folder, method, NULL);
+        g_autofree char *text = g_strdup_printf("#!/bin/sh\n%s\n", body);
+
+        g_assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+}
+
+static char *plugin_folder(Fixture *f, const char *kind, const char *name)
+{
+        char *folder = g_build_filename(f->plugins, kind, name, NULL);
+
+        g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
+        return folder;
+}
+
+static void link_plugin(Fixture *f, const char *kind, const char *name)
+{
+        g_autofree char *parent = plugin_folder(f, kind, ""), *link = g_build_filename(parent, name, NULL);
+        g_autofree char *target = g_build_filename(g_getenv("SM_PLUGINS"), kind, name, NULL);
+
+        g_assert_cmpint(symlink(target, link), ==, 0);
+}
+
+static void setup(Fixture *f, gconstpointer data)
+{
+        f->scratch = g_dir_make_tmp("test-manager-XXXXXX", NULL);
+        f->records = g_build_filename(f->scratch, "records", NULL);
+        f->location = g_build_filename(f->scratch, "sr", NULL);
+        f->plugins = g_build_filename(f->scratch, "plugins", NULL);
+        link_plugin(f, "volume", "org.xen.xapi.storage.dir");
+        link_plugin(f, "datapath", "file");
+        f->operation = (Operation){ .dbg = "test", .deadline_usec = clock_usec() + 300u * 1000000u };
+        f->manager = manager_new(f->plugins, f->records);
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+        g_autofree char *command = g_strdup_printf("rm -rf '%s'", f->scratch);
+
+        manager_free(f->manager);
+        g_assert_cmpint(system(command), ==, 0);
+        g_free(f->scratch);
+        g_free(f->records);
+        g_free(f->location);
+        g_free(f->plugins);
+        free(f->vdi);
+}
+
+/* As after kill -9: nothing was said to anybody. */
+static void restart(Fixture *f)
+{
+        manager_free(f->manager);
+        f->manager = manager_new(f->plugins, f->records);
+}
+
+static void ok(bool good, StorageError **error)
+{
+        if (!good)
+                g_error("%s", storage_error_text(*error));
+}
+#define OK(call) \
+        do { \
+                StorageError *error = NULL; \
+                ok(call, &error); \
+        } while (0)
+#define FAILS(call, expected) \
+        do { \
+                StorageError *error = NULL; \
+                g_assert_false(call); \
+                g_assert_cmpint(error->tag, ==, expected); \
+                storage_error_free(error); \
+        } while (0)
+
+static void attach_sr(Fixture *f)
+{
+        BusDict config = { 0 }, made = { 0 };
+        StorageSrCreateArgs args = { .sr = (char *)SR, .name_label = (char *)"n", .name_description = (char *)"" };
+
+        bus_dict_set(&config, "location", f->location);
+        args.device_config = config;
+        OK(sr_create(f->manager, &f->operation, "dir", &args, &made, &error));
+        OK(sr_attach(f->manager, &f->operation, "dir", SR, &made, &error));
+        OK(sr_attach(f->manager, &f->operation, "dir", SR, &made, &error));
+        bus_dict_set(&made, "other", "x");
+        FAILS(sr_attach(f->manager, &f->operation, "dir", SR, &made, &error), STORAGE_ERROR_SR_ATTACHED);
+        bus_dict_clear(&config);
+        bus_dict_clear(&made);
+}
+
+static void make_vdi(Fixture *f)
+{
+        StorageVdiInfo info = { .name_label = (char *)"disk", .ty = (char *)"system", .virtual_size = MIB, .persistent = true };
+        StorageVdiInfo made = { 0 };
+
+        bus_dict_set(&info.sm_config, "a", "b");
+        OK(vdi_create(f->manager, &f->operation, SR, &info, &made, &error));
+        g_assert_cmpstr(made.ty, ==, "system");
+        g_assert_cmpstr(bus_dict_get(&made.sm_config, "a"), ==, "b");
+        f->vdi = g_steal_pointer(&made.vdi);
+        bus_dict_clear(&info.sm_config);
+        storage_vdi_info_clear(&made);
+}
+
+static DpName name_of(Fixture *f, const char *dp)
+{
+        return (DpName){ .sr = SR, .vdi = f->vdi, .dp = dp, .vm = VM };
+}
+
+static StorageVdiStateTag state_of(Fixture *f)
+{
+        StorageDpStat stat = { 0 };
+        StorageVdiStateTag tag;
+
+        OK(dp_stat(f->manager, &f->operation, SR, f->vdi, &stat, &error));
+        tag = stat.superstate.tag;
+        storage_dp_stat_clear(&stat);
+        return tag;
+}
+
+/* Attaches, and gives the path of the file. Returns owned (free). */
+static char *attach(Fixture *f, const char *dp)
+{
+        StorageBackend backend = { 0 };
+        DpName name = name_of(f, dp);
+        char *path;
+
+        OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
+        g_assert_cmpuint(backend.implementations.n, ==, 1);
+        g_assert_cmpint(backend.implementations.items[0].tag, ==, STORAGE_IMPLEMENTATION_FILE);
+        path = g_steal_pointer(&backend.implementations.items[0].file.path);
+        storage_backend_clear(&backend);
+        return path;
+}
+
+static void test_life(Fixture *f, gconstpointer data)
+{
+        StorageVdiInfoList found = { 0 };
+        DpName name, other;
+        StorageBackend backend = { 0 };
+
+        attach_sr(f);
+        make_vdi(f);
+        name = name_of(f, DP);
+        other = name_of(f, "other");
+        g_autofree char *path = attach(f, DP), *again = attach(f, DP), *second = attach(f, "other");
+        g_assert_cmpstr(path, ==, again);
+        g_assert_true(g_str_has_prefix(path, f->location));
+        g_assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
+        FAILS(dp_attach(f->manager, &f->operation, &name, false, &backend, &error), STORAGE_ERROR_ILLEGAL_TRANSITION);
+        OK(dp_activate(f->manager, &f->operation, &name, false, &error));
+        OK(dp_activate(f->manager, &f->operation, &name, false, &error));
+        FAILS(dp_activate(f->manager, &f->operation, &other, false, &error), STORAGE_ERROR_ILLEGAL_TRANSITION);
+        FAILS(vdi_destroy(f->manager, &f->operation, SR, f->vdi, &error), BACKEND);
+        FAILS(sr_destroy(f->manager, &f->operation, SR, &error), BACKEND);
+        OK(dp_deactivate(f->manager, &f->operation, &name, &error));
+        OK(dp_activate(f->manager, &f->operation, &other, false, &error));
+        OK(dp_detach(f->manager, &f->operation, &name, &error));
+        OK(dp_detach(f->manager, &f->operation, &name, &error));
+        OK(dp_destroy(f->manager, &f->operation, "other", false, &error));
+        g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
+        OK(vdi_destroy(f->manager, &f->operation, SR, f->vdi, &error));
+        OK(sr_scan(f->manager, &f->operation, SR, &found, &error));
+        g_assert_cmpuint(found.n, ==, 0);
+        OK(sr_destroy(f->manager, &f->operation, SR, &error));
+        FAILS(sr_scan(f->manager, &f->operation, SR, &found, &error), STORAGE_ERROR_SR_NOT_ATTACHED);
+}
+
+static void test_restart(Fixture *f, gconstpointer data)
+{
+        g_autofree char *before = NULL, *after = NULL;
+        BusStrings list = { 0 };
+        DpName name;
+
+        attach_sr(f);
+        make_vdi(f);
+        name = name_of(f, DP);
+        before = attach(f, DP);
+        OK(dp_activate(f->manager, &f->operation, &name, false, &error));
+        restart(f);
+        manager_list(f->manager, &list);
+        g_assert_cmpuint(list.n, ==, 1);
+        g_assert_cmpstr(list.items[0], ==, SR);
+        g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_ACTIVATED);
+        after = attach(f, DP);
+        g_assert_cmpstr(before, ==, after);
+        OK(dp_destroy(f->manager, &f->operation, DP, false, &error));
+        restart(f);
+        g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
+        attach(f, DP);
+        OK(sr_detach(f->manager, &f->operation, SR, &error));
+        OK(sr_detach(f->manager, &f->operation, SR, &error));
+        restart(f);
+        bus_strings_clear(&list);
+        manager_list(f->manager, &list);
+        g_assert_cmpuint(list.n, ==, 0);
+}
+
+/* What sm-daemon says by itself for a plugin that is FILE_AS_IT_IS is what the plugin says. */
+static void test_direct_is_true(Fixture *f, gconstpointer data)
+{
+        static const char *const uris[] = { "file:///a/b", "file:///a%20b%25/c", "file:///%c3%bc" };
+        StorageError *error = NULL;
+        g_autoptr(Plugin) plugin = plugins_find(f->manager->plugins, PLUGIN_DATAPATH, "file", &f->operation, &error);
+        PluginCaller caller = plugin_caller(plugin, &f->operation);
+
+        g_assert_true(plugin_has_feature(plugin, PLUGIN_FILE_AS_IT_IS));
+        for (size_t i = 0; i < G_N_ELEMENTS(uris); i++) {
+                g_autofree char *ours = g_filename_from_uri(uris[i], NULL, NULL);
+                SmapiError *failed = NULL;
+                SmapiBackend backend;
+
+                g_assert_true(smapi_datapath_attach(&caller.caller, 0, "", uris[i], VM, &backend, &failed));
+                g_assert_cmpint(backend.implementations.items[0].tag, ==, STORAGE_IMPLEMENTATION_FILE);
+                g_assert_cmpstr(backend.implementations.items[0].file.path, ==, ours);
+                smapi_backend_clear(&backend);
+        }
+}
+
+static void test_file_gone(Fixture *f, gconstpointer data)
+{
+        StorageBackend backend = { 0 };
+        g_autofree char *folder = NULL, *command = NULL;
+        DpName name;
+
+        attach_sr(f);
+        make_vdi(f);
+        name = name_of(f, DP);
+        folder = g_build_filename(f->location, f->vdi, NULL);
+        command = g_strdup_printf("rm -r '%s'", folder);
+        g_assert_cmpint(system(command), ==, 0);
+        FAILS(dp_attach(f->manager, &f->operation, &name, true, &backend, &error), STORAGE_ERROR_VDI_DOES_NOT_EXIST);
+        g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
+}
+
+/* A plugin that gives another answer than it should. */
+static void hostile(Fixture *f, const char *body, StorageErrorTag expected)
+{
+        g_autofree char *folder = plugin_folder(f, "volume", "org.xen.xapi.storage.bad");
+        BusDict config = { 0 };
+
+        write_script(folder, "SR.attach", body);
+        FAILS(sr_attach(f->manager, &f->operation, "bad", SR, &config, &error), expected);
+        FAILS(sr_stat(f->manager, &f->operation, SR, &(StorageSrInfo){ 0 }, &error), STORAGE_ERROR_SR_NOT_ATTACHED);
+}
+
+static void test_hostile(Fixture *f, gconstpointer data)
+{
+        g_autofree char *folder = plugin_folder(f, "volume", "org.xen.xapi.storage.bad");
+
+        write_script(folder, "Plugin.query", "echo '{\"plugin\":\"bad\",\"name\":\"\",\"version\":\"1\"}'");
+        hostile(f, "exit 0", BACKEND);
+        hostile(f, "echo '{'", BACKEND);
+        hostile(f, "echo '5'", BACKEND);
+        hostile(f, "printf '\"\\377\\376\"'", BACKEND);
+        hostile(f, "printf '\"a\\\\u0000b\"'", BACKEND);
+        hostile(f, "head -c 100000 /dev/zero | tr '\\0' '['", BACKEND);
+        hostile(f, "echo '{\"a\":1,\"a\":2}'", BACKEND);
+        hostile(f, "echo '\"late\"'; exit 1", BACKEND);
+        hostile(f, "kill -9 $$", BACKEND);
+        hostile(f, "cat /dev/zero", BACKEND);
+        hostile(f, "echo '{\"code\":\"SR_BACKEND_FAILURE_44\",\"params\":[\"\",1,{}]}'; exit 1", BACKEND);
+        hostile(f, "echo '{\"code\":\"Unimplemented\",\"params\":[\"x\"]}'; exit 1", STORAGE_ERROR_UNIMPLEMENTED);
+        hostile(f, "echo '{\"code\":\"Cancelled\",\"params\":[]}'; exit 1", STORAGE_ERROR_CANCELLED);
+        FAILS(sr_attach(f->manager, &f->operation, "../volume", SR, &(BusDict){ 0 }, &error),
+              STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
+        FAILS(sr_attach(f->manager, &f->operation, "", SR, &(BusDict){ 0 }, &error), STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
+        f->operation.deadline_usec = clock_usec() + 200000;
+        hostile(f, "sleep 1000", BACKEND);
+}
+
+static void test_depth(void)
+{
+        GString *text = g_string_new(NULL);
+
+        for (unsigned i = 0; i < PLUGIN_JSON_DEPTH_MAX; i++)
+                g_string_append(text, "[");
+        g_assert_true(json_text_depth_ok(text->str, text->len, PLUGIN_JSON_DEPTH_MAX));
+        g_string_append(text, "{");
+        g_assert_false(json_text_depth_ok(text->str, text->len, PLUGIN_JSON_DEPTH_MAX));
+        g_assert_true(json_text_depth_ok("\"[[[[\\\"[[[\"", 11, 1));
+        g_string_free(text, TRUE);
+}
+
+/* A plugin of upstream's shape: it knows nothing of our parameters and features, and has a datapath that is called. */
+static void test_plain_plugin(Fixture *f, gconstpointer data)
+{
+        g_autofree char *volume = plugin_folder(f, "volume", "org.xen.xapi.storage.plain");
+        g_autofree char *datapath = plugin_folder(f, "datapath", "plain"), *log = g_build_filename(f->scratch, "log", NULL);
+        g_autofree char *body = g_strdup_printf("basename $0 >> %s; echo null", log), *calls = NULL, *attach_body = NULL;
+        StorageVdiInfo info = { .name_label = (char *)"n", .ty = (char *)"system", .persistent = true }, made = { 0 };
+        StorageBackend backend = { 0 };
+        BusDict config = { 0 };
+        DpName name;
+
+        write_script(volume, "Plugin.Query", "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
+        write_script(volume, "SR.attach", "echo '\"handle\"'");
+        write_script(volume, "Volume.create", "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
+                                              "\"uri\":[\"none://\",\"plain://k\"]}'");
+        write_script(volume, "Volume.stat", "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
+                                            "\"uri\":[\"none://\",\"plain://k\"]}'");
+        write_script(volume, "Volume.set", body);
+        write_script(datapath, "Plugin.Query", "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
+        attach_body = g_strdup_printf("basename $0 >> %s; echo '{\"implementations\":[[\"Nbd\",{\"uri\":\"u\"}]]}'", log);
+        write_script(datapath, "Datapath.attach", attach_body);
+        for (const char *const *method = (const char *const[]){ "Datapath.open", "Datapath.activate", "Datapath.deactivate",
+                                                               "Datapath.detach", "Datapath.close", NULL };
+             *method != NULL; method++)
+                write_script(datapath, *method, body);
+        OK(sr_attach(f->manager, &f->operation, "plain", SR, &config, &error));
+        OK(vdi_create(f->manager, &f->operation, SR, &info, &made, &error));
+        f->vdi = g_steal_pointer(&made.vdi);
+        name = name_of(f, DP);
+        OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
+        g_assert_cmpint(backend.implementations.items[0].tag, ==, STORAGE_IMPLEMENTATION_NBD);
+        OK(dp_activate(f->manager, &f->operation, &name, false, &error));
+        restart(f);
+        OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
+        OK(dp_destroy(f->manager, &f->operation, DP, false, &error));
+        g_assert_true(g_file_get_contents(log, &calls, NULL, NULL));
+        g_assert_cmpstr(calls, ==,
+                        "Volume.set\nDatapath.open\nDatapath.attach\nDatapath.activate\nDatapath.deactivate\n"
+                        "Datapath.detach\nDatapath.close\n");
+        /* A plugin that fails keeps its volume attached, unless it may be leaked. */
+        OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
+        write_script(datapath, "Datapath.detach", "exit 1");
+        FAILS(dp_destroy(f->manager, &f->operation, DP, false, &error), BACKEND);
+        g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_ATTACHED);
+        OK(dp_destroy(f->manager, &f->operation, DP, true, &error));
+        g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
+        storage_vdi_info_clear(&made);
+}
+
+static gpointer churn(gpointer data)
+{
+        Fixture *f = data;
+        g_autofree char *dp = g_strdup_printf("dp-%p", (void *)g_thread_self());
+        DpName name = name_of(f, dp);
+
+        for (int i = 0; i < 100; i++) {
+                StorageBackend backend = { 0 };
+
+                OK(dp_attach(f->manager, &f->operation, &name, false, &backend, &error));
+                OK(dp_activate(f->manager, &f->operation, &name, false, &error));
+                free(manager_diagnostics(f->manager));
+                OK(dp_destroy(f->manager, &f->operation, dp, false, &error));
+                storage_backend_clear(&backend);
+        }
+        return NULL;
+}
+
+static void test_parallel(Fixture *f, gconstpointer data)
+{
+        GThread *threads[4];
+
+        attach_sr(f);
+        make_vdi(f);
+        for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+                threads[i] = g_thread_new("churn", churn, f);
+        for (size_t i = 0; i < G_N_ELEMENTS(threads); i++)
+                g_thread_join(threads[i]);
+        g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
+}
+
+static void test_updates(Fixture *f, gconstpointer data)
+{
+        StorageUpdates updates = { 0 }, later = { 0 };
+
+        OK(updates_get(f->manager->updates, "", 0, &updates, &error));
+        g_assert_cmpuint(updates.events.n, ==, 0);
+        attach_sr(f);
+        make_vdi(f);
+        free(attach(f, DP));
+        OK(updates_get(f->manager->updates, updates.next, f->operation.deadline_usec, &later, &error));
+        g_assert_cmpuint(later.events.n, ==, 2);
+        g_assert_cmpstr(later.events.items[0].dp, ==, DP);
+        storage_updates_clear(&updates);
+        OK(updates_get(f->manager->updates, later.next, 0, &updates, &error));
+        g_assert_cmpuint(updates.events.n, ==, 0);
+        storage_updates_clear(&updates);
+        OK(updates_get(f->manager->updates, "nonsense", 0, &updates, &error));
+        g_assert_cmpuint(updates.events.n, ==, 2);
+        storage_updates_clear(&updates);
+        storage_updates_clear(&later);
+}
+
+int main(int argc, char **argv)
+{
+        static const struct {
+                const char *name;
+                void (*function)(Fixture *f, gconstpointer data);
+        } tests[] = {
+                { "/manager/life", test_life },
+                { "/manager/restart", test_restart },
+                { "/manager/direct-is-true", test_direct_is_true },
+                { "/manager/file-gone", test_file_gone },
+                { "/manager/hostile", test_hostile },
+                { "/manager/plain-plugin", test_plain_plugin },
+                { "/manager/parallel", test_parallel },
+                { "/manager/updates", test_updates },
+        };
+
+        g_test_init(&argc, &argv, NULL);
+        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
+                g_test_add(tests[i].name, Fixture, NULL, setup, tests[i].function, teardown);
+        g_test_add_func("/manager/depth", test_depth);
+        return g_test_run();
+}

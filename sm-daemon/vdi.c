@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vdi.h"
+
+#include <string.h>
+
+#include "message-switch/lib/daemon.h"
+#include "vdi-info.h"
+
+bool vdi_fail_in_use(StorageError **error, const char *vdi, const char *operation)
+{
+        char *params[] = { (char *)vdi, (char *)operation };
+
+        return storage_fail_backend_error(error, "VDI_IN_USE", &(BusStrings){ .n = 2, .items = params });
+}
+
+static const char *text_or_empty(const char *text)
+{
+        return text != NULL ? text : "";
+}
+
+/* So that the first attach need not ask. Nobody else can know of a volume that was made just now. */
+static void learn_new(Use *use, const SmapiVolume *found)
+{
+        Volume *volume;
+
+        if (!plugin_has_feature(use->plugin, PLUGIN_STABLE_URI))
+                return;
+        volume = repository_volume(use->repository, found->key);
+        if (lock_take(&volume->lock, true, use->operation->deadline_usec) == 0) {
+                volume_learn(volume, &found->uri, found->sharable);
+                lock_release(&volume->lock);
+        }
+        volume_release(volume);
+}
+
+/* Tells the plugin what it did not take from its call. */
+static bool settle_texts(Use *use, SmapiVolume *made, const char *name, const char *description, SmapiError **failed)
+{
+        const char *dbg = use->operation->dbg;
+
+        if (strcmp(text_or_empty(made->name), name) != 0) {
+                if (!smapi_volume_set_name(&use->caller.caller, 0, dbg, use_handle(use), made->key, name, failed))
+                        return false;
+                free(made->name);
+                made->name = bus_strdup(name);
+        }
+        if (strcmp(text_or_empty(made->description), description) != 0) {
+                if (!smapi_volume_set_description(&use->caller.caller, 0, dbg, use_handle(use), made->key, description,
+                                                  failed))
+                        return false;
+                free(made->description);
+                made->description = bus_strdup(description);
+        }
+        return true;
+}
+
+static bool settle_keys(Use *use, SmapiVolume *made, const BusDict *keys, SmapiError **failed)
+{
+        for (size_t i = 0; i < keys->n; i++) {
+                const BusPair *pair = &keys->items[i];
+
+                if (g_strcmp0(bus_dict_get(&made->keys, pair->key), pair->value) == 0)
+                        continue;
+                if (!smapi_volume_set(&use->caller.caller, 0, use->operation->dbg, use_handle(use), made->key, pair->key,
+                                      pair->value, failed))
+                        return false;
+                bus_dict_set(&made->keys, pair->key, pair->value);
+        }
+        return true;
+}
+
+/* Makes of a volume that the plugin has just made (taken) what was asked for; or destroys it. */
+static bool settle(Use *use, SmapiVolume *made, const StorageVdiInfo *info, const BusDict *keys, StorageVdiInfo *ret,
+                   StorageError **error)
+{
+        SmapiError *failed = NULL, *ignored = NULL;
+        bool good;
+
+        good = settle_texts(use, made, text_or_empty(info->name_label), text_or_empty(info->name_description), &failed) &&
+               settle_keys(use, made, keys, &failed);
+        if (good) {
+                learn_new(use, made);
+                vdi_info_from_volume(made, ret);
+                log_info("Volume made", "SM_SR", use->repository->id, "SM_VDI", made->key, NULL);
+        } else {
+                plugin_fail(error, failed);
+                if (!smapi_volume_destroy(&use->caller.caller, 0, use->operation->dbg, use_handle(use), made->key, &ignored))
+                        smapi_error_free(ignored);
+        }
+        smapi_volume_clear(made);
+        return good;
+}
+
+bool vdi_create(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
+                StorageVdiInfo *ret, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        BusDict keys = { 0 };
+        SmapiVolume made;
+        bool good;
+        Use use;
+
+        if (!use_begin(&use, manager, operation, USE_SHARED, sr, NULL, error))
+                return false;
+        vdi_info_keys(info, &keys);
+        if (smapi_volume_create(&use.caller.caller, 0, operation->dbg, use_handle(&use), text_or_empty(info->name_label),
+                                text_or_empty(info->name_description), info->virtual_size, info->sharable, &keys, &made,
+                                &failed))
+                good = settle(&use, &made, info, &keys, ret, error);
+        else
+                good = plugin_fail(error, failed);
+        bus_dict_clear(&keys);
+        use_end(&use);
+        return good;
+}
+
+typedef bool (*Copy)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr, const char *key,
+                     const char *name, const char *description, const BusDict *keys, SmapiVolume *ret,
+                     SmapiError **error);
+
+static bool copy(Manager *manager, const Operation *operation, Copy function, const char *sr, const StorageVdiInfo *info,
+                 StorageVdiInfo *ret, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        BusDict keys = { 0 };
+        SmapiVolume made;
+        bool good;
+        Use use;
+
+        if (!use_begin(&use, manager, operation, USE_VOLUME, sr, info->vdi, error))
+                return false;
+        vdi_info_keys(info, &keys);
+        if (function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi, text_or_empty(info->name_label),
+                     text_or_empty(info->name_description), &keys, &made, &failed))
+                good = settle(&use, &made, info, &keys, ret, error);
+        else
+                good = plugin_fail(error, failed);
+        bus_dict_clear(&keys);
+        use_end(&use);
+        return good;
+}
+
+bool vdi_clone(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
+               StorageVdiInfo *ret, StorageError **error)
+{
+        StorageVdiInfo wanted = *info;
+
+        wanted.is_a_snapshot = false;
+        wanted.snapshot_of = wanted.snapshot_time = NULL;
+        return copy(manager, operation, smapi_volume_clone, sr, &wanted, ret, error);
+}
+
+bool vdi_snapshot(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
+                  StorageVdiInfo *ret, StorageError **error)
+{
+        StorageVdiInfo wanted = *info;
+
+        wanted.is_a_snapshot = true;
+        wanted.snapshot_of = info->vdi;
+        return copy(manager, operation, smapi_volume_snapshot, sr, &wanted, ret, error);
+}
+
+bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        bool good;
+        Use use;
+
+        if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
+                return false;
+        if (use.volume->datapaths->len > 0) {
+                good = vdi_fail_in_use(error, vdi, "destroy");
+        } else if (smapi_volume_destroy(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, &failed)) {
+                volume_unlearn(use.volume);
+                use.volume->opened = use.volume->in_epoch = false;
+                volume_save(use.volume);
+                log_info("Volume destroyed", "SM_SR", sr, "SM_VDI", vdi, NULL);
+                good = true;
+        } else {
+                good = plugin_fail(error, failed);
+        }
+        use_end(&use);
+        return good;
+}
+
+static bool stat_volume(Use *use, SmapiVolume *ret, StorageError **error)
+{
+        SmapiError *failed = NULL;
+
+        return smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key, ret,
+                                 &failed) ||
+               plugin_fail(error, failed);
+}
+
+bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, const char *vdi, int64_t size_bytes,
+                int64_t *ret_bytes, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        SmapiVolume found;
+        bool good;
+        Use use;
+
+        if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
+                return false;
+        good = smapi_volume_resize(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, size_bytes, &failed) ||
+               plugin_fail(error, failed);
+        if (good)
+                good = stat_volume(&use, &found, error);
+        use_end(&use);
+        if (!good)
+                return false;
+        *ret_bytes = found.virtual_size;
+        smapi_volume_clear(&found);
+        return true;
+}
+
+bool vdi_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageVdiInfo *ret,
+              StorageError **error)
+{
+        SmapiVolume found;
+        bool good;
+        Use use;
+
+        if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
+                return false;
+        good = stat_volume(&use, &found, error);
+        use_end(&use);
+        if (!good)
+                return false;
+        vdi_info_from_volume(&found, ret);
+        smapi_volume_clear(&found);
+        return true;
+}
+
+bool vdi_get_by_name(Manager *manager, const Operation *operation, const char *sr, const char *name,
+                     StorageVdiInfo *ret, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        SmapiVolumeList volumes;
+        bool good;
+        Use use;
+
+        if (!use_begin(&use, manager, operation, USE_SHARED, sr, NULL, error))
+                return false;
+        good = smapi_sr_ls(&use.caller.caller, 0, operation->dbg, use_handle(&use), &volumes, &failed);
+        use_end(&use);
+        if (!good)
+                return plugin_fail(error, failed);
+        good = false;
+        for (size_t i = 0; i < volumes.n && !good; i++) {
+                good = strcmp(text_or_empty(volumes.items[i].name), name) == 0;
+                if (good)
+                        vdi_info_from_volume(&volumes.items[i], ret);
+        }
+        smapi_volume_list_clear(&volumes);
+        return good || storage_fail_vdi_does_not_exist(error, name);
+}
+
+typedef bool (*SetText)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr, const char *key,
+                        const char *text, SmapiError **error);
+
+/* Functions of one text after the volume: new name, new description, key to be removed. */
+static bool with_text(Manager *manager, const Operation *operation, SetText function, const char *sr, const char *vdi,
+                      const char *text, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        bool good;
+        Use use;
+
+        if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
+                return false;
+        good = function(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, text, &failed) ||
+               plugin_fail(error, failed);
+        use_end(&use);
+        return good;
+}
+
+bool vdi_set_name_label(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                        const char *name, StorageError **error)
+{
+        return with_text(manager, operation, smapi_volume_set_name, sr, vdi, name, error);
+}
+
+bool vdi_set_name_description(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                              const char *description, StorageError **error)
+{
+        return with_text(manager, operation, smapi_volume_set_description, sr, vdi, description, error);
+}
+
+bool vdi_set_key(Manager *manager, const Operation *operation, const char *sr, const char *vdi, const char *key,
+                 const char *value, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        bool good;
+        Use use;
+
+        if (value == NULL)
+                return with_text(manager, operation, smapi_volume_unset, sr, vdi, key, error);
+        if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
+                return false;
+        good = smapi_volume_set(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, key, value, &failed) ||
+               plugin_fail(error, failed);
+        use_end(&use);
+        return good;
+}

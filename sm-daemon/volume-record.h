@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The record of a volume that is open or attached. */
+#pragma once
+
+#include "repository.h"
+
+char *volume_record_path(const char *folder, const char *key); /* returns owned (g_free) */
+bool volume_record_is(const char *name);                       /* whether a file of that name is one */
+json_t *volume_record_new(const Volume *volume);               /* returns owned */
+/* Puts the volume into the repository as the record has it. False: it is damaged, and nothing was done. */
+bool volume_record_load(Repository *repository, const char *path);
