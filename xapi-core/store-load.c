@@ -153,7 +153,7 @@ bool store_load(Store *store, XapiError **error)
             !database_each_object(store->database, load_object, &load, error))
                 return false;
         load_relations(&load);
-        qsort(slots->pdata, slots->len, sizeof(gpointer), slot_compare_generation);
+        g_ptr_array_sort(slots, slot_compare_generation);
         if (!database_each_deletion(store->database, load_deletion, &load, error))
                 return false;
         load_show(&load, UINT64_MAX);

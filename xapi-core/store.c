@@ -97,7 +97,7 @@ const Row **store_rows_by_label(Store *store, const Class *class, const char *na
         for (; link != NULL; link = index_find_next(link))
                 g_ptr_array_add(rows, (gpointer)slot_get(SLOT_OF(link, by_label)));
         pthread_mutex_unlock(&store->lock);
-        qsort(rows->pdata, rows->len, sizeof(gpointer), row_compare_created);
+        g_ptr_array_sort(rows, row_compare_created);
         *ret_n = rows->len;
         return (const Row **)g_ptr_array_free(g_steal_pointer(&rows), false);
 }

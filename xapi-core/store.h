@@ -38,7 +38,8 @@ void txn_each(Txn *txn, const Class *class, bool (*function)(const Row *row, voi
 /* The row, to be changed in place (value slots: slot_str and friends). Borrowed; same pointer when asked again.
  * NULL: none. A row that ends up equal to what it was makes no event. */
 Row *txn_edit(Txn *txn, const Class *class, const char *ref);
-/* A new row, all fields at their initial values, uuid and ref new unless given ("" or NULL: make one). */
+/* A new row of a class that is in the database, or a message: all fields at their initial values, uuid and ref new
+ * unless given ("" or NULL: make one). */
 Row *txn_create(Txn *txn, const Class *class, const char *ref, const char *uuid);
 /* Puts an unpublished row (record_read's) in as a new object; takes it. Its ref and uuid are made where empty. */
 Row *txn_insert(Txn *txn, Row *row);

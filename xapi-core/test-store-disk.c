@@ -368,6 +368,11 @@ static void test_older_schema_is_migrated(void)
         disk_free(&disk);
 }
 
+static bool has_objects(const Class *class)
+{
+        return class->in_database || class == &CLASS_MESSAGE;
+}
+
 /* Rows of every class, each field away from its default, come back as they were. */
 static void test_every_class(void)
 {
@@ -376,6 +381,8 @@ static void test_every_class(void)
         Txn *txn = txn_begin(disk.store);
         for (size_t c = 0; c < model_n_classes; c++) {
                 const Class *class = model_classes[c];
+                if (!has_objects(class))
+                        continue;
                 Row *row = txn_create(txn, class, NULL, NULL);
                 for (size_t f = 0; f < class->n_fields; f++) {
                         Value *value = &row_values(row)[f];
@@ -398,15 +405,16 @@ static void test_every_class(void)
         for (size_t c = 0; c < model_n_classes; c++) {
                 size_t n;
                 const Row **all = store_rows(disk.store, model_classes[c], &n);
-                g_assert_cmpuint(n, ==, 1);
-                g_ptr_array_add(rows, row_ref(all[0]));
+                g_assert_cmpuint(n, ==, has_objects(model_classes[c]));
+                if (n > 0)
+                        g_ptr_array_add(rows, row_ref(all[0]));
                 store_rows_free(all, n);
         }
         disk_reopen(&disk);
-        for (size_t c = 0; c < model_n_classes; c++) {
-                const ClassState *class = store_class(disk.store, model_classes[c]);
-                const Row *before = rows->pdata[c],
-                          *after = store_get(disk.store, model_classes[c], before->ref);
+        for (size_t i = 0; i < rows->len; i++) {
+                const Row *before = rows->pdata[i],
+                          *after = store_get(disk.store, before->class, before->ref);
+                const ClassState *class = store_class(disk.store, before->class);
                 g_assert_nonnull(after);
                 for (size_t f = 0; f < class->class->n_fields; f++)
                         if (class->durable[f])
