@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "idl/runtime/bus-cli.h"
+#include "rrd.h"
+
+int main(int argc, char **argv)
+{
+        return bus_cli_main(&rrd_interface, argc, argv);
+}
