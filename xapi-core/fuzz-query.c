@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 model_init();
                 row = row_new(&CLASS_VM, NULL_REF);
         }
-        g_autofree char *text = g_strndup((const char *)data, size);
+        g_autofree char *text = g_strndup(size > 0 ? (const char *)data : "", size);
         g_autoptr(XapiError) error = NULL;
         Query *query = query_parse(&CLASS_VM, text, &error);
         if (query != NULL) {
