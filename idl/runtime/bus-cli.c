@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config.h"
 #include "message-switch/lib/bus.h"
 
 /* The loop and all that belongs to it live on a thread of their own, since calls are waited for on this one. */
@@ -129,12 +130,17 @@ static int help(const BusInterface *interface, const char *program, const BusMet
         return 0;
 }
 
-/* Index of the first argument that is no option, -1: wrong. */
+static bool is_flag(const char *argument)
+{
+        return strcmp(argument, "--help") == 0 || strcmp(argument, "--version") == 0;
+}
+
+/* Index of the first argument that is no option with a value, -1: wrong. */
 static int parse_options(int argc, char **argv, Options *options)
 {
         int i = 1;
 
-        for (; i < argc && strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i], "--help") != 0; i += 2) {
+        for (; i < argc && strncmp(argv[i], "--", 2) == 0 && !is_flag(argv[i]); i += 2) {
                 char *end = NULL;
 
                 if (i + 1 == argc)
@@ -160,12 +166,16 @@ int bus_cli_main(const BusInterface *interface, int argc, char **argv)
 
         if (at < 0) {
                 fprintf(stderr,
-                        "%s: options are --switch-path PATH, --queue NAME, --timeout SECONDS, --help\n",
+                        "%s: options are --switch-path PATH, --queue NAME, --timeout SECONDS, --help, --version\n",
                         argv[0]);
                 return 2;
         }
         if (at == argc || strcmp(argv[at], "--help") == 0)
                 return help(interface, argv[0], NULL);
+        if (strcmp(argv[at], "--version") == 0) {
+                printf("%s %s\n", argv[0], XAPI_VERSION);
+                return 0;
+        }
         const BusMethod *method = bus_cli_method(interface, argv[at]);
 
         if (!method) {

@@ -8,7 +8,8 @@
 
 /* argv[0] is the program's name for messages. Then, in any order: --switch-path PATH, --queue NAME, --timeout SECONDS;
  * then METHOD and its parameters, each `--name VALUE` or, without a name, the next one that is not given yet.
- * A VALUE is JSON where the type is structured. Without METHOD, or with --help after it, says what there is.
+ * A VALUE is JSON where the type is structured. Without METHOD, or with --help after it, says what there is; --version
+ * in its place, the version.
  * Prints the result as JSON. Returns the exit status: 0, 1 the call failed, 2 the command line is wrong. */
 int bus_cli_main(const BusInterface *interface, int argc, char **argv);
 
