@@ -4,7 +4,16 @@
 
 #include "call.h"
 
-/* A new disk in this SR, of at least that many bytes; type is a VDI_TYPE_ value. Returns its ref, owned, or NULL. */
+/* Those that make a disk return its ref, owned, or NULL. They check and mark what the XenAPI's own messages do, for the
+ * call's task, which may have one operation of each disk under way at a time. */
+
+/* A new disk in this SR, of at least that many bytes; type is a VDI_TYPE_ value. */
 Str vdi_create_in(Call *call, const char *sr, const char *label, int64_t bytes, int64_t type, XapiError **error);
+/* As VDI.clone: a writable disk in the same SR that begins with what this one holds. */
+Str vdi_clone_of(Call *call, const char *vdi, XapiError **error);
+/* As VDI.snapshot: a read-only disk in the same SR that keeps what this one holds now. */
+Str vdi_snapshot_of(Call *call, const char *vdi, XapiError **error);
+/* As VDI.copy into a new disk of this SR, which may be the disk's own. */
+Str vdi_copy_to(Call *call, const char *vdi, const char *sr, XapiError **error);
 /* Removes a disk and its object; true where there is no such object. */
 bool vdi_destroy_quietly(Call *call, const char *vdi, XapiError **error);
