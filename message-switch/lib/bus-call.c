@@ -146,7 +146,10 @@ static BusOutcome bus_call_encode(const BusCall *call, uint64_t deadline_usec, B
         bus_message_append_json(frame, method);
         json_decref(method);
         buffer_append_literal(frame, ",\"params\":");
-        bus_message_append_json(frame, call->params);
+        if (call->params)
+                bus_message_append_json(frame, call->params);
+        else
+                buffer_append_literal(frame, "[]");
         buffer_append_literal(frame, ",\"id\":0}");
         return bus_message_end(frame, &header, call->queue) ? BUS_OK : BUS_TOO_LARGE;
 }
@@ -172,18 +175,6 @@ static void bus_pending_start(Bus *bus, BusPending *pending, Buffer *frame, cons
         bus_pending_send(bus, pending, frame);
 }
 
-static void bus_start_deadline_timer(Bus *bus)
-{
-        const Deadline *first = deadlines_first(&bus->deadlines);
-        if (!first || first->usec >= bus->deadline_timer_usec)
-                return;
-        uint64_t now = clock_usec();
-        uint64_t wait_msec = first->usec > now ? (first->usec - now + 999) / 1000 : 0;
-        uv_update_time(loop_uv(bus->loop));
-        uv_timer_start(&bus->deadline_timer, bus_calls_on_deadline, wait_msec, 0);
-        bus->deadline_timer_usec = first->usec;
-}
-
 void bus_call(Bus *bus, const BusCall *call, void (*done)(BusReply *reply, void *data), void *data)
 {
         assert(loop_is_here(bus->loop));
@@ -193,16 +184,15 @@ void bus_call(Bus *bus, const BusCall *call, void (*done)(BusReply *reply, void 
         BusPending *pending = g_new0(BusPending, 1);
         pending->done = done;
         pending->data = data;
-        deadlines_add(&bus->deadlines, &pending->deadline, deadline);
+        deadlines_add(bus->deadlines, &pending->deadline, deadline);
         pthread_mutex_lock(&bus->lock);
         bus_pending_start(bus, pending, &frame, call, outcome);
         pthread_mutex_unlock(&bus->lock);
-        bus_start_deadline_timer(bus);
 }
 
 static void bus_pending_deliver(Bus *bus, BusPending *pending)
 {
-        deadlines_remove(&bus->deadlines, &pending->deadline);
+        deadlines_remove(bus->deadlines, &pending->deadline);
         pending->done(&pending->reply, pending->data);
         bus_reply_clear(&pending->reply);
         g_free(pending);
@@ -233,22 +223,14 @@ static BusOutcome bus_pending_expire(Bus *bus, BusPending *pending)
         return BUS_TIMEOUT;
 }
 
-void bus_calls_on_deadline(uv_timer_t *timer)
+void bus_calls_on_due(Deadline *deadline, void *data)
 {
-        Bus *bus = timer->data;
-        uint64_t now = clock_usec();
-        Deadline *first;
-        bus->deadline_timer_usec = UINT64_MAX;
+        Bus *bus = data;
+        BusPending *pending = (BusPending *)((char *)deadline - offsetof(BusPending, deadline));
         pthread_mutex_lock(&bus->lock);
-        while ((first = deadlines_first(&bus->deadlines)) && first->usec <= now) {
-                BusPending *pending = (BusPending *)((char *)first - offsetof(BusPending, deadline));
-                deadlines_remove(&bus->deadlines, first);
-                if (slots_get(&bus->slots, pending->id) == pending)
-                        bus_pending_end(bus, pending, bus_pending_expire(bus, pending));
-        }
+        if (slots_get(&bus->slots, pending->id) == pending)
+                bus_pending_end(bus, pending, bus_pending_expire(bus, pending));
         pthread_mutex_unlock(&bus->lock);
-        bus_start_deadline_timer(bus);
-        bus_calls_run_finished(bus);
 }
 
 static void bus_reply_parse(BusReply *reply, const char *body, size_t len)

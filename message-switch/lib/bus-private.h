@@ -48,11 +48,10 @@ struct Bus {
         FrameReader reader;
         char *space;
         GPtrArray *serves;    /* BusServe */
-        Deadlines deadlines;  /* of calls made on the loop */
+        Deadlines *deadlines; /* of calls made on the loop */
         BusPendings finished; /* of those: `done` is to be called. Under the lock, too. */
         uv_poll_t *poll;
-        uv_timer_t reconnect_timer, deadline_timer;
-        uint64_t deadline_timer_usec; /* when it fires; UINT64_MAX: it is not started */
+        uv_timer_t reconnect_timer;
         uv_async_t wake;
         uint64_t reconnect_msec;
         bool reported;        /* that there is no connection */
@@ -73,7 +72,7 @@ void bus_calls_flushed(Bus *bus);      /* lock held: forgets the copies of what 
 void bus_calls_disconnected(Bus *bus); /* lock held: ends what was sent; all when closed */
 void bus_calls_on_answer(Bus *bus, Frame *frame); /* on the loop, without the lock; takes the descriptors */
 void bus_calls_run_finished(Bus *bus); /* on the loop, without the lock */
-void bus_calls_on_deadline(uv_timer_t *timer);
+void bus_calls_on_due(Deadline *deadline, void *data);
 
 /* bus-request.c */
 void bus_requests_on_call(Bus *bus, Frame *frame); /* on the loop, without the lock; takes the descriptors */

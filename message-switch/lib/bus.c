@@ -190,6 +190,7 @@ static void bus_disconnect(Bus *bus, const char *why)
         frame_reader_clear(&bus->reader);
         if (connected) {
                 log_warning("Lost the switch", "REASON", why, NULL);
+                bus->reported = true;
                 bus_tell_state(bus, false);
         }
         bus_calls_run_finished(bus);
@@ -291,12 +292,11 @@ Bus *bus_new(Loop *loop, const char *socket_path, const char *name)
         bus->space = g_malloc(BUS_SPACE_BYTES);
         bus->serves = g_ptr_array_new_with_free_func(bus_free_serve);
         bus->reconnect_msec = BUS_RECONNECT_MIN_MSEC;
-        bus->deadline_timer_usec = UINT64_MAX;
+        bus->deadlines = deadlines_new(loop, bus_calls_on_due, bus);
         uv_timer_init(loop_uv(loop), &bus->reconnect_timer);
-        uv_timer_init(loop_uv(loop), &bus->deadline_timer);
         uv_async_init(loop_uv(loop), &bus->wake, bus_on_wake);
-        bus->n_handles = 3;
-        bus->reconnect_timer.data = bus->deadline_timer.data = bus->wake.data = bus;
+        bus->n_handles = 2;
+        bus->reconnect_timer.data = bus->wake.data = bus;
         bus_connect(bus);
         return bus;
 }
@@ -357,12 +357,11 @@ void bus_free(Bus *bus)
         bus_close(bus);
         bus_requests_orphan(bus);
         slots_clear(&bus->slots);
-        deadlines_clear(&bus->deadlines);
+        deadlines_free(bus->deadlines);
         g_ptr_array_unref(bus->serves);
         g_free(bus->space);
         g_free(bus->path);
         g_free(bus->name);
         uv_close((uv_handle_t *)&bus->reconnect_timer, bus_on_handle_closed);
-        uv_close((uv_handle_t *)&bus->deadline_timer, bus_on_handle_closed);
         uv_close((uv_handle_t *)&bus->wake, bus_on_handle_closed);
 }

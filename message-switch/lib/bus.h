@@ -35,7 +35,7 @@ void bus_reply_clear(BusReply *reply);
 typedef struct BusCall {
         const char *queue;
         const char *method;
-        json_t *params;         /* the params array; borrowed */
+        json_t *params;         /* the params array; borrowed; NULL: none */
         uint64_t timeout_usec;  /* 0: BUS_TIMEOUT_USEC */
         const char *traceparent;/* NULL: none */
         const int *fds;         /* duplicates are sent */

@@ -5,6 +5,15 @@
 
 #include <glib.h>
 
+struct Deadlines {
+        uv_timer_t timer;
+        uint64_t timer_usec; /* when it fires, maybe earlier than anything is due; UINT64_MAX: it is not started */
+        void (*on_due)(Deadline *deadline, void *data);
+        void *data;
+        Deadline **heap;
+        size_t n, room;
+};
+
 static void deadlines_put(Deadlines *deadlines, size_t place, Deadline *deadline)
 {
         deadlines->heap[place] = deadline;
@@ -39,6 +48,8 @@ static void deadlines_down(Deadlines *deadlines, size_t place, Deadline *deadlin
         deadlines_put(deadlines, place, deadline);
 }
 
+static void deadlines_start_timer(Deadlines *deadlines);
+
 void deadlines_add(Deadlines *deadlines, Deadline *deadline, uint64_t usec)
 {
         if (deadlines->n == deadlines->room) {
@@ -47,6 +58,7 @@ void deadlines_add(Deadlines *deadlines, Deadline *deadline, uint64_t usec)
         }
         deadline->usec = usec;
         deadlines_up(deadlines, deadlines->n++, deadline);
+        deadlines_start_timer(deadlines);
 }
 
 void deadlines_remove(Deadlines *deadlines, Deadline *deadline)
@@ -65,9 +77,50 @@ void deadlines_remove(Deadlines *deadlines, Deadline *deadline)
                 deadlines_down(deadlines, place, last);
 }
 
-void deadlines_clear(Deadlines *deadlines)
+static void deadlines_on_timer(uv_timer_t *timer);
+
+static void deadlines_start_timer(Deadlines *deadlines)
 {
-        assert(deadlines->n == 0);
+        if (deadlines->n == 0 || deadlines->heap[0]->usec >= deadlines->timer_usec)
+                return;
+        uint64_t now = clock_usec();
+        uint64_t due = deadlines->heap[0]->usec;
+        uv_update_time(deadlines->timer.loop);
+        uv_timer_start(&deadlines->timer, deadlines_on_timer, due > now ? (due - now + 999) / 1000 : 0, 0);
+        deadlines->timer_usec = due;
+}
+
+static void deadlines_on_timer(uv_timer_t *timer)
+{
+        Deadlines *deadlines = timer->data;
+        uint64_t now = clock_usec();
+        while (deadlines->n && deadlines->heap[0]->usec <= now) {
+                Deadline *due = deadlines->heap[0];
+                deadlines_remove(deadlines, due);
+                deadlines->on_due(due, deadlines->data);
+        }
+        deadlines->timer_usec = UINT64_MAX;
+        deadlines_start_timer(deadlines);
+}
+
+Deadlines *deadlines_new(Loop *loop, void (*on_due)(Deadline *deadline, void *data), void *data)
+{
+        Deadlines *deadlines = g_new(Deadlines, 1);
+        *deadlines = (Deadlines){ .timer_usec = UINT64_MAX, .on_due = on_due, .data = data };
+        uv_timer_init(loop_uv(loop), &deadlines->timer);
+        deadlines->timer.data = deadlines;
+        return deadlines;
+}
+
+static void deadlines_on_closed(uv_handle_t *handle)
+{
+        g_free(handle->data);
+}
+
+void deadlines_free(Deadlines *deadlines)
+{
+        if (!deadlines)
+                return;
         g_free(deadlines->heap);
-        *deadlines = (Deadlines){ 0 };
+        uv_close((uv_handle_t *)&deadlines->timer, deadlines_on_closed);
 }
