@@ -111,7 +111,8 @@ static bool read_method(const json_t *document, char **ret)
 {
         const json_t *method = json_object_get(document, "method");
 
-        if (!json_is_string(method) || !rpc_text_is_clean(json_string_value(method), json_string_length(method)))
+        if (!json_is_string(method) ||
+            !rpc_text_is_clean(json_string_value(method), json_string_length(method)))
                 return false;
         *ret = strdup(json_string_value(method));
         return true;
@@ -155,8 +156,8 @@ RpcParse rpc_parse_json(const char *body, size_t n, RpcRequest *ret)
         bool dirty;
         json_t *document = rpc_json_read(body, n, &dirty);
         bool fine = json_is_object(document) && read_version(document, &ret->dialect) &&
-                    read_method(document, &ret->method) && read_params(document, ret->dialect, &ret->params) &&
-                    read_id(document, &ret->id);
+                    read_method(document, &ret->method) &&
+                    read_params(document, ret->dialect, &ret->params) && read_id(document, &ret->id);
 
         json_decref(document);
         if (!fine)

@@ -29,7 +29,9 @@ typedef enum ElementKind {
         ELEMENT_NIL,
 } ElementKind;
 
-#define STACK_MAX (5 + RPC_DEPTH_MAX * 3 + 2) /* a map takes three levels: struct, member, value; a set two and its value */
+#define STACK_MAX                                                                                            \
+        (5 + RPC_DEPTH_MAX * 3 +                                                                             \
+         2) /* a map takes three levels: struct, member, value; a set two and its value */
 
 typedef struct Element {
         ElementKind kind;
@@ -52,9 +54,9 @@ static const struct {
         const char *name;
         ElementKind kind;
 } value_elements[] = {
-        { "string", ELEMENT_STRING },   { "int", ELEMENT_INT },       { "i4", ELEMENT_INT },
-        { "i8", ELEMENT_INT },          { "boolean", ELEMENT_BOOLEAN }, { "double", ELEMENT_DOUBLE },
-        { "struct", ELEMENT_STRUCT },   { "array", ELEMENT_ARRAY },   { "dateTime.iso8601", ELEMENT_DATE },
+        { "string", ELEMENT_STRING }, { "int", ELEMENT_INT },         { "i4", ELEMENT_INT },
+        { "i8", ELEMENT_INT },        { "boolean", ELEMENT_BOOLEAN }, { "double", ELEMENT_DOUBLE },
+        { "struct", ELEMENT_STRUCT }, { "array", ELEMENT_ARRAY },     { "dateTime.iso8601", ELEMENT_DATE },
         { "nil", ELEMENT_NIL },
 };
 
@@ -82,11 +84,16 @@ static bool child_kind(const Element *parent, const char *name, ElementKind *ret
                 ElementKind kind;
         } grammar[] = {
 #define EVERY UINT_MAX
-                { ELEMENT_DOCUMENT, 0, "methodCall", ELEMENT_CALL }, { ELEMENT_CALL, 0, "methodName", ELEMENT_METHOD },
-                { ELEMENT_CALL, 1, "params", ELEMENT_PARAMS },       { ELEMENT_PARAMS, EVERY, "param", ELEMENT_PARAM },
-                { ELEMENT_PARAM, 0, "value", ELEMENT_VALUE },        { ELEMENT_ARRAY, 0, "data", ELEMENT_DATA },
-                { ELEMENT_DATA, EVERY, "value", ELEMENT_VALUE },     { ELEMENT_STRUCT, EVERY, "member", ELEMENT_MEMBER },
-                { ELEMENT_MEMBER, 0, "name", ELEMENT_NAME },         { ELEMENT_MEMBER, 1, "value", ELEMENT_VALUE },
+                { ELEMENT_DOCUMENT, 0, "methodCall", ELEMENT_CALL },
+                { ELEMENT_CALL, 0, "methodName", ELEMENT_METHOD },
+                { ELEMENT_CALL, 1, "params", ELEMENT_PARAMS },
+                { ELEMENT_PARAMS, EVERY, "param", ELEMENT_PARAM },
+                { ELEMENT_PARAM, 0, "value", ELEMENT_VALUE },
+                { ELEMENT_ARRAY, 0, "data", ELEMENT_DATA },
+                { ELEMENT_DATA, EVERY, "value", ELEMENT_VALUE },
+                { ELEMENT_STRUCT, EVERY, "member", ELEMENT_MEMBER },
+                { ELEMENT_MEMBER, 0, "name", ELEMENT_NAME },
+                { ELEMENT_MEMBER, 1, "value", ELEMENT_VALUE },
 #undef EVERY
         };
 
@@ -128,9 +135,10 @@ static void on_start(void *data, const char *name, const char **attributes)
                 return reader_fail(r);
         parent->n_children++;
         r->text.len = 0;
-        r->stack[r->n_stack++] = (Element){ .kind = kind, .value = kind == ELEMENT_ARRAY    ? json_array()
-                                                                   : kind == ELEMENT_STRUCT ? json_object()
-                                                                                            : NULL };
+        r->stack[r->n_stack++] = (Element){ .kind = kind,
+                                            .value = kind == ELEMENT_ARRAY    ? json_array()
+                                                     : kind == ELEMENT_STRUCT ? json_object()
+                                                                              : NULL };
 }
 
 /* As upstream reads them: decimal, or hexadecimal after 0x; all of the text. */

@@ -51,8 +51,9 @@ void rpc_begin_success(Buffer *b, const RpcRequest *r)
         case RPC_XML:
                 buffer_append_literal(b, XML_HEAD);
                 if (!is_bare(r))
-                        buffer_append_literal(b, "<value><struct><member><name>Status</name><value>Success</value>"
-                                                 "</member><member><name>Value</name>");
+                        buffer_append_literal(
+                            b, "<value><struct><member><name>Status</name><value>Success</value>"
+                               "</member><member><name>Value</name>");
                 break;
         case RPC_JSON1:
                 buffer_append_literal(b, "{\"result\":");
@@ -91,8 +92,9 @@ void rpc_write_success(Buffer *b, const RpcRequest *r, const char *value, size_t
 
 static void write_xml_failure(Buffer *b, const XapiError *error)
 {
-        buffer_append_literal(b, XML_HEAD "<value><struct><member><name>Status</name><value>Failure</value></member>"
-                                          "<member><name>ErrorDescription</name><value><array><data><value>");
+        buffer_append_literal(b, XML_HEAD
+                              "<value><struct><member><name>Status</name><value>Failure</value></member>"
+                              "<member><name>ErrorDescription</name><value><array><data><value>");
         xml_write_text(b, error->code);
         buffer_append_literal(b, "</value>");
         for (size_t i = 0; i < error->n_params; i++) {

@@ -11,9 +11,9 @@
 #include "error.h"
 #include "http.h"
 
-#define RPC_BODY_MAX   (16u << 20)   /* bytes of a call's body */
-#define RPC_DEPTH_MAX  64u           /* sets and maps inside one another, in one parameter */
-#define RPC_VALUES_MAX (256u << 10)  /* values, with those inside others, of one call */
+#define RPC_BODY_MAX   (16u << 20)  /* bytes of a call's body */
+#define RPC_DEPTH_MAX  64u          /* sets and maps inside one another, in one parameter */
+#define RPC_VALUES_MAX (256u << 10) /* values, with those inside others, of one call */
 
 typedef enum RpcDialect { RPC_XML, RPC_JSON1, RPC_JSON2 } RpcDialect;
 
@@ -55,6 +55,7 @@ static inline const char *rpc_content_type(RpcDialect dialect)
         return dialect == RPC_XML ? "text/xml" : "application/json";
 }
 /* For HttpReply.headers. */
-#define RPC_REPLY_HEADERS "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: X-Requested-With\r\n"
+#define RPC_REPLY_HEADERS                                                                                    \
+        "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: X-Requested-With\r\n"
 /* The header lines that answer OPTIONS, on any path. */
 void rpc_write_options_headers(Buffer *b, const HttpRequest *request);

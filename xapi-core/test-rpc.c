@@ -37,8 +37,8 @@ static void assert_cases(bool json, const Case *cases, size_t n)
 /* What upstream's xapi was recorded to answer: suite 10_wire, json_malformed, json_ids, json_versions. */
 static void test_json(void)
 {
-#define CALL(id) "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"s\"],\"id\":" id "}"
-#define CALL1(rest) "{\"method\":\"m\",\"params\":[\"s\"]" rest "}"
+#define CALL(id)       "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[\"s\"],\"id\":" id "}"
+#define CALL1(rest)    "{\"method\":\"m\",\"params\":[\"s\"]" rest "}"
 #define PARAMS(params) "{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":" params ",\"id\":1}"
         static const Case cases[] = {
                 { "", RPC_MALFORMED },
@@ -51,7 +51,8 @@ static void test_json(void)
                 { "[" CALL("1") "]", RPC_MALFORMED },
                 { CALL("1") " trailing", RPC_CALL, "m", "[\"s\"]", "1", RPC_JSON2 },
                 { CALL("1,\"id\":2"), RPC_CALL, "m", "[\"s\"]", "1", RPC_JSON2 },
-                { "  {  \"id\" : 1 , \"params\" : [ \"s\" , \"t\" ] ,\r\n\t\"method\" : \"m\", \"jsonrpc\" : \"2.0\", "
+                { "  {  \"id\" : 1 , \"params\" : [ \"s\" , \"t\" ] ,\r\n\t\"method\" : \"m\", \"jsonrpc\" : "
+                  "\"2.0\", "
                   "\"extra\": null }",
                   RPC_CALL, "m", "[\"s\",\"t\"]", "1", RPC_JSON2 },
                 { PARAMS("[\"caf\\u00e9 \\ud83d\\ude00 \\t\\n\\\\\\\"/\\/\"]"), RPC_CALL, "m",
@@ -116,9 +117,10 @@ static void test_json(void)
 static void test_truncated(void)
 {
         static const char json[] = PARAMS("[{\"a\\u00e9\":[1,2.5e1,true,null,\"\\ud83d\\ude00\"]},\"x\"]");
-        static const char xml[] = "<?xml version=\"1.0\"?><methodCall><methodName>m</methodName><params><param><value><struct>"
-                                  "<member><name>a</name><value><array><data><value>1</value></data></array></value>"
-                                  "</member></struct></value></param></params></methodCall>";
+        static const char xml[] =
+            "<?xml version=\"1.0\"?><methodCall><methodName>m</methodName><params><param><value><struct>"
+            "<member><name>a</name><value><array><data><value>1</value></data></array></value>"
+            "</member></struct></value></param></params></methodCall>";
 
         for (size_t is_json = 0; is_json < 2; is_json++) {
                 const char *text = is_json ? json : xml;
@@ -146,7 +148,10 @@ static void test_json_refused(void)
 {
 #define REFUSED(params, text) assert_refused(PARAMS(params), sizeof(PARAMS(params)) - 1, text)
         REFUSED("[\"fine\",\"\\u0000\\u0001\"]", "S(\\u0000\\u0001)");
-        REFUSED("[\"a\xff" "b\"]", "S(a\xef\xbf\xbd" "b)");
+        REFUSED("[\"a\xff"
+                "b\"]",
+                "S(a\xef\xbf\xbd"
+                "b)");
         REFUSED("[\"cut \xc3\"]", "S(cut \xef\xbf\xbd)");
         REFUSED("[\"\xed\xa0\x80\"]", "S(\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd)");
         REFUSED("[[1,-2.5,true,null,{\"k\":\"\\u0007\"}]]", "[I(1);F(-2.5);B(true);N;{k:S(\\u0007)}]");
@@ -154,7 +159,7 @@ static void test_json_refused(void)
 #undef REFUSED
 }
 
-#define XML(params) "<methodCall><methodName>m</methodName>" params "</methodCall>"
+#define XML(params)  "<methodCall><methodName>m</methodName>" params "</methodCall>"
 #define VALUE(value) XML("<params><param>" value "</param></params>")
 
 /* Suite 10_wire, xml_malformed and xml_scalars. */
@@ -172,12 +177,15 @@ static void test_xml(void)
                 { "<methodResponse/>", RPC_MALFORMED },
                 { "<methodCall><methodName/></methodCall>", RPC_MALFORMED },
                 { "<methodCall><methodName/><params/></methodCall>", RPC_MALFORMED },
-                { "<?xml version='1.0'?>\n<!-- comment -->\n<methodCall>\n  <methodName>m</methodName>\n  <params>\n"
+                { "<?xml version='1.0'?>\n<!-- comment -->\n<methodCall>\n  <methodName>m</methodName>\n  "
+                  "<params>\n"
                   "    <param><value><string>s</string></value></param>\n"
                   "    <param> <value> <string>t</string> </value> </param>\n  </params>\n</methodCall>",
                   RPC_CALL, "m", "[\"s\",\"t\"]", NULL, RPC_XML },
-                { VALUE("<value><![CDATA[no <such> vm]]></value>"), RPC_CALL, "m", "[\"no <such> vm\"]", NULL, RPC_XML },
-                { VALUE("<value>&lt;a&gt; &amp; &#65; &quot;</value>"), RPC_CALL, "m", "[\"<a> & A \\\"\"]", NULL, RPC_XML },
+                { VALUE("<value><![CDATA[no <such> vm]]></value>"), RPC_CALL, "m", "[\"no <such> vm\"]", NULL,
+                  RPC_XML },
+                { VALUE("<value>&lt;a&gt; &amp; &#65; &quot;</value>"), RPC_CALL, "m", "[\"<a> & A \\\"\"]",
+                  NULL, RPC_XML },
                 { VALUE("<value><wrong>1</wrong></value>"), RPC_MALFORMED },
                 { VALUE("<value></value>"), RPC_CALL, "m", "[\"\"]", NULL, RPC_XML },
                 { VALUE("<value/>"), RPC_CALL, "m", "[\"\"]", NULL, RPC_XML },
@@ -192,8 +200,8 @@ static void test_xml(void)
                 { VALUE("<value><int>5</int>x</value>"), RPC_MALFORMED },
                 { VALUE("<value><int>5</int><int>5</int></value>"), RPC_MALFORMED },
                 { VALUE("<value><i4>5</i4></value>"), RPC_CALL, "m", "[5]", NULL, RPC_XML },
-                { VALUE("<value><i8>-9223372036854775808</i8></value>"), RPC_CALL, "m", "[-9223372036854775808]", NULL,
-                  RPC_XML },
+                { VALUE("<value><i8>-9223372036854775808</i8></value>"), RPC_CALL, "m",
+                  "[-9223372036854775808]", NULL, RPC_XML },
                 { VALUE("<value><int>0x5</int></value>"), RPC_CALL, "m", "[5]", NULL, RPC_XML },
                 { VALUE("<value><int>9223372036854775808</int></value>"), RPC_MALFORMED },
                 { VALUE("<value><int> 5</int></value>"), RPC_MALFORMED },
@@ -208,27 +216,35 @@ static void test_xml(void)
                 { VALUE("<value><boolean>2</boolean></value>"), RPC_CALL, "m", "[false]", NULL, RPC_XML },
                 { VALUE("<value><boolean>true</boolean></value>"), RPC_CALL, "m", "[false]", NULL, RPC_XML },
                 { VALUE("<value><boolean/></value>"), RPC_MALFORMED },
-                { VALUE("<value><dateTime.iso8601>20260131T12:34:56Z</dateTime.iso8601></value>"), RPC_CALL, "m",
-                  "[\"20260131T12:34:56Z\"]", NULL, RPC_XML },
-                { VALUE("<value><string>a\r\nb</string></value>"), RPC_CALL, "m", "[\"a\\nb\"]", NULL, RPC_XML },
+                { VALUE("<value><dateTime.iso8601>20260131T12:34:56Z</dateTime.iso8601></value>"), RPC_CALL,
+                  "m", "[\"20260131T12:34:56Z\"]", NULL, RPC_XML },
+                { VALUE("<value><string>a\r\nb</string></value>"), RPC_CALL, "m", "[\"a\\nb\"]", NULL,
+                  RPC_XML },
                 { VALUE("<value><nil>x</nil></value>"), RPC_MALFORMED },
                 { VALUE("<value><array/></value>"), RPC_CALL, "m", "[[]]", NULL, RPC_XML },
                 { VALUE("<value><array><data/></array></value>"), RPC_CALL, "m", "[[]]", NULL, RPC_XML },
                 { VALUE("<value><array><data/><data/></array></value>"), RPC_MALFORMED },
-                { VALUE("<value><array><data><value>a</value> <value><int>1</int></value></data></array></value>"),
+                { VALUE("<value><array><data><value>a</value> "
+                        "<value><int>1</int></value></data></array></value>"),
                   RPC_CALL, "m", "[[\"a\",1]]", NULL, RPC_XML },
                 { VALUE("<value><array><data>x</data></array></value>"), RPC_MALFORMED },
                 { VALUE("<value><struct/></value>"), RPC_CALL, "m", "[{}]", NULL, RPC_XML },
-                { VALUE("<value><struct><member><name>a</name><value>1</value></member> <member><name>a</name>"
-                        "<value>2</value></member><member><name>&lt; </name><value/></member></struct></value>"),
+                { VALUE(
+                      "<value><struct><member><name>a</name><value>1</value></member> <member><name>a</name>"
+                      "<value>2</value></member><member><name>&lt; "
+                      "</name><value/></member></struct></value>"),
                   RPC_CALL, "m", "[{\"a\":\"1\",\"< \":\"\"}]", NULL, RPC_XML },
-                { VALUE("<value><struct><member><name></name><value>e</value></member></struct></value>"), RPC_MALFORMED },
-                { VALUE("<value><struct><member><value>1</value><name>a</name></member></struct></value>"), RPC_MALFORMED },
+                { VALUE("<value><struct><member><name></name><value>e</value></member></struct></value>"),
+                  RPC_MALFORMED },
+                { VALUE("<value><struct><member><value>1</value><name>a</name></member></struct></value>"),
+                  RPC_MALFORMED },
                 { VALUE("<value><struct><member><name>a</name></member></struct></value>"), RPC_MALFORMED },
                 { VALUE("x<value/>"), RPC_MALFORMED },
                 { VALUE("<value/><value/>"), RPC_MALFORMED },
                 { VALUE(""), RPC_MALFORMED },
-                { VALUE("<value>a\xff" "b</value>"), RPC_MALFORMED },
+                { VALUE("<value>a\xff"
+                        "b</value>"),
+                  RPC_MALFORMED },
                 { VALUE("<value>&#1;</value>"), RPC_MALFORMED },
                 { "<?xml version='1.0' encoding='ISO-8859-1'?>" VALUE("<value>\xe9</value>"), RPC_CALL, "m",
                   "[\"\xc3\xa9\"]", NULL, RPC_XML },
@@ -246,8 +262,8 @@ static void repeat(GString *to, const char *text, size_t n)
 }
 
 /* `head`, n times `open`, `middle`, n times `close`, `tail`. */
-static RpcParse parse_repeated(bool json, const char *head, const char *open, const char *middle, const char *close,
-                               const char *tail, size_t n)
+static RpcParse parse_repeated(bool json, const char *head, const char *open, const char *middle,
+                               const char *close, const char *tail, size_t n)
 {
         auto_rpc_request r = { 0 };
         GString *text = g_string_new(head);
@@ -267,17 +283,21 @@ static void test_depth(void)
         static const char xml_head[] = "<methodCall><methodName>m</methodName><params><param><value>";
         static const char xml_tail[] = "</value></param></params></methodCall>";
         static const char set_open[] = "<array><data><value>", set_close[] = "</value></data></array>";
-        static const char map_open[] = "<struct><member><name>k</name><value>", map_close[] = "</value></member></struct>";
+        static const char map_open[] = "<struct><member><name>k</name><value>",
+                          map_close[] = "</value></member></struct>";
 
         for (size_t past = 0; past < 2; past++) {
                 size_t n = RPC_DEPTH_MAX + past;
                 RpcParse outcome = past ? RPC_MALFORMED : RPC_CALL;
                 g_assert_cmpint(parse_repeated(true, json_head, "[", "1", "]", json_tail, n), ==, outcome);
-                g_assert_cmpint(parse_repeated(true, json_head, "{\"k\":", "1", "}", json_tail, n), ==, outcome);
-                g_assert_cmpint(parse_repeated(false, xml_head, set_open, "<int>1</int>", set_close, xml_tail, n), ==,
+                g_assert_cmpint(parse_repeated(true, json_head, "{\"k\":", "1", "}", json_tail, n), ==,
                                 outcome);
-                g_assert_cmpint(parse_repeated(false, xml_head, map_open, "<int>1</int>", map_close, xml_tail, n), ==,
-                                outcome);
+                g_assert_cmpint(
+                    parse_repeated(false, xml_head, set_open, "<int>1</int>", set_close, xml_tail, n), ==,
+                    outcome);
+                g_assert_cmpint(
+                    parse_repeated(false, xml_head, map_open, "<int>1</int>", map_close, xml_tail, n), ==,
+                    outcome);
         }
         g_assert_cmpint(parse_repeated(true, json_head, "[", "", "", "", 1 << 20), ==, RPC_MALFORMED);
         g_assert_cmpint(parse_repeated(false, "", "<a>", "", "", "", 1 << 18), ==, RPC_MALFORMED);
@@ -289,11 +309,13 @@ static void test_sizes(void)
         static const char json_head[] = "{\"method\":\"m\",\"id\":1,\"params\":[1", json_tail[] = "]}";
         static const char xml_head[] = "<methodCall><methodName>m</methodName><params>";
 
-        g_assert_cmpint(parse_repeated(true, json_head, ",1", "", "", json_tail, RPC_VALUES_MAX - 5), ==, RPC_CALL);
-        g_assert_cmpint(parse_repeated(true, json_head, ",1", "", "", json_tail, RPC_VALUES_MAX - 4), ==, RPC_MALFORMED);
+        g_assert_cmpint(parse_repeated(true, json_head, ",1", "", "", json_tail, RPC_VALUES_MAX - 5), ==,
+                        RPC_CALL);
+        g_assert_cmpint(parse_repeated(true, json_head, ",1", "", "", json_tail, RPC_VALUES_MAX - 4), ==,
+                        RPC_MALFORMED);
         for (size_t past = 0; past < 2; past++)
-                g_assert_cmpint(parse_repeated(false, xml_head, "<param><value/></param>", "", "", "</params></methodCall>",
-                                               RPC_VALUES_MAX + past),
+                g_assert_cmpint(parse_repeated(false, xml_head, "<param><value/></param>", "", "",
+                                               "</params></methodCall>", RPC_VALUES_MAX + past),
                                 ==, past ? RPC_MALFORMED : RPC_CALL);
 
         static const char head[] = "{\"method\":\"m\",\"id\":1,\"params\":[]}";
@@ -325,22 +347,26 @@ static void assert_reply(RpcDialect dialect, const char *method, const char *suc
 static void test_replies(void)
 {
         static const char xml_failure[] =
-                "<?xml version=\"1.0\"?><methodResponse><params><param><value><struct><member><name>Status</name>"
-                "<value>Failure</value></member><member><name>ErrorDescription</name><value><array><data>"
-                "<value>INTERNAL_ERROR</value><value>Failure(&quot;got 'N'&quot;)</value><value>&lt;a&gt;</value></data>"
-                "</array></value></member></struct></value></param></params></methodResponse>";
+            "<?xml version=\"1.0\"?><methodResponse><params><param><value><struct><member><name>Status</name>"
+            "<value>Failure</value></member><member><name>ErrorDescription</name><value><array><data>"
+            "<value>INTERNAL_ERROR</value><value>Failure(&quot;got "
+            "'N'&quot;)</value><value>&lt;a&gt;</value></data>"
+            "</array></value></member></struct></value></param></params></methodResponse>";
 
-        assert_reply(RPC_XML, "VM.x",
-                     "<?xml version=\"1.0\"?><methodResponse><params><param><value><struct><member><name>Status</name>"
-                     "<value>Success</value></member><member><name>Value</name><value>2</value></member></struct></value>"
-                     "</param></params></methodResponse>",
-                     xml_failure);
+        assert_reply(
+            RPC_XML, "VM.x",
+            "<?xml version=\"1.0\"?><methodResponse><params><param><value><struct><member><name>Status</name>"
+            "<value>Success</value></member><member><name>Value</name><value>2</value></member></struct></"
+            "value>"
+            "</param></params></methodResponse>",
+            xml_failure);
         assert_reply(RPC_XML, "system.listMethods",
                      "<?xml version=\"1.0\"?><methodResponse><params><param><value>2</value></param></params>"
                      "</methodResponse>",
                      xml_failure);
         assert_reply(RPC_JSON1, "VM.x", "{\"result\":2,\"error\":null,\"id\":\"x\"}",
-                     "{\"result\":null,\"error\":[\"INTERNAL_ERROR\",\"Failure(\\\"got 'N'\\\")\",\"<a>\"],\"id\":\"x\"}");
+                     "{\"result\":null,\"error\":[\"INTERNAL_ERROR\",\"Failure(\\\"got "
+                     "'N'\\\")\",\"<a>\"],\"id\":\"x\"}");
         assert_reply(RPC_JSON2, "system.listMethods", "{\"jsonrpc\":\"2.0\",\"result\":2,\"id\":\"x\"}",
                      "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":1,\"message\":\"INTERNAL_ERROR\","
                      "\"data\":[\"Failure(\\\"got 'N'\\\")\",\"<a>\"]},\"id\":\"x\"}");
@@ -352,10 +378,12 @@ static void test_refusal(void)
         auto_buffer b = { 0 };
 
         rpc_write_refusal(&b, true, error);
-        g_assert_cmpstr(buffer_terminate(&b), ==, "{\"result\":null,\"error\":[\"HOST_STILL_BOOTING\"],\"id\":0}");
+        g_assert_cmpstr(buffer_terminate(&b), ==,
+                        "{\"result\":null,\"error\":[\"HOST_STILL_BOOTING\"],\"id\":0}");
         b.len = 0;
         rpc_write_refusal(&b, false, error);
-        g_assert_nonnull(strstr(buffer_terminate(&b), "<value><array><data><value>HOST_STILL_BOOTING</value></data>"));
+        g_assert_nonnull(
+            strstr(buffer_terminate(&b), "<value><array><data><value>HOST_STILL_BOOTING</value></data>"));
 }
 
 static void test_paths(void)
@@ -375,7 +403,8 @@ static void test_options(void)
 
         rpc_write_options_headers(&b, &request);
         g_assert_cmpstr(buffer_terminate(&b), ==,
-                        "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: content-type, X-Requested-With\r\n"
+                        "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: content-type, "
+                        "X-Requested-With\r\n"
                         "Access-Control-Allow-Methods: PUT\r\n");
         request.n_headers = 0;
         b.len = 0;

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS_MAX    16u /* reads for one connection before others get their turn */
-#define REQUESTS_MAX 32u /* and answers, where requests come pipelined */
+#define STEPS_MAX 16u /* reads for one connection before others get their turn */
 
 static void connection_on_poll(uv_poll_t *poll, int status, int events);
 
@@ -17,17 +16,11 @@ static bool has_output(const Connection *c)
         return c->out[0].len > 0 || c->out[1].len > 0;
 }
 
-/* Bytes that come now are a request's. */
-static bool wants_request(const Connection *c)
-{
-        return c->phase == PHASE_IDLE || c->phase == PHASE_HEAD || c->phase == PHASE_BODY;
-}
-
 static bool may_read(const Connection *c)
 {
         if (c->peer_ended)
                 return false;
-        return wants_request(c) || c->phase == PHASE_LINGER ||
+        return connection_wants_request(c) || c->phase == PHASE_LINGER ||
                (c->phase == PHASE_ANSWER && c->ahead.len < HTTP_AHEAD_MAX);
 }
 
@@ -36,7 +29,8 @@ static void format_peer(const struct sockaddr *address, char *ret, socklen_t roo
         if (address && address->sa_family == AF_INET)
                 inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, ret, room);
         else if (address && address->sa_family == AF_INET6)
-                inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, ret, room);
+                inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, ret,
+                          room);
 }
 
 void connection_new(HttpServer *server, int fd, bool tls, bool local, const struct sockaddr *peer)
@@ -151,8 +145,7 @@ void connection_set_wait(Connection *c, Wait wait)
         TAILQ_INSERT_TAIL(&c->server->waits[wait], c, waiting);
 }
 
-/* Counts what has moved of a body or a reply, so that a peer that is slow, but not too slow, is given more time. */
-static void count_progress(Connection *c, size_t n)
+void connection_count_progress(Connection *c, size_t n)
 {
         c->moved += n;
         if (c->moved < HTTP_STEP_BYTES)
@@ -239,7 +232,7 @@ bool connection_flush(Connection *c)
                         return false;
                 }
                 turn += (size_t)sent;
-                count_progress(c, (size_t)sent);
+                connection_count_progress(c, (size_t)sent);
                 c->out_at += (size_t)sent;
                 if (c->out_at == b->len) {
                         buffer_clear(b);
@@ -263,130 +256,6 @@ void connection_end_exchange(Connection *c)
         c->body_room = 0;
         server_give_parser(c->server, c->parser);
         c->parser = NULL;
-}
-
-/* Opens the exchange, for which somebody must then call http_reply or http_take. */
-static void open_exchange(Connection *c, bool body_unread)
-{
-        c->phase = PHASE_ANSWER;
-        c->exchange.open = true;
-        c->exchange.body_unread = body_unread;
-}
-
-void connection_refuse(Connection *c, int status)
-{
-        open_exchange(c, true);
-        http_reply_error(&c->exchange, status, NULL);
-}
-
-static void head_is_whole(Connection *c, bool more_came)
-{
-        const HttpServerOptions *options = &c->server->options;
-        const HttpRequest *r = http_parser_request(c->parser);
-        bool has_body = r->chunked || r->content_length > 0;
-
-        if (c->over_limit) {
-                connection_refuse(c, 503);
-                return;
-        }
-        if (options->on_head) {
-                open_exchange(c, has_body);
-                if (options->on_head(&c->exchange, options->data))
-                        return;
-                assert(c->exchange.open);
-                c->exchange.open = false;
-        }
-        c->phase = PHASE_BODY;
-        if (r->expect_continue && has_body && !more_came && r->content_length <= HTTP_BODY_MAX) {
-                buffer_append_literal(&c->out[0], "HTTP/1.1 100 Continue\r\n\r\n");
-                connection_flush(c);
-        }
-}
-
-/* False: all servers' clients together send more than is to be held. */
-static bool count_body(Connection *c)
-{
-        size_t room = http_parser_request(c->parser)->body.room;
-
-        c->server->bodies_bytes += room - c->body_room;
-        c->body_room = room;
-        return c->server->bodies_bytes <= c->server->options.limits.bodies_bytes;
-}
-
-/* Takes bytes that came, as far as requests can be answered now, and keeps the rest. */
-static void take_input(Connection *c, const char *bytes, size_t n)
-{
-        const HttpServerOptions *options = &c->server->options;
-        bool again = false;
-
-        for (unsigned served = 0; wants_request(c) && (n > 0 || again);) {
-                if (served == REQUESTS_MAX) {
-                        c->resume = true;
-                        break;
-                }
-                if (!c->parser)
-                        c->parser = server_take_parser(c->server);
-                if (c->phase == PHASE_IDLE)
-                        c->phase = PHASE_HEAD;
-                size_t taken;
-                HttpParse parse = http_parser_feed(c->parser, bytes, n, &taken);
-                bytes += taken;
-                n -= taken;
-                again = parse == HTTP_HEAD;
-                if (parse == HTTP_HEAD) {
-                        head_is_whole(c, n > 0);
-                } else if (parse == HTTP_BAD) {
-                        connection_refuse(c, http_parser_status(c->parser));
-                } else if (!count_body(c)) {
-                        connection_refuse(c, 503);
-                } else if (parse == HTTP_REQUEST) {
-                        served++;
-                        open_exchange(c, false);
-                        options->on_request(&c->exchange, options->data);
-                } else if (c->phase == PHASE_BODY) {
-                        count_progress(c, taken);
-                }
-        }
-        if (n > 0 && c->phase != PHASE_LINGER && c->phase != PHASE_CLOSED)
-                buffer_append(&c->ahead, bytes, n);
-}
-
-static void take_ahead(Connection *c)
-{
-        Buffer ahead = c->ahead;
-
-        c->ahead = (Buffer){ 0 };
-        take_input(c, ahead.data, ahead.len);
-        buffer_clear(&ahead);
-}
-
-/* The peer sends no more, or, after an error, takes no more either. */
-static void input_ended(Connection *c, bool error)
-{
-        c->peer_ended = true;
-        if (c->phase != PHASE_ANSWER || error)
-                connection_close(c);
-        else
-                connection_tell_gone(c);
-}
-
-/* False: nothing more to be had without a poll. */
-static bool read_input(Connection *c)
-{
-        HttpServer *s = c->server;
-        ssize_t n = transport_read(&c->transport, s->input, sizeof(s->input));
-
-        if (n == -EAGAIN)
-                return false;
-        if (n <= 0) {
-                input_ended(c, n < 0);
-                return false;
-        }
-        if (c->phase == PHASE_ANSWER)
-                buffer_append(&c->ahead, s->input, (size_t)n);
-        else if (c->phase != PHASE_LINGER)
-                take_input(c, s->input, (size_t)n);
-        return c->ahead.len > 0 || c->phase == PHASE_PUMP || transport_holds_bytes(&c->transport);
 }
 
 /* The SSL object is made only when somebody speaks: a silent connection costs a few hundred bytes. */
@@ -427,15 +296,15 @@ static bool drive_step(Connection *c)
                 return drive_handshake(c);
         if (has_output(c) && !connection_flush(c))
                 return false;
-        if (wants_request(c) && c->ahead.len > 0) {
-                take_ahead(c);
+        if (connection_wants_request(c) && c->ahead.len > 0) {
+                input_take_ahead(c);
                 return !c->resume;
         }
-        if (wants_request(c) && c->peer_ended) {
+        if (connection_wants_request(c) && c->peer_ended) {
                 connection_finish(c);
                 return false;
         }
-        return may_read(c) && read_input(c) && !c->resume;
+        return may_read(c) && input_read(c) && !c->resume;
 }
 
 void connection_drive(Connection *c)

@@ -5,7 +5,8 @@
 
 #include "http-connection.h"
 
-#define COPY_MAX (32u << 10) /* bytes of a body that are copied behind the head, so that both leave in one write */
+#define COPY_MAX                                                                                             \
+        (32u << 10) /* bytes of a body that are copied behind the head, so that both leave in one write */
 
 const HttpRequest *http_exchange_request(HttpExchange *e)
 {
@@ -70,7 +71,8 @@ static const char *usual_reason(int status)
         return "Unknown";
 }
 
-static void write_head(Buffer *b, const HttpRequest *request, const HttpReply *reply, bool close, size_t body_len)
+static void write_head(Buffer *b, const HttpRequest *request, const HttpReply *reply, bool close,
+                       size_t body_len)
 {
         bool old = request->method[0] && request->version_minor == 0;
 
@@ -135,7 +137,8 @@ void http_reply(HttpExchange *e, const HttpReply *reply)
         Buffer *out = &c->server->scratch;
         out->len = 0;
         write_head(out, request, reply, close, body->len);
-        c->close_after_reply = e->body_unread || (close && !(reply->close && reply->keep_open && request->keep_alive));
+        c->close_after_reply =
+            e->body_unread || (close && !(reply->close && reply->keep_open && request->keep_alive));
         connection_end_exchange(c);
         c->phase = PHASE_REPLY;
         if (body->len <= COPY_MAX) {

@@ -137,7 +137,8 @@ void client_free(Client *c)
 void client_send(Client *c, const char *bytes, size_t n)
 {
         while (n > 0) {
-                ssize_t sent = c->ssl ? SSL_write(c->ssl, bytes, (int)MIN(n, 1 << 20)) : send(c->fd, bytes, n, MSG_NOSIGNAL);
+                ssize_t sent = c->ssl ? SSL_write(c->ssl, bytes, (int)MIN(n, 1 << 20))
+                                      : send(c->fd, bytes, n, MSG_NOSIGNAL);
                 if (sent <= 0)
                         return; /* the server may have heard enough */
                 bytes += sent;

@@ -33,7 +33,7 @@ Client *client_new(Fixture *f, Via via);
 void client_free(Client *c);
 void client_send(Client *c, const char *bytes, size_t n);
 void client_send_text(Client *c, const char *text);
-bool client_fill(Client *c); /* reads some; false: the server has ended */
+bool client_fill(Client *c);      /* reads some; false: the server has ended */
 bool client_has_ended(Client *c); /* waits for the end; false: there was something else to read */
 /* The next reply's status; its head and body, owned (may be NULL: not wanted). -1: an end instead of a reply. */
 int client_reply(Client *c, char **ret_head, char **ret_body);

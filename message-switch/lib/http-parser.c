@@ -5,12 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http.h"
 #include "http-text.h"
+#include "http.h"
 
-#define CHUNK_LINE_MAX 1024u          /* bytes of a chunk's size and extensions */
-#define BODY_RESERVE_MAX (64u << 10)  /* bytes believed of a Content-Length before any have come */
-#define KEEP_ROOM_MAX (16u << 10)     /* bytes of memory kept for the next request */
+#define CHUNK_LINE_MAX   1024u       /* bytes of a chunk's size and extensions */
+#define BODY_RESERVE_MAX (64u << 10) /* bytes believed of a Content-Length before any have come */
+#define KEEP_ROOM_MAX    (16u << 10) /* bytes of memory kept for the next request */
 
 typedef enum ParserState {
         STATE_REQUEST_LINE,
@@ -38,7 +38,7 @@ struct HttpParser {
                 size_t name, value;
         } spans[HTTP_HEADERS_COUNT_MAX];
         HttpHeader headers[HTTP_HEADERS_COUNT_MAX];
-        Buffer line; /* of chunks: the head must not move any more */
+        Buffer line;   /* of chunks: the head must not move any more */
         uint64_t left; /* bytes of the body or chunk still to come */
 };
 
@@ -47,8 +47,9 @@ enum { STEP_NEXT = -1 };
 
 /* RFC 9110, 5.6.2 */
 static const bool token_chars[256] = {
-        ['!'] = true, ['#' ... '\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
-        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['^' ... 'z'] = true, ['|'] = true, ['~'] = true,
+        ['!'] = true,         ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,
+        ['-'] = true,         ['.'] = true,          ['0' ... '9'] = true, ['A' ... 'Z'] = true,
+        ['^' ... 'z'] = true, ['|'] = true,          ['~'] = true,
 };
 
 HttpParser *http_parser_new(void)
@@ -83,7 +84,8 @@ void http_parser_reset(HttpParser *p)
         empty_buffer(&body);
         empty_buffer(&p->head);
         empty_buffer(&p->line);
-        p->request = (HttpRequest){ .method = "", .target = "", .path = "", .query = "", .headers = p->headers };
+        p->request =
+            (HttpRequest){ .method = "", .target = "", .path = "", .query = "", .headers = p->headers };
         p->request.content_length = -1;
         p->request.body = body;
         p->state = STATE_REQUEST_LINE;
@@ -111,8 +113,8 @@ static int bad(HttpParser *p, int status)
 
 /* Adds bytes to the line that begins at `start`, up to its LF. STEP_NEXT when it is whole: its CRLF is a NUL then and
  * *ret_len its length without. `max` counts the line with its CRLF. */
-static int gather_line(HttpParser *p, Buffer *b, size_t start, size_t max, int too_long, const char *bytes, size_t n,
-                       size_t *ret_taken, size_t *ret_len)
+static int gather_line(HttpParser *p, Buffer *b, size_t start, size_t max, int too_long, const char *bytes,
+                       size_t n, size_t *ret_taken, size_t *ret_len)
 {
         size_t have = b->len - start;
         size_t window = n < max - have ? n : max - have;
@@ -303,7 +305,8 @@ static int step_request_line(HttpParser *p, const char *bytes, size_t n, size_t 
         int step = gather_line(p, &p->head, 0, HTTP_LINE_MAX + 2, 414, bytes, n, taken, &len);
         if (step != STEP_NEXT)
                 return step;
-        if (len == 0) { /* RFC 9112, 2.2: an empty line before a request is passed over, bounded like headers */
+        if (len ==
+            0) { /* RFC 9112, 2.2: an empty line before a request is passed over, bounded like headers */
                 p->head.len = 0;
                 p->header_bytes += 2;
                 return p->header_bytes > HTTP_HEADERS_MAX ? bad(p, 400) : STEP_NEXT;

@@ -15,9 +15,9 @@
 struct Pump {
         Connection *connection;
         uv_poll_t poll;
-        int fd;          /* our end */
-        int events;      /* polled for on it */
-        size_t up_at;    /* bytes of ahead already passed on */
+        int fd;                       /* our end */
+        int events;                   /* polled for on it */
+        size_t up_at;                 /* bytes of ahead already passed on */
         bool local_ended, local_gone; /* sends no more; takes no more either */
         bool local_told, client_told; /* an end has been passed on to it */
 };
@@ -104,7 +104,8 @@ static bool read_client(Pump *p)
 
         if (c->peer_ended || c->ahead.len > 0)
                 return false;
-        ssize_t n = transport_read(&c->transport, buffer_reserve(&c->ahead, HTTP_STEP_BYTES), HTTP_STEP_BYTES);
+        ssize_t n =
+            transport_read(&c->transport, buffer_reserve(&c->ahead, HTTP_STEP_BYTES), HTTP_STEP_BYTES);
         if (n == -EAGAIN)
                 return false;
         if (n < 0)
@@ -120,8 +121,9 @@ static bool write_local(Pump *p)
 
         if (c->ahead.len == 0)
                 return false;
-        ssize_t n = p->local_gone ? (ssize_t)(c->ahead.len - p->up_at)
-                                  : send(p->fd, c->ahead.data + p->up_at, c->ahead.len - p->up_at, MSG_NOSIGNAL);
+        ssize_t n = p->local_gone
+                        ? (ssize_t)(c->ahead.len - p->up_at)
+                        : send(p->fd, c->ahead.data + p->up_at, c->ahead.len - p->up_at, MSG_NOSIGNAL);
         if (n < 0) {
                 p->local_gone = errno != EAGAIN && errno != EINTR;
                 return p->local_gone;

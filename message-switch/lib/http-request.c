@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "http.h"
 #include "http-text.h"
+#include "http.h"
 
 const char *http_header(const HttpRequest *r, const char *name)
 {
@@ -86,7 +86,8 @@ char *http_cookie(const HttpRequest *r, const char *name)
                         if (n > name_len && memcmp(pair, name, name_len) == 0 && pair[name_len] == '=') {
                                 size_t value_len = n - name_len - 1;
                                 const char *value = pair + name_len + 1;
-                                while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
+                                while (value_len > 0 &&
+                                       (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
                                         value_len--;
                                 char *copy = strndup(value, value_len);
                                 assert(copy);

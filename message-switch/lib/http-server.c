@@ -82,7 +82,8 @@ static size_t descriptor_room(void)
                 if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
                         limit = raised;
         }
-        return limit.rlim_cur > 2 * DESCRIPTORS_SPARED ? limit.rlim_cur - DESCRIPTORS_SPARED : limit.rlim_cur / 2;
+        return limit.rlim_cur > 2 * DESCRIPTORS_SPARED ? limit.rlim_cur - DESCRIPTORS_SPARED
+                                                       : limit.rlim_cur / 2;
 }
 
 static void fill_limits(HttpServerLimits *l)
@@ -243,8 +244,9 @@ static void set_tcp_options(int fd)
         static const struct {
                 int level, option, value;
         } options[] = {
-                { SOL_SOCKET, SO_REUSEADDR, 1 },    { SOL_SOCKET, SO_KEEPALIVE, 1 },    { IPPROTO_TCP, TCP_NODELAY, 1 },
-                { IPPROTO_TCP, TCP_KEEPIDLE, 60 },  { IPPROTO_TCP, TCP_KEEPINTVL, 15 }, { IPPROTO_TCP, TCP_KEEPCNT, 4 },
+                { SOL_SOCKET, SO_REUSEADDR, 1 },    { SOL_SOCKET, SO_KEEPALIVE, 1 },
+                { IPPROTO_TCP, TCP_NODELAY, 1 },    { IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+                { IPPROTO_TCP, TCP_KEEPINTVL, 15 }, { IPPROTO_TCP, TCP_KEEPCNT, 4 },
                 { IPPROTO_IPV6, IPV6_V6ONLY, 0 }, /* fails on IPv4, where it says nothing */
         };
 

@@ -10,11 +10,12 @@ typedef struct HttpExchange HttpExchange; /* one request and its reply */
 
 /* Bounds of what clients can hold; 0 stands for the value beside it. */
 typedef struct HttpServerLimits {
-        size_t connections;      /* those past it are answered 503; as many as descriptors allow, less a reserve */
-        size_t bodies_bytes;     /* 256 MiB: of all bodies that are being collected together; past it, 503 */
-        unsigned idle_msec;      /* 1 h: between requests */
-        unsigned head_msec;      /* 10 s, on TCP: from a request's first byte (the handshake's, too) to its head's end */
-        unsigned progress_msec;  /* 30 s: for each 64 KiB of a body to come, or of a reply to be taken */
+        size_t connections; /* those past it are answered 503; as many as descriptors allow, less a reserve */
+        size_t bodies_bytes; /* 256 MiB: of all bodies that are being collected together; past it, 503 */
+        unsigned idle_msec;  /* 1 h: between requests */
+        unsigned
+            head_msec; /* 10 s, on TCP: from a request's first byte (the handshake's, too) to its head's end */
+        unsigned progress_msec; /* 30 s: for each 64 KiB of a body to come, or of a reply to be taken */
 } HttpServerLimits;
 
 typedef struct HttpServerOptions {
@@ -43,9 +44,9 @@ int http_server_set_certificate(HttpServer *server, const char *pem_path, char *
 size_t http_server_connections(const HttpServer *server);
 
 const HttpRequest *http_exchange_request(HttpExchange *exchange);
-bool http_exchange_is_local(HttpExchange *exchange);       /* came over the unix socket */
+bool http_exchange_is_local(HttpExchange *exchange); /* came over the unix socket */
 bool http_exchange_is_tls(HttpExchange *exchange);
-const char *http_exchange_peer(HttpExchange *exchange);    /* address, "" for the unix socket */
+const char *http_exchange_peer(HttpExchange *exchange); /* address, "" for the unix socket */
 /* The client went away before its reply (a long poll should end). Called on the loop, at most once, never from within
  * this function; the exchange must still be ended by http_reply, there or later. A client that only ended its own
  * sending counts as gone, and still gets what is replied. */
@@ -53,12 +54,12 @@ void http_exchange_on_close(HttpExchange *exchange, void (*function)(void *data)
 
 typedef struct HttpReply {
         int status;
-        const char *reason;        /* NULL: the usual one */
-        const char *content_type;  /* NULL: no such header */
-        const char *headers;       /* further lines, each ended by CRLF; NULL: none */
-        bool close;                /* say Connection: close and do so, whatever the request asked */
-        bool keep_open;            /* only with close: say so, but leave closing to the client */
-        Buffer *body;              /* taken (emptied); NULL: none */
+        const char *reason;       /* NULL: the usual one */
+        const char *content_type; /* NULL: no such header */
+        const char *headers;      /* further lines, each ended by CRLF; NULL: none */
+        bool close;               /* say Connection: close and do so, whatever the request asked */
+        bool keep_open;           /* only with close: say so, but leave closing to the client */
+        Buffer *body;             /* taken (emptied); NULL: none */
 } HttpReply;
 /* Sends and ends the exchange, which must not be used after. The body is sent to a HEAD request, too. */
 void http_reply(HttpExchange *exchange, const HttpReply *reply);

@@ -44,8 +44,8 @@ ssize_t transport_read(Transport *t, char *bytes, size_t n)
                 t->read_on_write = false;
                 ERR_clear_error();
                 errno = 0;
-                return tls_result(t, SSL_read(t->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX), SSL_ERROR_WANT_READ,
-                                  &t->read_on_write);
+                return tls_result(t, SSL_read(t->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX),
+                                  SSL_ERROR_WANT_READ, &t->read_on_write);
         }
         ssize_t r;
         do
@@ -60,8 +60,8 @@ ssize_t transport_write(Transport *t, const char *bytes, size_t n)
                 t->write_on_read = false;
                 ERR_clear_error();
                 errno = 0;
-                ssize_t r = tls_result(t, SSL_write(t->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX), SSL_ERROR_WANT_WRITE,
-                                       &t->write_on_read);
+                ssize_t r = tls_result(t, SSL_write(t->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX),
+                                       SSL_ERROR_WANT_WRITE, &t->write_on_read);
                 return r == 0 ? -EPIPE : r;
         }
         ssize_t r;
@@ -80,7 +80,8 @@ void transport_end_writing(Transport *t)
 {
         if (t->ssl && SSL_is_init_finished(t->ssl)) {
                 ERR_clear_error();
-                SSL_shutdown(t->ssl); /* at best: one alert, which fits, or the peer reads the socket's own end */
+                SSL_shutdown(
+                    t->ssl); /* at best: one alert, which fits, or the peer reads the socket's own end */
                 ERR_clear_error();
         }
         shutdown(t->fd, SHUT_WR);

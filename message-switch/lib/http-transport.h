@@ -9,10 +9,10 @@
 #include <openssl/ssl.h>
 
 typedef struct Transport {
-        int fd;              /* owned; -1 once closed */
-        SSL *ssl;            /* owned; NULL: plain, or TLS that has not begun */
-        bool read_on_write;  /* TLS must write before it can read on */
-        bool write_on_read;  /* and the other way round */
+        int fd;             /* owned; -1 once closed */
+        SSL *ssl;           /* owned; NULL: plain, or TLS that has not begun */
+        bool read_on_write; /* TLS must write before it can read on */
+        bool write_on_read; /* and the other way round */
 } Transport;
 
 /* 0: done; -EAGAIN: wait; another negative errno: over. */

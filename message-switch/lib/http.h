@@ -8,10 +8,10 @@
 
 #include "buffer.h"
 
-#define HTTP_LINE_MAX 8192u          /* bytes of the request line */
-#define HTTP_HEADERS_MAX 65536u      /* bytes of all header lines */
+#define HTTP_LINE_MAX          8192u  /* bytes of the request line */
+#define HTTP_HEADERS_MAX       65536u /* bytes of all header lines */
 #define HTTP_HEADERS_COUNT_MAX 128u
-#define HTTP_BODY_MAX (64u << 20)    /* bytes of a body that is collected whole */
+#define HTTP_BODY_MAX          (64u << 20) /* bytes of a body that is collected whole */
 
 typedef struct HttpHeader {
         const char *name;  /* as sent */
@@ -23,21 +23,21 @@ typedef struct HttpRequest {
         int version_minor;                          /* 0 or 1 */
         size_t n_headers;
         const HttpHeader *headers;
-        bool keep_alive;      /* what HTTP's rules say of the connection after this request */
+        bool keep_alive; /* what HTTP's rules say of the connection after this request */
         bool expect_continue;
-        bool chunked;         /* Transfer-Encoding: chunked */
+        bool chunked;           /* Transfer-Encoding: chunked */
         int64_t content_length; /* -1: none given */
-        Buffer body;          /* the whole body; empty when it is to be streamed */
+        Buffer body;            /* the whole body; empty when it is to be streamed */
 } HttpRequest;
 const char *http_header(const HttpRequest *r, const char *name); /* case-insensitive, the first; NULL: none */
 char *http_query_value(const HttpRequest *r, const char *name);  /* decoded, owned (free); NULL: none */
 char *http_cookie(const HttpRequest *r, const char *name);       /* owned; NULL: none */
 
 typedef enum HttpParse {
-        HTTP_MORE,     /* all bytes taken, request not whole yet */
-        HTTP_HEAD,     /* the head is whole; call again to go on with the body (lets a caller stream it instead) */
-        HTTP_REQUEST,  /* a whole request is ready; bytes after it are left */
-        HTTP_BAD,      /* http_parser_status says which status to answer; the connection must be closed */
+        HTTP_MORE, /* all bytes taken, request not whole yet */
+        HTTP_HEAD, /* the head is whole; call again to go on with the body (lets a caller stream it instead) */
+        HTTP_REQUEST, /* a whole request is ready; bytes after it are left */
+        HTTP_BAD,     /* http_parser_status says which status to answer; the connection must be closed */
 } HttpParse;
 
 typedef struct HttpParser HttpParser;

@@ -47,8 +47,9 @@ static void assert_status(const char *text, int status)
 
 static void test_whole(void)
 {
-        static const char text[] = "POST /a%20b/%C3%A9?x=1&y=a+b%26c HTTP/1.1\r\nHost: h\r\nX-Empty:\r\n"
-                                   "Cookie: a=1; session_id=OpaqueRef:5 ; b=2\r\nContent-Length:  5 \r\n\r\nhelloGET";
+        static const char text[] =
+            "POST /a%20b/%C3%A9?x=1&y=a+b%26c HTTP/1.1\r\nHost: h\r\nX-Empty:\r\n"
+            "Cookie: a=1; session_id=OpaqueRef:5 ; b=2\r\nContent-Length:  5 \r\n\r\nhelloGET";
 
         for (size_t step = 1; step < sizeof(text); step++) {
                 HttpParser *p = http_parser_new();
@@ -80,7 +81,8 @@ static void test_whole(void)
 
 static void test_pipeline(void)
 {
-        static const char text[] = "GET /1 HTTP/1.1\r\n\r\n\r\nPOST /2 HTTP/1.0\r\ncontent-length: 2\r\n\r\nxyGET /3 HTTP/1.1\r\n\r\n";
+        static const char text[] = "GET /1 HTTP/1.1\r\n\r\n\r\nPOST /2 HTTP/1.0\r\ncontent-length: "
+                                   "2\r\n\r\nxyGET /3 HTTP/1.1\r\n\r\n";
         static const char *paths[] = { "/1", "/2", "/3" };
         HttpParser *p = http_parser_new();
         size_t at = 0;
@@ -225,15 +227,21 @@ static void test_connection(void)
                 const char *version, *connection;
                 bool keep;
         } cases[] = {
-                { "1.1", "x", true },         { "1.1", "close", false },  { "1.1", "Close", false },
-                { "1.1", "upgrade", true },   { "1.1", "a, CLOSE", false }, { "1.0", "x", false },
-                { "1.0", "keep-alive", true }, { "1.0", "close", false }, { "1.1", "keep-alive, close", false },
+                { "1.1", "x", true },
+                { "1.1", "close", false },
+                { "1.1", "Close", false },
+                { "1.1", "upgrade", true },
+                { "1.1", "a, CLOSE", false },
+                { "1.0", "x", false },
+                { "1.0", "keep-alive", true },
+                { "1.0", "close", false },
+                { "1.1", "keep-alive, close", false },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
                 HttpParser *p = http_parser_new();
-                g_autofree char *text = g_strdup_printf("GET / HTTP/%s\r\nConnection: %s\r\n\r\n", cases[i].version,
-                                                        cases[i].connection);
+                g_autofree char *text = g_strdup_printf("GET / HTTP/%s\r\nConnection: %s\r\n\r\n",
+                                                        cases[i].version, cases[i].connection);
                 g_assert_cmpint(feed_text(p, text), ==, HTTP_REQUEST);
                 g_assert_cmpint(http_parser_request(p)->keep_alive, ==, cases[i].keep);
                 http_parser_free(p);
@@ -242,7 +250,8 @@ static void test_connection(void)
 
 static void test_head_first(void)
 {
-        static const char text[] = "PUT /import HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 1125899906842624\r\n\r\nbytes";
+        static const char text[] =
+            "PUT /import HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 1125899906842624\r\n\r\nbytes";
         HttpParser *p = http_parser_new();
         size_t taken;
 
@@ -296,14 +305,16 @@ static void test_body_limit(void)
         g_autofree char *piece = g_strnfill(1 << 20, 'x');
         size_t taken;
 
-        g_autofree char *fits = g_strdup_printf("POST / HTTP/1.1\r\nContent-Length: %u\r\n\r\n", HTTP_BODY_MAX);
+        g_autofree char *fits =
+            g_strdup_printf("POST / HTTP/1.1\r\nContent-Length: %u\r\n\r\n", HTTP_BODY_MAX);
         g_assert_cmpint(feed_text(p, fits), ==, HTTP_MORE);
         for (size_t i = 1; i < HTTP_BODY_MAX >> 20; i++)
                 g_assert_cmpint(http_parser_feed(p, piece, 1 << 20, &taken), ==, HTTP_MORE);
         g_assert_cmpint(http_parser_feed(p, piece, 1 << 20, &taken), ==, HTTP_REQUEST);
         g_assert_cmpuint(http_parser_request(p)->body.len, ==, HTTP_BODY_MAX);
         http_parser_reset(p);
-        g_autofree char *past = g_strdup_printf("POST / HTTP/1.1\r\nContent-Length: %u\r\n\r\n", HTTP_BODY_MAX + 1);
+        g_autofree char *past =
+            g_strdup_printf("POST / HTTP/1.1\r\nContent-Length: %u\r\n\r\n", HTTP_BODY_MAX + 1);
         g_assert_cmpint(feed_text(p, past), ==, HTTP_BAD);
         g_assert_cmpint(http_parser_status(p), ==, 413);
         http_parser_free(p);

@@ -66,7 +66,8 @@ static Fixture *start(HttpServerLimits limits)
         server.n_held = 0;
         uv_sem_init(&server.was_held, 0);
         uv_sem_init(&server.was_gone, 0);
-        return fixture_new((HttpServerOptions){ .on_request = on_request, .on_head = on_head, .limits = limits });
+        return fixture_new(
+            (HttpServerOptions){ .on_request = on_request, .on_head = on_head, .limits = limits });
 }
 
 static void stop(Fixture *f)
@@ -106,7 +107,8 @@ static void test_replies(void)
                 { "GET / HTTP/1.1\r\nConnection: close\r\n", "HTTP/1.1 200 OK\r\n", "close", true },
                 { "GET / HTTP/1.1\r\nConnection: upgrade\r\n", "HTTP/1.1 200 OK\r\n", "keep-alive", false },
                 { "GET / HTTP/1.0\r\n", "HTTP/1.0 200 OK\r\n", "close", true },
-                { "GET / HTTP/1.0\r\nConnection: keep-alive\r\n", "HTTP/1.0 200 OK\r\n", "keep-alive", false },
+                { "GET / HTTP/1.0\r\nConnection: keep-alive\r\n", "HTTP/1.0 200 OK\r\n", "keep-alive",
+                  false },
                 { "GET /close HTTP/1.1\r\n", "HTTP/1.1 200 OK\r\n", "close", true },
                 { "GET /404 HTTP/1.1\r\n", "HTTP/1.1 404 Not Found\r\n", "close", false },
                 { "GET /403 HTTP/1.1\r\n", "HTTP/1.1 403 Forbidden\r\n", "close", true },
@@ -184,7 +186,8 @@ static void test_pipeline(void)
 
 static void test_byte_at_a_time(void)
 {
-        static const char text[] = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        static const char text[] =
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
         Fixture *f = start((HttpServerLimits){ 0 });
 
         for (Via via = 0; via < VIA_COUNT; via++) {
@@ -205,12 +208,16 @@ static void test_continue(void)
         Client *c = client_new(f, VIA_TLS);
         g_autofree char *body = NULL;
 
-        g_assert_cmpint(client_call(c, "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", NULL), ==, 100);
+        g_assert_cmpint(
+            client_call(c, "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", NULL), ==,
+            100);
         g_assert_cmpint(client_call(c, "hello", &body), ==, 200);
         g_assert_cmpstr(body, ==, "hello");
         /* What is refused is refused before the body is asked for. */
-        g_assert_cmpint(client_call(c, "PUT /refused HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", NULL),
-                        ==, 403);
+        g_assert_cmpint(
+            client_call(c, "PUT /refused HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+                        NULL),
+            ==, 403);
         client_free(c);
         stop(f);
 }
@@ -240,7 +247,9 @@ static void test_malformed(void)
 
         for (Via via = 0; via < VIA_COUNT; via++) {
                 Client *c = client_new(f, via);
-                g_assert_cmpint(client_call(c, "GET / HTTP/1.1\r\n\r\nnonsense\r\nGET / HTTP/1.1\r\n\r\n", NULL), ==, 200);
+                g_assert_cmpint(
+                    client_call(c, "GET / HTTP/1.1\r\n\r\nnonsense\r\nGET / HTTP/1.1\r\n\r\n", NULL), ==,
+                    200);
                 g_assert_cmpint(client_reply(c, NULL, NULL), ==, 400);
                 g_assert_true(client_has_ended(c));
                 client_free(c);
@@ -492,7 +501,8 @@ static void test_socket_mode(void)
         g_assert_cmpint(there.st_mode & 0777, ==, 0600);
         g_assert_cmpint(http_server_listen_unix(f->server, "/nonexistent/socket", 0600), ==, -ENOENT);
         g_assert_cmpint(http_server_listen_tcp(f->server, "nonsense", 0, false, NULL), ==, -EINVAL);
-        g_assert_cmpint(http_server_listen_tcp(f->server, "127.0.0.1", f->port, false, NULL), ==, -EADDRINUSE);
+        g_assert_cmpint(http_server_listen_tcp(f->server, "127.0.0.1", f->port, false, NULL), ==,
+                        -EADDRINUSE);
         stop(f);
 }
 

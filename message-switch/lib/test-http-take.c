@@ -90,7 +90,8 @@ static void test_upload(void)
         Fixture *f = start();
 
         for (Via via = 0; via < VIA_COUNT; via++) {
-                Client *c = take(f, via, "PUT /import HTTP/1.1\r\nContent-Length: 1125899906842624\r\n\r\nfirst");
+                Client *c =
+                    take(f, via, "PUT /import HTTP/1.1\r\nContent-Length: 1125899906842624\r\n\r\nfirst");
                 char bytes[65536];
                 size_t got = 0;
                 g_assert_cmpint(local_read(bytes, 5), ==, 5);

@@ -5,8 +5,8 @@
 #include <openssl/err.h>
 
 /* For TLS 1.2; those of 1.3 are all fit. Clients of the XenAPI insist on the RSA ones with AES-GCM. */
-#define TLS_CIPHERS                                                                                                    \
-        "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305:"                         \
+#define TLS_CIPHERS                                                                                          \
+        "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305:"               \
         "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305"
 
 static SSL_CTX *give_up(SSL_CTX *context, const char *pem_path, char **ret_error)
@@ -27,7 +27,7 @@ SSL_CTX *tls_context_new(const char *pem_path, char **ret_error)
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
         SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
         SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                          SSL_MODE_RELEASE_BUFFERS);
+                                      SSL_MODE_RELEASE_BUFFERS);
         /* Sessions are kept by clients, in tickets; nothing of them stays here. */
         SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_num_tickets(context, 1);
