@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cancel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <time.h>
+
+#include "message-switch/lib/loop.h"
+
+void cancel_init(Cancel *cancel)
+{
+        *cancel = (Cancel){ 0 };
+        pthread_mutex_init(&cancel->lock, NULL);
+        condition_init(&cancel->changed);
+}
+
+void cancel_destroy(Cancel *cancel)
+{
+        assert(!cancel->wake);
+        pthread_cond_destroy(&cancel->changed);
+        pthread_mutex_destroy(&cancel->lock);
+}
+
+void cancel_ask(Cancel *cancel)
+{
+        pthread_mutex_lock(&cancel->lock);
+        if (!cancel->asked) {
+                cancel->asked = true;
+                pthread_cond_broadcast(&cancel->changed);
+                if (cancel->wake)
+                        cancel->wake(cancel->data);
+        }
+        pthread_mutex_unlock(&cancel->lock);
+}
+
+bool cancel_asked(Cancel *cancel)
+{
+        pthread_mutex_lock(&cancel->lock);
+        bool asked = cancel->asked;
+        pthread_mutex_unlock(&cancel->lock);
+        return asked;
+}
+
+void cancel_listen(Cancel *cancel, void (*wake)(void *data), void *data)
+{
+        pthread_mutex_lock(&cancel->lock);
+        cancel->wake = wake;
+        cancel->data = data;
+        if (wake && cancel->asked)
+                wake(data);
+        pthread_mutex_unlock(&cancel->lock);
+}
+
+bool cancel_sleep(Cancel *cancel, uint64_t usec)
+{
+        uint64_t deadline = clock_usec() + usec;
+        pthread_mutex_lock(&cancel->lock);
+        while (!cancel->asked && condition_wait(&cancel->changed, &cancel->lock, deadline) == 0)
+                ;
+        bool asked = cancel->asked;
+        pthread_mutex_unlock(&cancel->lock);
+        return asked;
+}
+
+void condition_init(pthread_cond_t *condition)
+{
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(condition, &attributes);
+        pthread_condattr_destroy(&attributes);
+}
+
+int condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t deadline_usec)
+{
+        if (deadline_usec == UINT64_MAX)
+                return pthread_cond_wait(condition, lock);
+        struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
+                                  .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };
+        return pthread_cond_timedwait(condition, lock, &until);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <glib.h>
+
+#include "file.h"
+#include "host-info.h"
+#include "operation.h"
+
+static void on_shut_down(const char *vm, void *data)
+{
+        Manager *manager = data;
+        if (vm_store_has(manager->vms, vm))
+                operation_submit_own(manager, &operation_check, vm);
+        else
+                log_warning("A guest ended of which no VM is known", "XAPI_VM", vm, NULL);
+}
+
+static void on_changed(const char *vm, void *data)
+{
+        manager_vm_changed(data, vm);
+}
+
+/* One xenopsd a folder: an older one that has not died yet would undo what this one does. */
+static bool take_folder(Manager *manager, const char *path, char **ret_error)
+{
+        int dir_fd = folder_open(path, "");
+        manager->lock_fd = dir_fd < 0 ? dir_fd : openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int saved = dir_fd < 0 ? -dir_fd : errno;
+        if (dir_fd >= 0)
+                close(dir_fd);
+        if (manager->lock_fd >= 0 && flock(manager->lock_fd, LOCK_EX | LOCK_NB) == 0)
+                return true;
+        *ret_error = g_strdup_printf("%s: %s", path,
+                                     manager->lock_fd < 0 ? g_strerror(saved) : "another xenopsd uses it");
+        return false;
+}
+
+static Backend *make_backend(Manager *manager, const ManagerSettings *settings, char **ret_error)
+{
+        BackendEvents events = { on_shut_down, on_changed, manager };
+        SimulatorSettings simulator = settings->simulator;
+        g_autofree char *path = g_build_filename(settings->path, "simulator", NULL);
+        if (!simulator.path)
+                simulator.path = path;
+        return simulator_new(&simulator, manager->loop, &events, ret_error);
+}
+
+Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *workers, Bus *bus, char **ret_error)
+{
+        Manager *manager = g_new0(Manager, 1);
+        manager->loop = loop;
+        manager->workers = workers;
+        manager->bus = bus;
+        manager->lock_fd = -1;
+        manager->acknowledge_timeout_ms = settings->acknowledge_timeout_ms;
+        manager->instance_id = g_uuid_string_random();
+        manager->updates = updates_new(loop);
+        manager->tasks = tasks_new(manager->updates);
+        manager->queues = queues_new(workers);
+        if (!take_folder(manager, settings->path, ret_error) ||
+            !(manager->vms = vm_store_new(settings->path, ret_error)) ||
+            !(manager->journal = journal_new(settings->path, ret_error)) ||
+            !(manager->backend = make_backend(manager, settings, ret_error))) {
+                manager_free(manager);
+                return NULL;
+        }
+        host_info_read(&manager->host);
+        manager->backend->operations->host_stat(manager->backend, &manager->host);
+        return manager;
+}
+
+void manager_start(Manager *manager)
+{
+        g_auto(GStrv) unfinished = journal_list(manager->journal);
+        for (char **vm = unfinished; *vm; vm++) {
+                if (vm_store_has(manager->vms, *vm))
+                        operation_submit_own(manager, &operation_recover, *vm);
+                else
+                        journal_end(manager->journal, *vm);
+        }
+        g_autofree VmConfig **configs = vm_store_list(manager->vms);
+        for (VmConfig **config = configs; *config; config++) {
+                manager_changed(manager, *config);
+                vm_config_unref(*config);
+        }
+        manager->backend->operations->start(manager->backend);
+}
+
+void manager_free(Manager *manager)
+{
+        if (!manager)
+                return;
+        if (manager->backend)
+                manager->backend->operations->free(manager->backend);
+        journal_free(manager->journal);
+        vm_store_free(manager->vms);
+        queues_free(manager->queues);
+        tasks_free(manager->tasks);
+        updates_free(manager->updates);
+        xenops_host_clear(&manager->host);
+        if (manager->lock_fd >= 0)
+                close(manager->lock_fd);
+        g_free(manager->instance_id);
+        g_free(manager);
+}
+
+void manager_vm_changed(Manager *manager, const char *vm)
+{
+        updates_add(manager->updates, UPDATE_VM, vm, NULL);
+}
+
+#define DEVICES_CHANGED(kind, list)                                                             \
+        do {                                                                                    \
+                for (size_t i = 0; i < (list)->n; i++)                                          \
+                        updates_add(manager->updates, (kind), vm, (list)->items[i].id.device); \
+        } while (0)
+
+void manager_changed(Manager *manager, const VmConfig *config)
+{
+        const XenopsMetadata *metadata = &config->metadata;
+        const char *vm = metadata->vm.id;
+        manager_vm_changed(manager, vm);
+        DEVICES_CHANGED(UPDATE_VBD, &metadata->vbds);
+        DEVICES_CHANGED(UPDATE_VIF, &metadata->vifs);
+        DEVICES_CHANGED(UPDATE_PCI, &metadata->pcis);
+        DEVICES_CHANGED(UPDATE_VGPU, &metadata->vgpus);
+        DEVICES_CHANGED(UPDATE_VUSB, &metadata->vusbs);
+}
+
+#define DEVICES_FORGET(kind, list)                                                                 \
+        do {                                                                                       \
+                for (size_t i = 0; i < (list)->n; i++)                                             \
+                        updates_forget(manager->updates, (kind), vm, (list)->items[i].id.device); \
+        } while (0)
+
+bool manager_remove_vm(Manager *manager, const char *vm, XenopsError **error)
+{
+        auto_vm_config *config = vm_store_get(manager->vms, vm, error);
+        BackendDomain domain;
+        if (!config)
+                return false;
+        if (journal_get(manager->journal, vm) != JOURNAL_NOTHING)
+                return xenops_fail_internal(error, "VM %s is being changed", vm);
+        if (manager->backend->operations->stat(manager->backend, vm, &domain))
+                return xenops_fail_bad_power_state(
+                        error, domain.paused ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING,
+                        XENOPS_POWER_STATE_HALTED);
+        if (!vm_store_remove(manager->vms, vm, error))
+                return false;
+        DEVICES_FORGET(UPDATE_VBD, &config->metadata.vbds);
+        DEVICES_FORGET(UPDATE_VIF, &config->metadata.vifs);
+        DEVICES_FORGET(UPDATE_PCI, &config->metadata.pcis);
+        DEVICES_FORGET(UPDATE_VGPU, &config->metadata.vgpus);
+        DEVICES_FORGET(UPDATE_VUSB, &config->metadata.vusbs);
+        updates_gone(manager->updates, UPDATE_VM, vm, NULL);
+        return true;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The simulated hypervisor: its domains and its memory. Each domain is a file, so that domains live on whatever
+ * becomes of xenopsd, and what guests will do stands there with its time, so that they do it while nobody looks. */
+#pragma once
+
+#include <stdint.h>
+
+#include "cancel.h"
+#include "message-switch/lib/loop.h"
+#include "sim-domain.h"
+
+typedef struct SimTable SimTable;
+
+#define SIM_DOMAINS_MAX 32000u /* about as many as Xen has domain ids */
+
+/* Reads the domains of the folder `path`, made if need be; none when the machine was booted since they were written.
+ * on_shutdown tells of each guest that shut down, on any thread, without a lock held, and from sim_table_start on.
+ * Returns owned; NULL: *ret_error says why (g_free). */
+SimTable *sim_table_new(const char *path, Loop *loop, int64_t memory_kib,
+                        void (*on_shutdown)(const char *vm, void *data), void *data, char **ret_error);
+void sim_table_start(SimTable *table);
+void sim_table_free(SimTable *table); /* the loop must run, or be freed, after */
+
+/* A new domain, paused, with no memory; its id was never used before. 0 with *ret owned (sim_domain_unref);
+ * -EEXIST: the VM has one; -ENOSPC: too many; or what writing failed with. */
+int sim_table_create(SimTable *table, const char *vm, SimDomain **ret);
+SimDomain *sim_table_find(SimTable *table, const char *vm); /* NULL: the VM has none. Returns owned. */
+void sim_domain_unref(SimTable *table, SimDomain *domain);
+char **sim_table_list(SimTable *table); /* the VMs that have one, NULL-terminated; owned (g_strfreev) */
+/* Gives its memory back. 0, also when it is gone already, or what removing the file failed with. */
+int sim_table_destroy(SimTable *table, SimDomain *domain);
+
+/* A change of a domain: lock (what became due has then happened), change, commit; or unlock where nothing was
+ * changed. When the commit fails, with a negative errno, the domain is as its file says. */
+void sim_domain_lock(SimTable *table, SimDomain *domain);
+int sim_domain_commit(SimTable *table, SimDomain *domain);
+void sim_domain_unlock(SimTable *table, SimDomain *domain);
+/* With the lock: takes memory from the host, or gives it back. 0, or -ENOMEM with *ret_free_kib. To be committed. */
+int sim_domain_set_memory(SimTable *table, SimDomain *domain, int64_t kib, int64_t *ret_free_kib);
+int64_t sim_table_free_kib(SimTable *table);
+
+/* Without the lock: waits until the guest acknowledged a request (or shut down); until it shut down, or is gone. 0;
+ * -ETIME: the deadline (clock_usec) passed; -ECANCELED. */
+int sim_domain_wait_acknowledged(SimTable *table, SimDomain *domain, uint64_t deadline_usec, Cancel *cancel);
+int sim_domain_wait_shutdown(SimTable *table, SimDomain *domain, uint64_t deadline_usec, Cancel *cancel);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* DEBUG.trigger: what guests do by themselves. */
+#include "simulator.h"
+
+#include <string.h>
+
+#include <glib.h>
+
+/* guest vm=U do=poweroff|reboot|crash|suspend [after=SECONDS] */
+static bool trigger_guest(Simulator *simulator, const BusStrings *arguments, XenopsError **error)
+{
+        static const char *const keys[] = { "vm", "do", "after", NULL };
+        uint64_t after_usec = 0;
+        if (!sim_arguments_check(arguments, keys, error) ||
+            !sim_argument_usec(arguments, "after", &after_usec, error))
+                return false;
+        const char *vm = sim_argument(arguments, "vm"), *what = sim_argument(arguments, "do");
+        SimReason reason = what ? sim_reason_of(what) : SIM_NONE;
+        if (!vm || reason == SIM_NONE)
+                return xenops_fail_internal(error, "guest needs vm= and do=poweroff, reboot, crash or suspend");
+        SimDomain *domain = sim_table_find(simulator->table, vm);
+        if (!domain)
+                return xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_HALTED, XENOPS_POWER_STATE_RUNNING);
+        sim_domain_lock(simulator->table, domain);
+        bool running = domain->life == SIM_RUNNING;
+        if (running && after_usec == 0)
+                sim_domain_shut(domain, reason);
+        else if (running)
+                sim_domain_request(domain, reason, clock_usec(), after_usec, after_usec);
+        int r = sim_domain_commit(simulator->table, domain);
+        sim_domain_unref(simulator->table, domain);
+        if (r < 0)
+                return simulator_fail_errno(error, "cannot write the domain", r);
+        return running ||
+               xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_PAUSED, XENOPS_POWER_STATE_RUNNING);
+}
+
+bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments, XenopsError **error)
+{
+        Simulator *simulator = (Simulator *)backend;
+        if (strcmp(command, "guest") == 0)
+                return trigger_guest(simulator, arguments, error);
+        int r = sim_faults_trigger(simulator->faults, command, arguments, error);
+        if (r > 0)
+                return xenops_fail_internal(error, "the simulator has no command \"%s\"", command);
+        return r == 0;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vbd.h"
+
+#include <stdlib.h>
+
+#include <glib.h>
+
+#include "disk.h"
+
+const char *vbd_disk_text(const XenopsDisk *disk)
+{
+        return !disk ? "" : disk->tag == XENOPS_DISK_LOCAL ? disk->local : disk->vdi;
+}
+
+static void log_unplug(const Operation *operation, const char *device, XenopsError *taken)
+{
+        char *text = xenops_error_text(taken);
+        log_error("A disk could not be let go of", "XAPI_VM", operation->vm, "XAPI_DEVICE", device, "ERROR", text,
+                  NULL);
+        free(text);
+        xenops_error_free(taken);
+}
+
+void vbd_detach_anyway(Operation *operation, const XenopsVbd *vbd)
+{
+        XenopsError *error = NULL;
+        if (vbd->backend && vbd->backend->tag == XENOPS_DISK_VDI &&
+            !disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm, vbd->id.device,
+                         &error))
+                log_unplug(operation, vbd->id.device, error);
+}
+
+void vbd_unplug_anyway(Operation *operation, const XenopsVbd *vbd)
+{
+        XenopsError *error = NULL;
+        if (!operation->backend->operations->vbd_unplug(operation->undo, &vbd->id, true, &error))
+                log_unplug(operation, vbd->id.device, error);
+        vbd_detach_anyway(operation, vbd);
+}
+
+/* Attaches vbd's disk and gives it to the back end by `function`. */
+static bool vbd_connect(Operation *operation, const XenopsVbd *vbd,
+                        bool (*function)(BackendContext *, const XenopsVbd *, const BackendDisk *, XenopsError **),
+                        XenopsError **error)
+{
+        auto_disk_path disk = { 0 };
+        if (vbd->backend &&
+            !disk_attach(operation->manager->bus, operation->context->cancel, operation_debug_info(operation),
+                         operation->vm, vbd->id.device, vbd->backend, vbd->mode == XENOPS_VBD_MODE_READ_WRITE,
+                         &disk, error))
+                return false;
+        BackendDisk backend_disk = { disk.path, disk.nbd, vbd_disk_text(vbd->backend) };
+        if (function(operation->context, vbd, &backend_disk, error))
+                return true;
+        vbd_detach_anyway(operation, vbd);
+        return false;
+}
+
+bool vbd_plug(Operation *operation, const XenopsVbd *vbd, XenopsError **error)
+{
+        return vbd_connect(operation, vbd, operation->backend->operations->vbd_plug, error);
+}
+
+static const XenopsVbd *vbd_of(const Operation *operation, const XenopsDeviceId *id, XenopsError **error)
+{
+        const XenopsVbd *vbd = vm_config_vbd(operation->config, id->device ? id->device : "");
+        if (!vbd)
+                xenops_fail_does_not_exist(error, "VBD", id->device ? id->device : "");
+        return vbd;
+}
+
+static bool vbd_is_plugged(const Operation *operation, const XenopsVbd *vbd)
+{
+        BackendDevice device;
+        if (!operation->backend->operations->vbd_stat(operation->backend, &vbd->id, &device))
+                return false;
+        g_free(device.memo);
+        return true;
+}
+
+static void vbd_changed(const Operation *operation, const XenopsVbd *vbd)
+{
+        updates_add(operation->manager->updates, UPDATE_VBD, operation->vm, vbd->id.device);
+}
+
+static bool run_plug(Operation *operation, XenopsError **error)
+{
+        const XenopsVbdPlugArgs *arguments = operation->arguments;
+        const XenopsVbd *vbd = vbd_of(operation, &arguments->id, error);
+        BackendDomain domain;
+        if (!vbd || !operation_domain(operation, &domain, error))
+                return false;
+        if (vbd_is_plugged(operation, vbd))
+                return true;
+        bool good = vbd_plug(operation, vbd, error);
+        vbd_changed(operation, vbd);
+        return good;
+}
+
+static bool run_unplug(Operation *operation, XenopsError **error)
+{
+        const XenopsVbdUnplugArgs *arguments = operation->arguments;
+        const XenopsVbd *vbd = vbd_of(operation, &arguments->id, error);
+        if (!vbd)
+                return false;
+        if (!vbd_is_plugged(operation, vbd))
+                return true;
+        if (!operation->backend->operations->vbd_unplug(operation->context, &vbd->id, arguments->force, error))
+                return false;
+        vbd_changed(operation, vbd);
+        return !vbd->backend || vbd->backend->tag != XENOPS_DISK_VDI ||
+               disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm, vbd->id.device,
+                           error);
+}
+
+/* data: an XenopsVbd that takes the place of the one with its id. */
+static bool edit_vbd(VmConfig *config, void *data, XenopsError **error)
+{
+        const XenopsVbd *changed = data;
+        XenopsVbd *vbd = vm_config_vbd(config, changed->id.device);
+        if (!vbd)
+                return xenops_fail_does_not_exist(error, "VBD", changed->id.device);
+        xenops_vbd_clear(vbd);
+        bus_value_copy(&xenops_type_vbd, vbd, changed);
+        return true;
+}
+
+/* Puts another disk, or none, in a drive: in the domain if it is plugged, and in the configuration. */
+static bool vbd_set_disk(Operation *operation, const XenopsVbd *vbd, const XenopsDisk *disk, XenopsError **error)
+{
+        XenopsVbd *changed = xenops_vbd_dup(vbd);
+        xenops_disk_free(changed->backend);
+        changed->backend = disk ? xenops_disk_dup(disk) : NULL;
+        const BackendOperations *backend = operation->backend->operations;
+        bool good = true;
+        if (vbd_is_plugged(operation, vbd))
+                good = vbd_connect(operation, changed, backend->vbd_change, error);
+        if (good && !disk)
+                vbd_detach_anyway(operation, vbd);
+        good = good && vm_store_edit(operation->manager->vms, operation->vm, edit_vbd, changed, error);
+        vbd_changed(operation, vbd);
+        xenops_vbd_free(changed);
+        return good;
+}
+
+static bool run_eject(Operation *operation, XenopsError **error)
+{
+        const XenopsVbdEjectArgs *arguments = operation->arguments;
+        const XenopsVbd *vbd = vbd_of(operation, &arguments->id, error);
+        if (!vbd)
+                return false;
+        if (vbd->ty == XENOPS_VBD_TYPE_DISK)
+                return xenops_fail_media_not_ejectable(error);
+        if (!vbd->backend)
+                return xenops_fail_media_not_present(error);
+        return vbd_set_disk(operation, vbd, NULL, error);
+}
+
+static bool run_insert(Operation *operation, XenopsError **error)
+{
+        const XenopsVbdInsertArgs *arguments = operation->arguments;
+        const XenopsVbd *vbd = vbd_of(operation, &arguments->id, error);
+        if (!vbd)
+                return false;
+        if (vbd->backend)
+                return xenops_fail_media_present(error);
+        return vbd_set_disk(operation, vbd, &arguments->disk, error);
+}
+
+const OperationKind operation_vbd_plug = { "VBD.plug", run_plug, false, false };
+const OperationKind operation_vbd_unplug = { "VBD.unplug", run_unplug, false, false };
+const OperationKind operation_vbd_eject = { "VBD.eject", run_eject, false, false };
+const OperationKind operation_vbd_insert = { "VBD.insert", run_insert, false, false };

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Disks of VMs. */
+#pragma once
+
+#include "operation.h"
+
+/* Attaches the disk, if there is one in the drive, and connects it. */
+bool vbd_plug(Operation *operation, const XenopsVbd *vbd, XenopsError **error);
+/* Disconnects and detaches, in any case: what cannot be done is logged. */
+void vbd_unplug_anyway(Operation *operation, const XenopsVbd *vbd);
+/* Detaches what a domain that is gone may have left attached; logs what cannot be done. */
+void vbd_detach_anyway(Operation *operation, const XenopsVbd *vbd);
+/* "SR/VDI" or a path; "" for an empty drive. Borrowed. */
+const char *vbd_disk_text(const XenopsDisk *disk);
