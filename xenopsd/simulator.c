@@ -134,7 +134,7 @@ static bool simulator_set_memory(BackendContext *context, const XenopsVm *vm, in
                 return false;
         if (sim_domain_set_memory(simulator->table, domain, bytes / 1024, &free_kib) < 0) {
                 simulator_abandon(context, domain);
-                return xenops_fail_not_enough_memory(error, bytes);
+                return xenops_fail_cannot_free_this_much_memory(error, bytes / 1024, free_kib);
         }
         return simulator_leave(context, domain, error);
 }

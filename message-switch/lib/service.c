@@ -15,6 +15,7 @@ struct Service {
 struct ServiceReply {
         int fds[FRAME_FDS_MAX];
         size_t n_fds;
+        bool deferred;
 };
 
 typedef struct ServiceWork {
@@ -32,6 +33,13 @@ void service_call_send_fd(const ServiceCall *call, int fd)
 {
         assert(fd >= 0 && call->reply->n_fds < FRAME_FDS_MAX);
         call->reply->fds[call->reply->n_fds++] = fd;
+}
+
+BusRequest *service_call_defer(const ServiceCall *call)
+{
+        assert(!call->reply->deferred && call->reply->n_fds == 0);
+        call->reply->deferred = true;
+        return call->request;
 }
 
 json_t *service_internal_error(const char *format, ...)
@@ -58,6 +66,11 @@ static void service_run(Service *service, const ServiceMethod *method, BusReques
         call.n_fds = bus_request_fds(request, &call.fds);
         json_t *error = NULL;
         json_t *result = method->function(service->context, &call, &error);
+        if (reply.deferred) {
+                json_decref(result);
+                json_decref(error);
+                return;
+        }
         assert(!result || !error);
         if (!result && !error)
                 error = service_internal_error("%s failed without saying why", method->name);

@@ -29,6 +29,10 @@ bool service_call_cancelled(const ServiceCall *call); /* nobody waits for the an
 /* Sends a descriptor with the result; taken, closed after sending or when the method fails. At most FRAME_FDS_MAX. */
 void service_call_send_fd(const ServiceCall *call, int fd);
 
+/* For a function that cannot answer at once and must hold no thread: what it returns is ignored, and whoever has the
+ * request owes it bus_request_respond, from any thread. Once a call. */
+BusRequest *service_call_defer(const ServiceCall *call);
+
 /* Returns the result (owned; json_null() for none), or NULL with *ret_error set to the interface's error value (owned,
  * never JSON null). NULL without an error is answered as an Internal_error. */
 typedef json_t *(*ServiceFunction)(void *context, const ServiceCall *call, json_t **ret_error);

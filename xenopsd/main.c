@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* xenopsd: the domains of the host. */
+#include <stdlib.h>
+
+#include <glib.h>
+
+#include "message-switch/lib/daemon.h"
+#include "service.h"
+
+#define MEMORY_MIB_DEFAULT      (1024 * 1024)
+#define MEMORY_MIB_MAX          (1024 * 1024 * 1024)
+#define GUEST_DELAY_MS_DEFAULT  50
+#define ACKNOWLEDGE_MS_DEFAULT  60000
+#define MILLISECONDS_MAX        (24 * 3600 * 1000)
+
+static void on_stop(void *data)
+{
+        daemon_stop(data);
+}
+
+int main(int argc, char **argv)
+{
+        Daemon *daemon = daemon_new("xenopsd", "Domains of the host for the XAPI toolstack", NULL, &argc, &argv);
+        g_autofree char *backend = daemon_setting(daemon, "backend", "simulator");
+        g_autofree char *folder = g_build_filename(daemon->runtime_dir, "xenopsd", NULL);
+        g_autofree char *path = daemon_setting(daemon, "simulator-folder", "");
+        g_autofree char *error = NULL;
+        ManagerSettings settings = {
+                .path = folder,
+                .acknowledge_timeout_ms = daemon_setting_int(daemon, "shutdown-acknowledge-timeout-ms",
+                                                             ACKNOWLEDGE_MS_DEFAULT, 1, MILLISECONDS_MAX),
+                .simulator = {
+                        .path = *path ? path : NULL,
+                        .memory_mib = daemon_setting_int(daemon, "simulator-memory-mib", MEMORY_MIB_DEFAULT, 1,
+                                                         MEMORY_MIB_MAX),
+                        .guest_delay_ms = daemon_setting_int(daemon, "simulator-guest-delay-ms",
+                                                             GUEST_DELAY_MS_DEFAULT, 0, MILLISECONDS_MAX),
+                },
+        };
+        if (!g_str_equal(backend, "simulator")) {
+                log_error("There is no such back end", "BACKEND", backend, NULL);
+                return EXIT_FAILURE;
+        }
+        Manager *manager = manager_new(&settings, daemon->loop, daemon->workers, daemon->bus, &error);
+        if (!manager) {
+                log_error("Cannot start", "ERROR", error, NULL);
+                return EXIT_FAILURE;
+        }
+        manager->stop = on_stop;
+        manager->stop_data = daemon;
+        manager_start(manager);
+        BusService *service = xenopsd_serve(manager);
+        daemon_run(daemon);
+        daemon_close(daemon);
+        bus_service_free(service);
+        manager_free(manager);
+        daemon_free(daemon);
+        return EXIT_SUCCESS;
+}
