@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The interface org.xen.xapi.host. */
+#pragma once
+
+#include "idl/runtime/bus-service.h"
+#include "message-switch/lib/daemon.h"
+
+/* Serves it on the daemon's bus; freed between daemon_close and daemon_free. */
+BusService *helper_serve(Daemon *daemon);
