@@ -104,6 +104,16 @@ static bool database_read_int(Database *database, const char *sql, const char *p
         return ok;
 }
 
+/* What is in it is nobody else's business. SQLite gives its other files the mode of this one. */
+static bool database_touch(const char *path, XapiError **error)
+{
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return xapi_fail_internal(error, "%s: %s", path, g_strerror(errno));
+        close(fd);
+        return true;
+}
+
 /* Two processes with one store would each undo what the other wrote. */
 static bool database_lock(Database *database, const char *path, XapiError **error)
 {
@@ -190,7 +200,7 @@ Database *database_open(const char *path, const Schema *schema, XapiError **erro
         Database *database = g_new0(Database, 1);
         database->lock_fd = -1;
         database->directory = in_memory ? g_strdup("memory") : g_path_get_dirname(path);
-        if ((!in_memory && !database_lock(database, path, error)) ||
+        if ((!in_memory && (!database_lock(database, path, error) || !database_touch(path, error))) ||
             !database_connect(database, path, error) || !database_check_schema(database, schema, error) ||
             !database_prepare(database, error)) {
                 database_close(database);

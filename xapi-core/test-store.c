@@ -184,6 +184,38 @@ static void test_short_lived(void)
         store_close(store);
 }
 
+static void check_made_anew(Store *store, const char *ref, uint64_t since)
+{
+        const VmRow *vm = STORE_GET(VmRow, CLASS_VM, store, ref);
+        g_assert_cmpstr(vm->name_label, ==, "anew");
+        g_assert_cmpuint(vm->row.created, >, since);
+        row_unref(&vm->row);
+        g_assert_cmpuint(store_count(store, &CLASS_VM), ==, 1);
+}
+
+static void test_made_anew(void)
+{
+        Store *store = test_store_memory();
+        g_autofree char *ref = test_vm(store, "a");
+        uint64_t since = store_generation(store);
+        Txn *txn = txn_begin(store);
+        txn_delete(txn, &CLASS_VM, ref);
+        slot_str(&((VmRow *)txn_create(txn, &CLASS_VM, ref, NULL))->name_label, "anew");
+        test_commit(txn);
+        check_made_anew(store, ref, since);
+
+        /* The deletion may be on its way when the other begins. */
+        since = store_generation(store);
+        txn = txn_begin(store);
+        txn_delete(txn, &CLASS_VM, ref);
+        txn_commit(txn, NULL, NULL);
+        txn = txn_begin(store);
+        slot_str(&((VmRow *)txn_create(txn, &CLASS_VM, ref, NULL))->name_label, "anew");
+        test_commit(txn);
+        check_made_anew(store, ref, since);
+        store_close(store);
+}
+
 static void test_touch(void)
 {
         Store *store = test_store_memory();
@@ -265,6 +297,7 @@ int main(int argc, char **argv)
         g_test_add_func("/store/order-of-creation", test_order_of_creation);
         g_test_add_func("/store/changes", test_changes);
         g_test_add_func("/store/short-lived", test_short_lived);
+        g_test_add_func("/store/made-anew", test_made_anew);
         g_test_add_func("/store/touch", test_touch);
         g_test_add_func("/store/derive", test_derive);
         g_test_add_func("/store/tombstones-are-bounded", test_tombstones_are_bounded);

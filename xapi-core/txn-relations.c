@@ -2,27 +2,34 @@
 /* The other ends of relations, from the differences between each edited row and what it was. */
 #include "store-internal.h"
 
-/* The set end that `other_ref` has of the relation, to be changed; NULL: there is no such object, or nothing to do. */
-static Set **relation_end(Txn *txn, const Relation *relation, const char *other_ref, const Slot *self,
-                          bool member)
+/* The set end that `other_ref` has of the relation, to be changed; NULL: there is no such object. */
+static Set **relation_end(Txn *txn, const Relation *relation, const char *other_ref)
 {
         Slot *other = slot_find(txn->store, relation->other->class, other_ref);
-        const Row *row = other == NULL ? NULL : txn_row(txn, other);
-        if (row == NULL || set_contains_str(row_values(row)[relation->other_field].set, self->ref) == member)
-                return NULL;
-        return &row_values(txn_edit_slot(txn, other))[relation->other_field].set;
+        Row *row = other == NULL ? NULL : txn_edit_slot(txn, other);
+        return row == NULL ? NULL : &row_values(row)[relation->other_field].set;
+}
+
+/* As set_with, where the item is known not to be in the set: some have ten thousand. */
+static Set *set_with_new(const Set *set, Str item)
+{
+        g_autofree Value *items = g_new(Value, (size_t)set->n + 1);
+        memcpy(items, set->items, set->n * sizeof(Value));
+        items[set->n].s = item;
+        return set_new(set->element, (size_t)set->n + 1, items);
 }
 
 static void relation_join(Txn *txn, const Relation *relation, const char *other_ref, const Slot *self)
 {
-        Set **end = relation_end(txn, relation, other_ref, self, true);
+        Set **end = relation_end(txn, relation, other_ref);
         if (end != NULL)
-                slot_set(end, set_with(*end, (Value){ .s = self->ref }));
+                slot_set(end, relation->many ? set_with(*end, (Value){ .s = self->ref })
+                                             : set_with_new(*end, self->ref));
 }
 
 static void relation_leave(Txn *txn, const Relation *relation, const char *other_ref, const Slot *self)
 {
-        Set **end = relation_end(txn, relation, other_ref, self, false);
+        Set **end = relation_end(txn, relation, other_ref);
         if (end != NULL)
                 slot_set(end, set_without(*end, (Value){ .s = self->ref }));
 }
