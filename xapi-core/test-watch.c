@@ -5,6 +5,7 @@
 
 #include "test-store-lib.h"
 #include "watch.h"
+#include "writer.h"
 #include "xenapi.h"
 
 static Store *store;
@@ -297,6 +298,27 @@ static void test_absurd_timeouts(void)
         teardown();
 }
 
+static void test_lost(void)
+{
+        setup();
+        g_autofree char *token = token_now();
+        Txn *txn = txn_begin(store);
+        for (size_t i = 0; i < TOMBSTONES_MAX + 1; i++)
+                txn_delete(txn, &CLASS_TASK, txn_create(txn, &CLASS_TASK, NULL, NULL)->ref);
+        test_commit(txn);
+        Answer answer = { 0 };
+        g_assert_null(from("task", token, 0, &answer));
+        g_assert_cmpstr(answer.error, ==, "EVENTS_LOST: []");
+        answer_clear(&answer);
+        g_assert_null(from("vm", token, 0, &answer));
+        g_assert_null(answer.error);
+        answer_clear(&answer);
+        g_assert_null(from("task", "", 0, &answer));
+        g_assert_null(answer.error);
+        answer_clear(&answer);
+        teardown();
+}
+
 static void test_session_ends(void)
 {
         setup();
@@ -379,6 +401,7 @@ int main(int argc, char **argv)
         g_test_add_func("/watch/order", test_order);
         g_test_add_func("/watch/timeout", test_timeout);
         g_test_add_func("/watch/absurd-timeouts", test_absurd_timeouts);
+        g_test_add_func("/watch/lost", test_lost);
         g_test_add_func("/watch/session-ends", test_session_ends);
         g_test_add_func("/watch/cancel-in-done", test_cancel_in_done);
         g_test_add_func("/watch/next", test_next);
