@@ -12,8 +12,6 @@
 
 #include "config.h"
 
-#define DAEMON_SWITCH_PATH "/run/message-switch/sock"
-
 typedef struct DaemonOptions {
         char *config, *state, *runtime, *switch_path, *log_level;
         int ready_fd;

@@ -11,6 +11,8 @@
 #include "loop.h"
 #include "workers.h"
 
+#define DAEMON_SWITCH_PATH "/run/message-switch/sock"
+
 typedef struct Daemon {
         const char *name;      /* "xenopsd" */
         Loop *loop;
@@ -18,7 +20,7 @@ typedef struct Daemon {
         Workers *workers;
         char *state_dir;       /* what must outlive a reboot: /var/lib/xapi/<name> unless --state */
         char *runtime_dir;     /* what need not: /run/xapi unless --runtime */
-        char *switch_path;     /* /run/message-switch/sock unless --switch-path */
+        char *switch_path;     /* DAEMON_SWITCH_PATH unless --switch-path */
         GKeyFile *config;      /* /etc/xapi/<name>.conf unless --config; never NULL; [daemon] section */
 } Daemon;
 
