@@ -199,7 +199,14 @@ class Supervisor:
         self.folder.write(self.folder.status, json.dumps(self.status()) + '\n')
 
     def stop(self):
-        running = [d for d in self.daemons if d.process]
+        """The switch last: the others may have something to say to each other."""
+        self.stop_daemons(self.daemons[1:])
+        self.stop_daemons(self.daemons[:1])
+        kill_leftovers(self.folder)
+        self.folder.status.unlink(missing_ok=True)
+
+    def stop_daemons(self, daemons):
+        running = [d for d in daemons if d.process]
         for daemon in running:
             daemon.process.terminate()
         deadline = time.monotonic() + STOP_SEC
@@ -208,5 +215,3 @@ class Supervisor:
                 say(f'{daemon.name} (pid {daemon.process.pid}) does not end; killing it')
                 daemon.process.kill()
             daemon.process.wait()
-        kill_leftovers(self.folder)
-        self.folder.status.unlink(missing_ok=True)
