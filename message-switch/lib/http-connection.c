@@ -182,7 +182,7 @@ static int phase_events(const Connection *c)
                 events = pump_client_events(c->pump);
         else if (c->phase == PHASE_HANDSHAKE || may_read(c))
                 events = t->read_on_write ? UV_WRITABLE : UV_READABLE;
-        else if (c->phase == PHASE_ANSWER && !c->peer_ended)
+        else if (c->phase == PHASE_ANSWER && !c->hung_up && !c->peer_ended)
                 events = UV_DISCONNECT;
         if (has_output(c) && c->phase != PHASE_PUMP)
                 events |= t->write_on_read ? UV_READABLE : UV_WRITABLE;
@@ -330,7 +330,9 @@ static void connection_on_poll(uv_poll_t *poll, int status, int events)
                 connection_close(c);
                 return;
         }
-        if ((events & UV_DISCONNECT) && c->phase == PHASE_ANSWER && !c->peer_ended && !may_read(c))
-                input_ended(c, false);
+        if (events & UV_DISCONNECT) {
+                c->hung_up = true;
+                connection_tell_gone(c);
+        }
         connection_drive(c);
 }

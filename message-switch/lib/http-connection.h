@@ -57,6 +57,7 @@ struct Connection {
         Phase phase;
         bool tls, local;
         bool over_limit; /* to be answered 503 */
+        bool hung_up;    /* the end has been seen, maybe behind bytes that are not read yet */
         bool peer_ended; /* nothing will come any more */
         bool close_after_reply;
         bool driving; /* on the stack: connection_drive goes on by itself */

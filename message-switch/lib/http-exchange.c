@@ -36,7 +36,7 @@ void http_exchange_on_close(HttpExchange *e, void (*function)(void *data), void 
         assert(e->open && !e->on_close);
         e->on_close = function;
         e->on_close_data = data;
-        if (c->peer_ended && c->server)
+        if ((c->peer_ended || c->hung_up) && c->server)
                 connection_set_wait(c, WAIT_GONE);
 }
 

@@ -54,8 +54,11 @@ static void wait_is_over(Connection *c)
                 connection_tell_gone(c);
         else if (phase == PHASE_HEAD || phase == PHASE_BODY)
                 connection_refuse(c, 408);
+        else if (phase == PHASE_IDLE)
+                connection_finish(c);
         else
                 connection_close(c);
+        connection_settle(c);
 }
 
 static void server_on_tick(uv_timer_t *timer)
@@ -151,8 +154,10 @@ void http_server_free(HttpServer *s)
                 uv_close((uv_handle_t *)&l->poll, listener_on_closed);
                 close(l->fd);
         }
-        while ((c = TAILQ_FIRST(&s->all)))
+        while ((c = TAILQ_FIRST(&s->all))) {
+                transport_end_writing(&c->transport);
                 connection_close(c);
+        }
         while ((c = TAILQ_FIRST(&s->orphans))) {
                 TAILQ_REMOVE(&s->orphans, c, all);
                 connection_set_wait(c, WAIT_NONE);

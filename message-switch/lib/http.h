@@ -45,5 +45,5 @@ HttpParser *http_parser_new(void);
 void http_parser_free(HttpParser *p);
 HttpParse http_parser_feed(HttpParser *p, const char *bytes, size_t n, size_t *ret_taken);
 HttpRequest *http_parser_request(HttpParser *p); /* borrowed until http_parser_reset */
-int http_parser_status(const HttpParser *p);     /* 400, 413, 414, 431, 501, 505 */
+int http_parser_status(const HttpParser *p);     /* 400, 413, 414, 417, 431, 501, 505 */
 void http_parser_reset(HttpParser *p);           /* ready for the next request of the connection */
