@@ -19,7 +19,8 @@ SANITIZERS = {'asan': 'address,undefined', 'tsan': 'thread'}
 SANITIZER_OPTIONS = {
     'ASAN_OPTIONS': 'detect_stack_use_after_return=1:strict_string_checks=1',
     'UBSAN_OPTIONS': 'print_stacktrace=1:halt_on_error=1',
-    'TSAN_OPTIONS': 'second_deadlock_stack=1',
+    'LSAN_OPTIONS': f'suppressions={TESTS}/harness/lsan.supp:print_suppressions=0',
+    'TSAN_OPTIONS': f'second_deadlock_stack=1:suppressions={TESTS}/harness/tsan.supp',
     'G_SLICE': 'always-malloc',     # GLib's own allocator hides from them what belongs to which thread
 }
 
