@@ -139,8 +139,8 @@ static void refresh_cpus(HostObjects *o)
                      "modelname", o->machine.cpu_model, "speed", mhz, "flags", o->machine.cpu_flags, "features", "",
                      "features_pv", "", "features_hvm", "");
         slot_map(&o->pool->cpu_info, map_ref(host->cpu_info));
-        while (host->host_CPUs->n)
-                txn_delete(o->txn, &CLASS_HOST_CPU, host->host_CPUs->items[0].s);
+        for (uint32_t i = 0; i < host->host_CPUs->n; i++)
+                txn_delete(o->txn, &CLASS_HOST_CPU, host->host_CPUs->items[i].s);
         for (int i = 0; i < o->machine.n_cpus; i++) {
                 HostCpuRow *cpu = (HostCpuRow *)txn_create(o->txn, &CLASS_HOST_CPU, NULL, NULL);
 
