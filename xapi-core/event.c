@@ -30,7 +30,6 @@ static void poll_done(const EventBatch *batch, const XapiError *error, void *use
 {
         Poll *poll = user;
 
-        http_exchange_on_close(poll->exchange, NULL, NULL);
         poll->done(&(DispatchAnswer){ .error = error, .write = poll->write, .written = batch }, poll->data);
         poll->ended = true;
         if (poll->watch)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "host-objects.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "classes/classes.h"
+#include "host-pci.h"
 #include "machine.h"
 #include "rows.h"
 #include "templates.h"
@@ -22,6 +25,7 @@ typedef struct HostObjects {
         PoolRow *pool;
         HostRow *host;
         VmRow *dom0;
+        char now[32], boot_time[32]; /* seconds since 1970, as text */
 } HostObjects;
 
 static bool first_row(const Row *row, void *user)
@@ -51,7 +55,6 @@ static void make_pool(HostObjects *o)
         slot_str(&o->host->name_description, "Default install");
         o->host->enabled = true;
         o->host->https_only = false;
-        SLOT_STRINGS(o->host->license_params, "expiry", "20380101T00:00:00Z");
         SLOT_STRINGS(o->host->license_server, "address", "localhost", "port", "27000");
         slot_str(&o->host->edition, "free");
         SLOT_STRING_SET(o->host->editions, "free");
@@ -115,14 +118,107 @@ static void make_storage(HostObjects *o, const char *directory)
 
 /* ---- refreshed at each start ---- */
 
+/* What an edition may withhold, by the names that clients look for; this one withholds nothing. */
+static const char *const RESTRICTIONS[] = {
+        "ad",
+        "cbt",
+        "certificate_verification",
+        "checkpoint",
+        "connection",
+        "corosync",
+        "cpu_masking",
+        "dmc",
+        "dr",
+        "email_alerting",
+        "equalogic",
+        "gpu",
+        "guest_agent_auto_update",
+        "guest_ip_setting",
+        "historical_performance",
+        "igmp_snooping",
+        "integrated_gpu_passthrough",
+        "intellicache",
+        "internal_repo_access",
+        "live_patching",
+        "marathon",
+        "nested_virt",
+        "netapp",
+        "network_sriov",
+        "pci_device_for_auto_update",
+        "pool_attached_storage",
+        "pool_secret_rotation",
+        "pool_size",
+        "pooling",
+        "pvs_proxy",
+        "qos",
+        "rbac",
+        "rpu",
+        "set_vcpus_number_live",
+        "storage_xen_motion",
+        "updates",
+        "usb_passthrough",
+        "vgpu",
+        "vif_locking",
+        "vlan",
+        "vmpr",
+        "vmss",
+        "vss",
+        "vtpm",
+        "wlb",
+        "xen_motion",
+        "zstd_export",
+};
+
+static void refresh_license(HostObjects *o)
+{
+        Map *map = map_of_strings(o->host->license_params->type, "enable_xha", "true", "platform_filter", "false",
+                                  "regular_nag_dialog", "false", NULL);
+
+        for (size_t i = 0; i < G_N_ELEMENTS(RESTRICTIONS); i++) {
+                g_autofree char *key = g_strdup_printf("restrict_%s", RESTRICTIONS[i]);
+                Map *more = map_with_str(map, key, "false");
+
+                map_unref(map);
+                map = more;
+        }
+        slot_map(&o->pool->restrictions, map_ref(map));
+        slot_map(&o->host->license_params, map);
+}
+
+static void refresh_pool(HostObjects *o)
+{
+        static const int64_t ALLOWED[] = {
+                POOL_ALLOWED_OPERATIONS_APPLY_UPDATES,
+                POOL_ALLOWED_OPERATIONS_CERT_REFRESH,
+                POOL_ALLOWED_OPERATIONS_CLUSTER_CREATE,
+                POOL_ALLOWED_OPERATIONS_CONFIGURE_REPOSITORIES,
+                POOL_ALLOWED_OPERATIONS_COPY_PRIMARY_HOST_CERTS,
+                POOL_ALLOWED_OPERATIONS_DESIGNATE_NEW_MASTER,
+                POOL_ALLOWED_OPERATIONS_EJECT,
+                POOL_ALLOWED_OPERATIONS_EXCHANGE_CA_CERTIFICATES_ON_JOIN,
+                POOL_ALLOWED_OPERATIONS_EXCHANGE_CERTIFICATES_ON_JOIN,
+                POOL_ALLOWED_OPERATIONS_GET_UPDATES,
+                POOL_ALLOWED_OPERATIONS_HA_ENABLE,
+                POOL_ALLOWED_OPERATIONS_SYNC_UPDATES,
+                POOL_ALLOWED_OPERATIONS_TLS_VERIFICATION_ENABLE,
+        };
+        Value values[G_N_ELEMENTS(ALLOWED)];
+
+        for (size_t i = 0; i < G_N_ELEMENTS(ALLOWED); i++)
+                values[i].i = ALLOWED[i];
+        slot_set(&o->pool->allowed_operations,
+                 set_new(o->pool->allowed_operations->element, G_N_ELEMENTS(ALLOWED), values));
+}
+
 static void refresh_software(HostRow *host)
 {
         struct utsname name;
 
         uname(&name);
-        SLOT_STRINGS(host->software_version, "product_brand", "XAPI toolstack", "product_version", XAPI_VERSION,
-                     "platform_name", "XCP", "platform_version", "3.4.0", "xapi", "26.20", "xapi_build", XAPI_VERSION,
-                     "xen", "4.17", "linux", name.release, "hostname", host->hostname, "dbv", "0.0.1");
+        SLOT_STRINGS(host->software_version, "build_number", "0", "date", "2026-11-22", "db_schema", "5.900", "git_id", "0",
+                     "hostname", "localhost", "linux", name.release, "network_backend", "bridge", "platform_version",
+                     "3.4.0", "product_version", XAPI_VERSION, "xapi", "26.20", "xapi_build", XAPI_VERSION, "xen", "4.17",
+                     "xencenter_max", "2.23", "xencenter_min", "2.23");
         host->API_version_major = API_VERSION_MAJOR;
         host->API_version_minor = API_VERSION_MINOR;
         slot_str(&host->API_version_vendor, "XenSource");
@@ -135,9 +231,11 @@ static void refresh_cpus(HostObjects *o)
         g_autofree char *sockets = g_strdup_printf("%d", o->machine.n_sockets);
         g_autofree char *mhz = g_strdup_printf("%.3f", o->machine.cpu_mhz);
 
-        SLOT_STRINGS(host->cpu_info, "cpu_count", count, "socket_count", sockets, "vendor", o->machine.cpu_vendor,
-                     "modelname", o->machine.cpu_model, "speed", mhz, "flags", o->machine.cpu_flags, "features", "",
-                     "features_pv", "", "features_hvm", "");
+        SLOT_STRINGS(host->cpu_info, "cpu_count", count, "socket_count", sockets, "threads_per_core", "1", "vendor",
+                     o->machine.cpu_vendor, "speed", mhz, "modelname", o->machine.cpu_model, "family",
+                     o->machine.cpu_family, "model", o->machine.cpu_model_number, "stepping", o->machine.cpu_stepping,
+                     "flags", o->machine.cpu_flags, "features_pv", "", "features_hvm", "", "features_pv_host", "",
+                     "features_hvm_host", "");
         slot_map(&o->pool->cpu_info, map_ref(host->cpu_info));
         for (uint32_t i = 0; i < host->host_CPUs->n; i++)
                 txn_delete(o->txn, &CLASS_HOST_CPU, host->host_CPUs->items[i].s);
@@ -168,11 +266,17 @@ static void refresh_host(HostObjects *o)
         SLOT_STRINGS(host->bios_strings, "bios-vendor", "Xen", "bios-version", "", "system-manufacturer", "Xen",
                      "system-product-name", "HVM domU", "system-version", "", "system-serial-number", "",
                      "baseboard-manufacturer", "", "baseboard-product-name", "", "baseboard-version", "",
-                     "baseboard-serial-number", "", "baseboard-asset-tag", "", "baseboard-location-in-chassis", "",
-                     "enclosure-asset-tag", "", "hp-rombios", "", "oem-1", "Xen", "oem-2",
+                     "baseboard-serial-number", "", "hp-rombios", "", "oem-1", "Xen", "oem-2",
                      "MS_VM_CERT/SHA1/bdbeb6e0a816d43fa6d3fe8aaef04c2bad9d3e3d");
+        SLOT_STRINGS(host->chipset_info, "iommu", "false");
+        slot_map(&host->other_config, map_with_str(host->other_config, "agent_start_time", o->now));
+        slot_map(&host->other_config, map_with_str(host->other_config, "boot_time", o->boot_time));
         refresh_software(host);
         refresh_cpus(o);
+        refresh_license(o);
+        refresh_pool(o);
+        host_pci_refresh(o->txn, host);
+        host_update_allowed_operations(o->txn, host->row.ref);
         make_host_metrics(o);
 }
 
@@ -213,6 +317,8 @@ bool host_objects_ensure(Manager *manager, const char *address, XapiError **erro
         bool ok;
 
         machine_read(&o.machine);
+        snprintf(o.now, sizeof(o.now), "%lld.", (long long)time(NULL));
+        snprintf(o.boot_time, sizeof(o.boot_time), "%lld.", (long long)o.machine.boot_time);
         if (pool) {
                 o.pool = (PoolRow *)txn_edit(o.txn, &CLASS_POOL, pool->ref);
                 o.host = (HostRow *)txn_edit(o.txn, &CLASS_HOST, o.pool->master);

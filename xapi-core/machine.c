@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <glib.h>
@@ -19,7 +20,7 @@ static char *field(const char *text, const char *key)
 
                 line += *line == '\n';
                 colon = strchr(line, ':');
-                if (g_str_has_prefix(line, key) && colon && strchr(" \t:", line[strlen(key)])) {
+                if (g_str_has_prefix(line, key) && colon && line + strlen(key) + strspn(line + strlen(key), " \t") == colon) {
                         const char *end = strchrnul(colon, '\n');
 
                         return g_strstrip(g_strndup(colon + 1, (gsize)(end - colon - 1)));
@@ -37,6 +38,9 @@ static void read_cpus(Machine *m)
         m->cpu_vendor = field(text, "vendor_id");
         m->cpu_model = field(text, "model name");
         m->cpu_flags = field(text, "flags");
+        m->cpu_family = field(text, "cpu family");
+        m->cpu_model_number = field(text, "model");
+        m->cpu_stepping = field(text, "stepping");
         mhz = field(text, "cpu MHz");
         m->cpu_mhz = g_ascii_strtod(mhz, NULL);
         m->n_cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
@@ -76,6 +80,7 @@ static void read_address(Machine *m)
 
 void machine_read(Machine *ret)
 {
+        struct timespec up = { 0 };
         char name[256] = "";
 
         *ret = (Machine){ 0 };
@@ -83,6 +88,8 @@ void machine_read(Machine *ret)
         ret->hostname = g_strdup(*name ? name : "localhost");
         read_cpus(ret);
         read_memory(ret);
+        clock_gettime(CLOCK_BOOTTIME, &up);
+        ret->boot_time = time(NULL) - up.tv_sec;
         read_address(ret);
 }
 
@@ -93,5 +100,8 @@ void machine_clear(Machine *m)
         g_free(m->cpu_vendor);
         g_free(m->cpu_model);
         g_free(m->cpu_flags);
+        g_free(m->cpu_family);
+        g_free(m->cpu_model_number);
+        g_free(m->cpu_stepping);
         *m = (Machine){ 0 };
 }

@@ -282,5 +282,10 @@ json_t *rpc_json_read(const char *text, size_t n, bool *ret_dirty)
 
         buffer_clear(&r.scratch);
         *ret_dirty = r.dirty;
+        skip_blanks(&r);
+        if (tree && r.at != r.end) { /* text behind the document */
+                json_decref(tree);
+                return NULL;
+        }
         return tree;
 }

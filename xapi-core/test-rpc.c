@@ -49,7 +49,8 @@ static void test_json(void)
                 { "{}", RPC_MALFORMED },
                 { "{\"jsonrpc\":\"2.0\"}", RPC_MALFORMED },
                 { "[" CALL("1") "]", RPC_MALFORMED },
-                { CALL("1") " trailing", RPC_CALL, "m", "[\"s\"]", "1", RPC_JSON2 },
+                { CALL("1") " trailing", RPC_MALFORMED },
+                { CALL("1") " \r\n", RPC_CALL, "m", "[\"s\"]", "1", RPC_JSON2 },
                 { CALL("1,\"id\":2"), RPC_CALL, "m", "[\"s\"]", "1", RPC_JSON2 },
                 { "  {  \"id\" : 1 , \"params\" : [ \"s\" , \"t\" ] ,\r\n\t\"method\" : \"m\", \"jsonrpc\" : "
                   "\"2.0\", "

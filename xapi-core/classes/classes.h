@@ -5,9 +5,18 @@
 #include "xenapi-handlers.h"
 
 extern const EventHandlers event_handlers;
+extern const HostHandlers host_handlers;
+extern const MessageHandlers message_handlers;
 extern const NetworkHandlers network_handlers;
+extern const PoolHandlers pool_handlers;
+extern const RoleHandlers role_handlers;
+extern const SecretHandlers secret_handlers;
 extern const SessionHandlers session_handlers;
+extern const SubjectHandlers subject_handlers;
 extern const TaskHandlers task_handlers;
 extern const VbdHandlers vbd_handlers;
 extern const VifHandlers vif_handlers;
 extern const VmHandlers vm_handlers;
+
+/* After a change to what they depend on. */
+void host_update_allowed_operations(Txn *txn, const char *ref);

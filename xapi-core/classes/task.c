@@ -77,6 +77,7 @@ static bool cancel(Call *call, const TaskCancelParams *p, XapiError **error)
         if (!pending(task))
                 return true;
         key = task_dummy_ref("task.cancel");
+        slot_map(&task->current_operations, map_empty(task->current_operations->type)); /* as upstream: it replaces */
         mark(task, key, TASK_ALLOWED_OPERATIONS_CANCEL);
         return true;
 }
