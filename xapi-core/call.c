@@ -10,6 +10,18 @@ Txn *call_txn(Call *call)
         return call->txn;
 }
 
+bool call_return(Call *call, Value taken)
+{
+        value_unref(call->message->result, call->result);
+        call->result = taken;
+        return true;
+}
+
+bool call_return_str(Call *call, const char *text)
+{
+        return call_return(call, (Value){ .s = str_new(text) });
+}
+
 static bool handle_invalid(const Class *class, const char *ref, XapiError **error)
 {
         return xapi_fail(error, ERR_HANDLE_INVALID, class->name, ref, NULL);

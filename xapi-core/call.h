@@ -42,6 +42,10 @@ typedef struct Handler {
 } Handler;
 
 Txn *call_txn(Call *call);
+/* Sets the result; takes the value. Returns true, so that a handler can end with it. */
+bool call_return(Call *call, Value taken);
+/* The same for a string or reference, which is copied. */
+bool call_return_str(Call *call, const char *text);
 /* PLACE_THREAD only: sets the task's progress, 0 to 1. */
 void call_progress(Call *call, double progress);
 /* PLACE_THREAD only: the client asked to cancel. */

@@ -14,7 +14,7 @@ static bool field_get(Call *call, const Value *params, XapiError **error)
 
         if (!row)
                 return false;
-        call->result = value_ref(m->field->type, row_values(row)[field_index(m->class, m->field)]);
+        call_return(call, value_ref(m->field->type, row_values(row)[field_index(m->class, m->field)]));
         row_unref(row);
         return true;
 }
@@ -88,12 +88,6 @@ static bool filter_query(const Row *row, const void *data, bool *ret_wanted, Xap
         return query_matches(data, row, ret_wanted, error);
 }
 
-static bool filter_label(const Row *row, const void *data, bool *ret_wanted, XapiError **error)
-{
-        *ret_wanted = strcmp(row_values(row)[row->class->name_label_field].s, data) == 0;
-        return true;
-}
-
 /* The wanted rows as the message's result: a set of refs, or a map of refs to records. */
 static bool collect(Call *call, RowFilter filter, const void *data, XapiError **error)
 {
@@ -112,9 +106,9 @@ static bool collect(Call *call, RowFilter filter, const void *data, XapiError **
                 entries[n_wanted++].value.row = (Row *)rows[i];
         }
         if (ok && records)
-                call->result.map = map_new(call->message->result, n_wanted, entries);
+                call_return(call, (Value){ .map = map_new(call->message->result, n_wanted, entries) });
         else if (ok)
-                call->result.set = set_new(call->message->result->element, n_wanted, refs);
+                call_return(call, (Value){ .set = set_new(call->message->result->element, n_wanted, refs) });
         g_free(entries);
         g_free(refs);
         store_rows_free(rows, n);
@@ -140,15 +134,30 @@ static bool get_by_uuid(Call *call, const Value *params, XapiError **error)
 
         if (!row)
                 return xapi_fail(error, ERR_UUID_INVALID, class->name, params[0].s, NULL);
-        call->result.s = str_ref(row->ref);
+        call_return_str(call, row->ref);
         row_unref(row);
+        return true;
+}
+
+static bool get_by_label(Call *call, const Value *params)
+{
+        size_t n;
+        const Row **rows = store_rows_by_label(call->store, call->message->class, params[0].s, &n);
+        Value *refs = g_new(Value, n + 1);
+
+        for (size_t i = 0; i < n; i++)
+                refs[i].s = rows[i]->ref;
+        call_return(call, (Value){ .set = set_new(call->message->result->element, n, refs) });
+        g_free(refs);
+        store_rows_free(rows, n);
         return true;
 }
 
 static bool get_record(Call *call, const Value *params, XapiError **error)
 {
-        call->result.row = (Row *)store_require(call->store, call->message->class, params[0].s, error);
-        return call->result.row;
+        const Row *row = store_require(call->store, call->message->class, params[0].s, error);
+
+        return row && call_return(call, (Value){ .row = (Row *)row });
 }
 
 static bool create(Call *call, const Value *params, XapiError **error)
@@ -156,8 +165,7 @@ static bool create(Call *call, const Value *params, XapiError **error)
         Row *row = row_copy(params[0].row);
 
         slot_str((Str *)&row_values(row)[row->class->uuid_field].s, "");
-        call->result.s = str_ref(txn_insert(call_txn(call), row)->ref);
-        return true;
+        return call_return_str(call, txn_insert(call_txn(call), row)->ref);
 }
 
 static bool destroy(Call *call, const Value *params, XapiError **error)
@@ -188,7 +196,7 @@ bool generic_call(Call *call, const Value *params, XapiError **error)
         case MESSAGE_GET_BY_UUID:
                 return get_by_uuid(call, params, error);
         case MESSAGE_GET_BY_LABEL:
-                return collect(call, filter_label, params[0].s, error);
+                return get_by_label(call, params);
         case MESSAGE_GET_RECORD:
                 return get_record(call, params, error);
         case MESSAGE_CTOR:

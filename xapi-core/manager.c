@@ -27,12 +27,22 @@ static bool fail_errno(XapiError **error, const char *what, const char *path, in
 
 /* ---- now and then ---- */
 
+/* An event that comes even when nothing happens, so that no long poll is silent for ever. */
+static void heartbeat(Manager *m)
+{
+        Txn *txn = txn_begin(m->store);
+
+        txn_touch(txn, &CLASS_POOL, m->pool);
+        txn_commit(txn, NULL, NULL);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
         Manager *m = timer->data;
 
         sessions_collect(m->sessions);
         tasks_collect(m->store);
+        heartbeat(m);
 }
 
 static void load_certificate(Manager *m)

@@ -38,8 +38,7 @@ static bool inject(Call *call, const EventInjectParams *p, XapiError **error)
                 return xapi_fail(error, ERR_HANDLE_INVALID, p->class, p->ref, NULL);
         txn_touch(call->txn, class, p->ref);
         event_token_write(token, before);
-        str_set(&call->result.s, token);
-        return true;
+        return call_return_str(call, token);
 }
 
 /* event.from and event.next wait without a thread: event_dispatch takes them before any handler is looked for. */

@@ -250,6 +250,21 @@ static bool has_extension(Call *call, const HostHasExtensionParams *p, XapiError
         return txn_require(call_txn(call), &CLASS_HOST, p->host, error);
 }
 
+static bool get_management_interface(Call *call, const HostGetManagementInterfaceParams *p, XapiError **error)
+{
+        const HostRow *host = (const HostRow *)txn_require(call_txn(call), &CLASS_HOST, p->host, error);
+
+        if (!host)
+                return false;
+        for (uint32_t i = 0; i < host->PIFs->n; i++) {
+                const PifRow *pif = (const PifRow *)txn_get(call->txn, &CLASS_PIF, host->PIFs->items[i].s);
+
+                if (pif && pif->management)
+                        return call_return_str(call, pif->row.ref);
+        }
+        return xapi_fail_internal(error, "Not_found");
+}
+
 static bool dmesg(Call *call, const HostDmesgParams *p, XapiError **error)
 {
         const Row *host = store_require(call->store, &CLASS_HOST, p->host, error);
@@ -286,5 +301,6 @@ const HostHandlers host_handlers = {
         .is_in_emergency_mode = { PLACE_LOOP, is_in_emergency_mode },
         .call_plugin = { PLACE_LOOP, call_plugin },
         .has_extension = { PLACE_LOOP, has_extension },
+        .get_management_interface = { PLACE_LOOP, get_management_interface },
         .dmesg = { PLACE_THREAD, dmesg },
 };

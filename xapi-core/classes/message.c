@@ -37,8 +37,7 @@ static bool create(Call *call, const MessageCreateParams *p, XapiError **error)
         slot_str(&message->obj_uuid, p->obj_uuid);
         slot_str(&message->body, p->body);
         message->timestamp = time(NULL);
-        str_set(&call->result.s, message->row.ref);
-        return true;
+        return call_return_str(call, message->row.ref);
 }
 
 static bool delete(Call *call, const char *ref, XapiError **error)
@@ -136,8 +135,7 @@ static bool get_by_uuid(Call *call, const MessageGetByUuidParams *p, XapiError *
 
         if (!row)
                 return xapi_fail(error, ERR_UUID_INVALID, "message", p->uuid, NULL);
-        str_set(&call->result.s, row->ref);
-        return true;
+        return call_return_str(call, row->ref);
 }
 
 static bool get_record(Call *call, const MessageGetRecordParams *p, XapiError **error)
@@ -146,9 +144,7 @@ static bool get_record(Call *call, const MessageGetRecordParams *p, XapiError **
 
         if (!row)
                 return false;
-        row_unref(call->result.row);
-        call->result.row = (Row *)row;
-        return true;
+        return call_return(call, (Value){ .row = (Row *)row });
 }
 
 const MessageHandlers message_handlers = {

@@ -65,8 +65,7 @@ static bool create(Call *call, const NetworkCreateParams *p, XapiError **error)
                 return false;
         }
         network = (NetworkRow *)txn_insert(call->txn, &network->row);
-        str_set(&call->result.s, network->row.ref);
-        return true;
+        return call_return_str(call, network->row.ref);
 }
 
 static bool check_unused(Txn *txn, const NetworkRow *network, XapiError **error)
@@ -159,8 +158,7 @@ static bool create_new_blob(Call *call, const NetworkCreateNewBlobParams *p, Xap
 
         if (!blob)
                 return false;
-        str_set(&call->result.s, blob);
-        return true;
+        return call_return_str(call, blob);
 }
 
 const NetworkHandlers network_handlers = {

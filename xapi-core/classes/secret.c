@@ -13,8 +13,7 @@ static bool introduce(Call *call, const SecretIntroduceParams *p, XapiError **er
         secret = (SecretRow *)txn_create(call->txn, &CLASS_SECRET, NULL, p->uuid);
         slot_str(&secret->value, p->value);
         slot_map(&secret->other_config, map_ref(p->other_config));
-        str_set(&call->result.s, secret->row.ref);
-        return true;
+        return call_return_str(call, secret->row.ref);
 }
 
 const SecretHandlers secret_handlers = {

@@ -29,9 +29,7 @@ static bool login_with_password(Call *call, const SessionLoginWithPasswordParams
         principal_clear(&who);
         if (!ref)
                 return false;
-        str_unref(call->result.s);
-        call->result.s = ref;
-        return true;
+        return call_return(call, (Value){ .s = ref });
 }
 
 static bool slave_local_login_with_password(Call *call, const SessionSlaveLocalLoginWithPasswordParams *p,
@@ -45,9 +43,7 @@ static bool slave_local_login_with_password(Call *call, const SessionSlaveLocalL
         principal_clear(&who);
         if (!ok)
                 return false;
-        str_unref(call->result.s);
-        call->result.s = sessions_open_local(call->manager->sessions);
-        return true;
+        return call_return(call, (Value){ .s = sessions_open_local(call->manager->sessions) });
 }
 
 static bool logout(Call *call, const SessionLogoutParams *p, XapiError **error)
@@ -60,6 +56,7 @@ static bool local_logout(Call *call, const SessionLocalLogoutParams *p, XapiErro
 {
         if (!sessions_close_local(call->manager->sessions, call->session))
                 return xapi_fail(error, ERR_SESSION_INVALID, call->session, NULL);
+        watches_end_session(call->manager->watches, call->session);
         return true;
 }
 

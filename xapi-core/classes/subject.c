@@ -20,8 +20,7 @@ static bool create(Call *call, const SubjectCreateParams *p, XapiError **error)
                 return false;
         row = row_copy(p->args);
         slot_str(&((SubjectRow *)row)->uuid, "");
-        str_set(&call->result.s, txn_insert(call->txn, row)->ref);
-        return true;
+        return call_return_str(call, txn_insert(call->txn, row)->ref);
 }
 
 static bool add_to_roles(Call *call, const SubjectAddToRolesParams *p, XapiError **error)

@@ -26,9 +26,7 @@ static bool create(Call *call, const TaskCreateParams *p, XapiError **error)
 {
         Str ref = task_create(call_txn(call), call->manager, p->label, p->description, call->session, false);
 
-        str_unref(call->result.s);
-        call->result.s = ref;
-        return true;
+        return call_return(call, (Value){ .s = ref });
 }
 
 static bool pending(const TaskRow *task)

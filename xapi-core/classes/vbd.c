@@ -101,8 +101,7 @@ static bool create(Call *call, const VbdCreateParams *p, XapiError **error)
                 return false;
         }
         settle(call->txn, vbd);
-        str_set(&call->result.s, vbd->row.ref);
-        return true;
+        return call_return_str(call, vbd->row.ref);
 }
 
 /* ---- destroy ---- */

@@ -70,8 +70,7 @@ static bool create(Call *call, const VifCreateParams *p, XapiError **error)
         slot_str(&vif->metrics, txn_create(call->txn, &CLASS_VIF_METRICS, NULL, NULL)->ref);
         vif = (VifRow *)txn_insert(call->txn, &vif->row);
         operation_update(call->txn, &VIF_OPERATION_RULES, vif->row.ref);
-        str_set(&call->result.s, vif->row.ref);
-        return true;
+        return call_return_str(call, vif->row.ref);
 }
 
 static bool destroy(Call *call, const VifDestroyParams *p, XapiError **error)

@@ -75,8 +75,7 @@ bool vm_create(Call *call, const VmCreateParams *p, XapiError **error)
         vm = (VmRow *)txn_insert(call_txn(call), row);
         settle(call->txn, vm);
         operation_update(call->txn, &VM_OPERATION_RULES, vm->row.ref);
-        str_set(&call->result.s, vm->row.ref);
-        return true;
+        return call_return_str(call, vm->row.ref);
 }
 
 /* ---- destroy ---- */
