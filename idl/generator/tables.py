@@ -91,7 +91,7 @@ class Tables:
             json_key, xml_open = f'"{f.name}":', f'<member><name>{f.name}</name>'
             parts = [
                 quoted(f.name), quoted(f.db_name), quoted(f.about), '&' + f.type.symbol, QUALIFIERS[f.qualifier],
-                f'.persist = {flag(f.persist and c.persist)}', f'.internal = {flag(f.internal)}',
+                f'.persist = {flag(f.persist)}', f'.internal = {flag(f.internal)}',
                 f'.ignore_foreign_key = {flag(f.ignore_foreign_key)}', f'.has_default = {flag(f.default)}',
                 f'.default_json = {quoted(f.default) if f.default is not None else "NULL"}',
                 f'.json_key = {quoted(json_key)}', f'.xml_open = {quoted(xml_open)}',
