@@ -63,7 +63,7 @@ static void job_done(Job *job, const XapiError *error, void *user)
 static void answer_list_methods(const Dispatch *d)
 {
         const char **names = g_new0(const char *, model_n_messages + 1);
-        DispatchAnswer answer = { .type = &STRINGS, .unwrapped = true };
+        DispatchAnswer answer = { .type = &STRINGS };
         size_t n = 0;
 
         for (size_t i = 0; i < model_n_messages; i++)

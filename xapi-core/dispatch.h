@@ -16,7 +16,7 @@ typedef struct DispatchRequest {
         const char *user_agent;
 } DispatchRequest;
 
-/* How it ended: error, or a value of a type. `unwrapped`: system.listMethods, which XML-RPC answers bare. */
+/* How it ended: error, or a value of a type. */
 typedef struct DispatchAnswer {
         const XapiError *error;
         const Type *type;
@@ -24,7 +24,6 @@ typedef struct DispatchAnswer {
         /* Not NULL: prints the value instead. */
         void (*write)(Buffer *b, Dialect dialect, const void *written);
         const void *written;
-        bool unwrapped;
         bool broken; /* upstream answers this one with HTTP 500 */
         uint64_t delay_usec;
 } DispatchAnswer;

@@ -8,29 +8,6 @@
 #include "manager.h"
 #include "rpc.h"
 
-/* ---- pages for people ---- */
-
-static void reply_page(HttpExchange *exchange, int status, const char *reason, const char *text)
-{
-        auto_buffer body = { 0 };
-
-        buffer_printf(&body, "<html><body><h1>%d %s</h1><p>%s</p></body></html>\n", status, reason, text);
-        http_reply(exchange, &(HttpReply){ .status = status,
-                                           .reason = reason,
-                                           .content_type = "text/html",
-                                           .close = true,
-                                           .body = &body });
-}
-
-/* Upstream says that it closes the connection after a 404, and leaves that to the client. */
-static void reply_not_found(HttpExchange *exchange)
-{
-        auto_buffer body = { 0 };
-
-        buffer_append_literal(&body, "<html><body><h1>404 Not Found</h1></body></html>\n");
-        http_reply(exchange, &(HttpReply){ .status = 404, .close = true, .keep_open = true, .body = &body });
-}
-
 static void reply_options(HttpExchange *exchange)
 {
         auto_buffer headers = { 0 };
@@ -79,12 +56,6 @@ static void write_value(Buffer *b, const RpcRequest *r, const DispatchAnswer *an
 {
         Dialect dialect = r->dialect == RPC_XML ? DIALECT_XML : DIALECT_JSON;
 
-        if (answer->unwrapped && r->dialect == RPC_XML) {
-                buffer_append_literal(b, "<?xml version=\"1.0\"?><methodResponse><params><param>");
-                value_write(b, DIALECT_XML, answer->type, answer->value);
-                buffer_append_literal(b, "</param></params></methodResponse>");
-                return;
-        }
         rpc_begin_success(b, r);
         if (answer->write)
                 answer->write(b, dialect, answer->written);
@@ -98,7 +69,7 @@ static void answer(const DispatchAnswer *answer, void *user)
         Answering *a = user;
 
         if (answer->broken) {
-                reply_page(a->exchange, 500, "Internal Error", "The request could not be understood.");
+                http_reply_error(a->exchange, 500, NULL);
                 answering_free(a);
                 return;
         }
@@ -157,10 +128,10 @@ static void on_post(Manager *manager, HttpExchange *exchange)
                 reply_refusal(exchange, &request);
                 break;
         case RPC_TOO_LARGE:
-                reply_page(exchange, 413, "Content Too Large", "The call is too large.");
+                http_reply_error(exchange, 413, NULL);
                 break;
         case RPC_MALFORMED:
-                reply_page(exchange, 500, "Internal Error", "The request could not be understood.");
+                http_reply_error(exchange, 500, NULL);
                 break;
         }
 }
@@ -174,10 +145,10 @@ void server_on_request(HttpExchange *exchange, void *user)
         else if (strcmp(http->method, "OPTIONS") == 0 && *http->path == '/')
                 reply_options(exchange);
         else if (strcmp(http->method, "GET") == 0)
-                reply_not_found(exchange);
+                http_reply_error(exchange, 404, NULL);
         else if (strcmp(http->method, "PUT") == 0 || strcmp(http->method, "CONNECT") == 0 ||
                  strcmp(http->method, "OPTIONS") == 0)
-                reply_page(exchange, 403, "Forbidden", "Nothing is served there.");
+                http_reply_error(exchange, 403, NULL);
         else
-                reply_page(exchange, 501, "Method not implemented", "This method is not implemented.");
+                http_reply_error(exchange, 501, NULL);
 }
