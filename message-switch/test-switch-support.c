@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@
 
 #include "test-switch.h"
 
-#define TEST_SPACE_BYTES (1u << 20)
+#define TEST_SPACE_BYTES (64u << 10)
 
 TestSwitch *test_switch_new(const char *policy, unsigned grace_msec)
 {
@@ -23,6 +24,7 @@ TestSwitch *test_switch_new(const char *policy, unsigned grace_msec)
         g_autoptr(GError) error = NULL;
         test->folder = g_dir_make_tmp("switch-XXXXXX", &error);
         g_assert_no_error(error);
+        g_assert_cmpint(chmod(test->folder, 0755), ==, 0); /* other users are tried, too */
         test->path = g_build_filename(test->folder, "sock", NULL);
         g_autofree char *config = g_build_filename(test->folder, "config", NULL);
         g_autofree char *text = g_strdup_printf("[daemon]\ngrace-msec=%u\n", grace_msec);

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The switch against clients that speak frames by hand: broken ones, greedy ones, and each limit at it and one past. */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <glib.h>
+
+#include "peer.h"
+#include "test-switch.h"
+
+#define QUEUE     "org.test.queue"
+#define CONNECTED 2000u
+
+static TestRaw *raw_server(TestSwitch *test, const char *queue)
+{
+        TestRaw *raw = test_raw_new(test, true);
+        test_raw_send(raw, FRAME_SERVE, 2, queue, NULL, 0);
+        test_raw_expect(raw, FRAME_OK, 2, BUS_OK);
+        return raw;
+}
+
+/* The next frame must be a CALL; returns its id. */
+static uint64_t raw_take_call(TestRaw *raw, size_t body_len)
+{
+        Frame frame;
+        g_assert_true(test_raw_next(raw, &frame));
+        g_assert_cmpuint(frame.header.kind, ==, FRAME_CALL);
+        g_assert_cmpuint(frame.header.body_len, ==, body_len);
+        frame_close_fds(&frame);
+        return frame.header.id;
+}
+
+static void raw_expect_end(TestRaw *raw)
+{
+        Frame frame;
+        g_assert_false(test_raw_next(raw, &frame));
+}
+
+static void test_call_by_hand(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true);
+        test_raw_send(caller, FRAME_CALL, 77, QUEUE, "ask", 3);
+        Frame frame;
+        g_assert_true(test_raw_next(server, &frame));
+        g_assert_cmpmem(frame.name, frame.header.name_len, QUEUE, strlen(QUEUE));
+        g_assert_cmpmem(frame.body, frame.header.body_len, "ask", 3);
+        uint64_t now = clock_usec();
+        g_assert_cmpuint(frame.header.deadline_usec, >, now);
+        g_assert_cmpuint(frame.header.deadline_usec, <=, now + MANAGER_TIMEOUT_USEC);
+        uint64_t id = frame.header.id;
+        test_raw_send(caller, FRAME_REPLY, id, NULL, "forged", 6); /* only the server may answer */
+        test_raw_send(server, FRAME_REPLY, id, NULL, "answer", 6);
+        g_assert_true(test_raw_next(caller, &frame));
+        g_assert_cmpuint(frame.header.kind, ==, FRAME_REPLY);
+        g_assert_cmpuint(frame.header.id, ==, 77);
+        g_assert_cmpmem(frame.body, frame.header.body_len, "answer", 6);
+        test_raw_send(server, FRAME_REPLY, id, NULL, "again", 5); /* dropped */
+        test_raw_send(caller, FRAME_CALL, 78, QUEUE, NULL, 0);
+        FrameHeader refusal = { .magic = FRAME_MAGIC, .kind = FRAME_ERROR, .outcome = BUS_PROTOCOL,
+                                .id = raw_take_call(server, 0) };
+        char bytes[FRAME_HEADER_SIZE];
+        frame_header_encode(&refusal, bytes);
+        g_assert_cmpint(write(server->socket, bytes, sizeof bytes), ==, sizeof bytes);
+        test_raw_expect(caller, FRAME_ERROR, 78, BUS_PROTOCOL);
+        test_raw_free(caller);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void test_byte_at_a_time(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *slow = test_raw_new(test, false), *other = test_raw_new(test, true);
+        char bytes[2 * (FRAME_HEADER_SIZE + 64)];
+        FrameHeader header = { .magic = FRAME_MAGIC, .kind = FRAME_HELLO, .name_len = 4, .id = 1 };
+        size_t len = frame_length(&header);
+        frame_header_encode(&header, bytes);
+        memcpy(bytes + FRAME_HEADER_SIZE, "slow", 4);
+        header = (FrameHeader){ .magic = FRAME_MAGIC, .kind = FRAME_CALL, .name_len = strlen(QUEUE), .body_len = 3, .id = 5 };
+        frame_header_encode(&header, bytes + len);
+        memcpy(bytes + len + FRAME_HEADER_SIZE, QUEUE "abc", strlen(QUEUE) + 3);
+        len += frame_length(&header);
+        for (size_t i = 0; i < len; i++) {
+                g_assert_cmpint(write(slow->socket, &bytes[i], 1), ==, 1);
+                test_raw_send(other, FRAME_CALL, i, "org.test.none", NULL, 0); /* the others are served meanwhile */
+                test_raw_expect(other, FRAME_ERROR, i, BUS_NO_SUCH_QUEUE);
+        }
+        test_raw_expect(slow, FRAME_OK, 1, BUS_OK);
+        test_raw_send(server, FRAME_REPLY, raw_take_call(server, 3), NULL, NULL, 0);
+        test_raw_expect(slow, FRAME_REPLY, 5, BUS_OK);
+        test_raw_free(other);
+        test_raw_free(slow);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void test_no_frames(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *raw = test_raw_new(test, false);
+        test_raw_send(raw, FRAME_SERVE, 9, QUEUE, NULL, 0); /* HELLO must come first */
+        test_raw_expect(raw, FRAME_ERROR, 9, BUS_PROTOCOL);
+        raw_expect_end(raw);
+        test_raw_free(raw);
+
+        char garbage[FRAME_HEADER_SIZE];
+        memset(garbage, 'X', sizeof garbage);
+        raw = test_raw_new(test, true);
+        g_assert_cmpint(write(raw->socket, garbage, sizeof garbage), ==, sizeof garbage);
+        test_raw_expect(raw, FRAME_ERROR, 0, BUS_PROTOCOL);
+        raw_expect_end(raw);
+        test_raw_free(raw);
+
+        static const FrameKind kinds[] = { FRAME_HELLO, FRAME_OK, 0, FRAME_CONTROL + 1 };
+        for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+                raw = test_raw_new(test, true);
+                test_raw_send(raw, kinds[i], 3, kinds[i] == FRAME_OK ? NULL : "name", NULL, 0);
+                test_raw_expect(raw, FRAME_ERROR, i < 2 ? 3 : 0, BUS_PROTOCOL);
+                raw_expect_end(raw);
+                test_raw_free(raw);
+        }
+        test_switch_free(test);
+}
+
+static void test_frame_limits(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true);
+        g_autofree char *body = g_malloc0(FRAME_BODY_MAX + 1);
+        g_autofree char *name = g_strnfill(FRAME_NAME_MAX + 1, 'n');
+        test_raw_send(caller, FRAME_CALL, 1, QUEUE, body, FRAME_BODY_MAX);
+        uint64_t id = raw_take_call(server, FRAME_BODY_MAX);
+        test_raw_send(server, FRAME_REPLY, id, NULL, body, FRAME_BODY_MAX);
+        test_raw_expect(caller, FRAME_REPLY, 1, BUS_OK);
+        test_raw_send(caller, FRAME_CALL, 2, QUEUE, body, FRAME_BODY_MAX + 1);
+        test_raw_expect(caller, FRAME_ERROR, 2, BUS_TOO_LARGE);
+        raw_expect_end(caller);
+        test_raw_free(caller);
+
+        caller = test_raw_new(test, true);
+        test_raw_send(caller, FRAME_CALL, 3, name + 1, NULL, 0);
+        test_raw_expect(caller, FRAME_ERROR, 3, BUS_NO_SUCH_QUEUE);
+        test_raw_send(caller, FRAME_CALL, 4, name, NULL, 0);
+        test_raw_expect(caller, FRAME_ERROR, 4, BUS_TOO_LARGE);
+        raw_expect_end(caller);
+        test_raw_free(caller);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void fill_fds(int *fds, size_t n)
+{
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        for (size_t i = 0; i < n; i++)
+                fds[i] = fd;
+}
+
+/* Too many in one frame, more than there are frames for, fewer than a frame says. */
+static void test_wrong_fds(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE);
+        int fds[253];
+        fill_fds(fds, G_N_ELEMENTS(fds));
+        static const size_t counts[] = { FRAME_FDS_MAX + 1, 253 };
+        for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
+                TestRaw *raw = test_raw_new(test, true);
+                test_raw_send_fds(raw, FRAME_CALL, 1, QUEUE, fds, counts[i]);
+                Frame frame;
+                g_assert_true(test_raw_next(raw, &frame));
+                g_assert_cmpuint(frame.header.kind, ==, FRAME_ERROR);
+                raw_expect_end(raw);
+                test_raw_free(raw);
+        }
+        TestRaw *raw = test_raw_new(test, true);
+        test_raw_send_fds(raw, FRAME_CANCEL, 1, NULL, fds, 1); /* of a kind that has none */
+        test_raw_expect(raw, FRAME_ERROR, 0, BUS_PROTOCOL);
+        raw_expect_end(raw);
+        test_raw_free(raw);
+
+        raw = test_raw_new(test, true);
+        FrameHeader header = { .magic = FRAME_MAGIC, .kind = FRAME_REPLY, .n_fds = 1 };
+        char bytes[FRAME_HEADER_SIZE];
+        frame_header_encode(&header, bytes);
+        g_assert_cmpint(write(raw->socket, bytes, sizeof bytes), ==, sizeof bytes);
+        test_raw_expect(raw, FRAME_ERROR, 0, BUS_PROTOCOL);
+        raw_expect_end(raw);
+        test_raw_free(raw);
+        close(fds[0]);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void test_fds_by_the_hundred(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true);
+        int fds[FRAME_FDS_MAX];
+        fill_fds(fds, FRAME_FDS_MAX);
+        const uint64_t n = PEER_FDS_MAX / FRAME_FDS_MAX;
+        for (uint64_t id = 0; id < n; id++)
+                test_raw_send_fds(caller, FRAME_CALL, id, QUEUE, fds, FRAME_FDS_MAX);
+        test_raw_send_fds(caller, FRAME_CALL, n, QUEUE, fds, 1);
+        test_raw_expect(caller, FRAME_ERROR, n, BUS_OVER_QUOTA);
+        for (uint64_t id = 0; id < n; id++) {
+                Frame frame;
+                g_assert_true(test_raw_next(server, &frame));
+                g_assert_cmpuint(frame.header.n_fds, ==, FRAME_FDS_MAX);
+                frame_close_fds(&frame);
+                test_raw_send(server, FRAME_REPLY, frame.header.id, NULL, NULL, 0);
+                test_raw_expect(caller, FRAME_REPLY, id, BUS_OK);
+        }
+        test_raw_send_fds(caller, FRAME_CALL, n, QUEUE, fds, FRAME_FDS_MAX); /* there is room again */
+        raw_take_call(server, 0);
+        close(fds[0]);
+        test_raw_free(caller);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void test_count_quota(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true), *other = test_raw_new(test, true);
+        for (uint64_t id = 0; id < PEER_CALLS_MAX; id++) {
+                test_raw_send(caller, FRAME_CALL, id, QUEUE, "x", 1);
+                raw_take_call(server, 1);
+        }
+        test_raw_send(caller, FRAME_CALL, PEER_CALLS_MAX, QUEUE, "x", 1);
+        test_raw_expect(caller, FRAME_ERROR, PEER_CALLS_MAX, BUS_OVER_QUOTA);
+        test_raw_send(other, FRAME_CALL, 1, QUEUE, "x", 1); /* others have a quota of their own */
+        test_raw_send(server, FRAME_REPLY, raw_take_call(server, 1), NULL, NULL, 0);
+        test_raw_expect(other, FRAME_REPLY, 1, BUS_OK);
+        test_raw_free(server); /* with as many calls in flight */
+        for (uint64_t id = 0; id < PEER_CALLS_MAX; id++)
+                test_raw_expect(caller, FRAME_ERROR, id, BUS_OUTCOME_UNKNOWN);
+        test_raw_free(other);
+        test_raw_free(caller);
+        test_switch_free(test);
+}
+
+/* Calls that wait for a server that is away are held by the switch, and charged. */
+static void test_byte_quota(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *caller = test_raw_new(test, true);
+        test_raw_free(raw_server(test, QUEUE));
+        g_autofree char *body = g_malloc0(FRAME_BODY_MAX);
+        const uint64_t n = PEER_CHARGE_MAX / (FRAME_BODY_MAX + PEER_REPLY_BYTES);
+        for (uint64_t id = 0; id < n; id++)
+                test_raw_send(caller, FRAME_CALL, id, QUEUE, body, FRAME_BODY_MAX);
+        test_raw_send(caller, FRAME_CALL, n, QUEUE, body, FRAME_BODY_MAX);
+        test_raw_expect(caller, FRAME_ERROR, n, BUS_OVER_QUOTA);
+        TestRaw *server = raw_server(test, QUEUE);
+        for (uint64_t id = 0; id < n; id++) {
+                test_raw_send(server, FRAME_REPLY, raw_take_call(server, FRAME_BODY_MAX), NULL, NULL, 0);
+                test_raw_expect(caller, FRAME_REPLY, id, BUS_OK);
+        }
+        test_raw_free(server);
+        test_raw_free(caller);
+        test_switch_free(test);
+}
+
+/* Large replies are dropped where they are not read; those that the caller was charged for never are. */
+static void test_never_reading_caller(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true), *other = test_raw_new(test, true);
+        g_autofree char *body = g_malloc0(FRAME_BODY_MAX);
+        const uint64_t n = PEER_CHARGE_MAX / FRAME_BODY_MAX + 1;
+        uint64_t ids[2 * (PEER_CHARGE_MAX / FRAME_BODY_MAX + 1)];
+        for (uint64_t id = 0; id < 2 * n; id++) {
+                test_raw_send(caller, FRAME_CALL, id, QUEUE, NULL, 0);
+                ids[id] = raw_take_call(server, 0);
+        }
+        for (uint64_t id = 0; id < n; id++)
+                test_raw_send(server, FRAME_REPLY, ids[id], NULL, body, FRAME_BODY_MAX);
+        for (uint64_t id = n; id < 2 * n; id++)
+                test_raw_send(server, FRAME_REPLY, ids[id], NULL, body, PEER_REPLY_BYTES - FRAME_HEADER_SIZE);
+        test_raw_send(other, FRAME_CALL, 1, QUEUE, NULL, 0);
+        test_raw_send(server, FRAME_REPLY, raw_take_call(server, 0), NULL, NULL, 0);
+        test_raw_expect(other, FRAME_REPLY, 1, BUS_OK);
+        uint64_t n_dropped = 0;
+        for (uint64_t id = 0; id < 2 * n; id++) {
+                Frame frame;
+                g_assert_true(test_raw_next(caller, &frame));
+                g_assert_cmpuint(frame.header.id, ==, id);
+                if (frame.header.kind == FRAME_REPLY)
+                        continue;
+                g_assert_cmpuint(frame.header.outcome, ==, BUS_TOO_LARGE);
+                g_assert_cmpuint(id, <, n);
+                g_assert_cmpuint(id, >=, n - 2); /* the socket itself holds some */
+                n_dropped++;
+        }
+        g_assert_cmpuint(n_dropped, >=, 1);
+        test_raw_free(other);
+        test_raw_free(caller);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+/* A server that does not read gets so much and no more; its callers are told at once. */
+static void test_never_reading_server(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE);
+        TestRaw *callers[] = { test_raw_new(test, true), test_raw_new(test, true) };
+        g_autofree char *body = g_malloc0(FRAME_BODY_MAX);
+        const uint64_t n = PEER_BACKLOG_MAX / FRAME_BODY_MAX;
+        for (uint64_t id = 0; id <= n; id++)
+                test_raw_send(callers[id & 1], FRAME_CALL, id, QUEUE, body, FRAME_BODY_MAX);
+        test_raw_expect(callers[n & 1], FRAME_ERROR, n, BUS_OVER_QUOTA);
+        for (uint64_t id = 0; id < n; id++)
+                raw_take_call(server, FRAME_BODY_MAX);
+        for (size_t i = 0; i < G_N_ELEMENTS(callers); i++)
+                test_raw_free(callers[i]);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void test_cancel(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true);
+        test_raw_send(caller, FRAME_CALL, 1, QUEUE, NULL, 0);
+        uint64_t id = raw_take_call(server, 0);
+        test_raw_send(caller, FRAME_CANCEL, 1, NULL, NULL, 0);
+        test_raw_expect(server, FRAME_CANCEL, id, BUS_OK);
+        test_raw_send(server, FRAME_REPLY, id, NULL, NULL, 0); /* dropped */
+        test_raw_send(caller, FRAME_CANCEL, 1, NULL, NULL, 0); /* nothing to cancel any more */
+        test_raw_send(caller, FRAME_CALL, 2, QUEUE, NULL, 0);
+        id = raw_take_call(server, 0);
+        test_raw_free(caller);
+        test_raw_expect(server, FRAME_CANCEL, id, BUS_OK);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void send_call_until(TestRaw *raw, uint64_t id, uint64_t deadline_usec)
+{
+        FrameHeader header = { .magic = FRAME_MAGIC, .kind = FRAME_CALL, .name_len = strlen(QUEUE), .id = id,
+                               .deadline_usec = deadline_usec };
+        char bytes[FRAME_HEADER_SIZE + sizeof QUEUE];
+        frame_header_encode(&header, bytes);
+        memcpy(bytes + FRAME_HEADER_SIZE, QUEUE, strlen(QUEUE));
+        size_t len = frame_length(&header);
+        g_assert_cmpint(write(raw->socket, bytes, len), ==, len);
+}
+
+static void test_deadlines(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true);
+        send_call_until(caller, 1, clock_usec() - 1);
+        test_raw_expect(caller, FRAME_ERROR, 1, BUS_TIMEOUT);
+        send_call_until(caller, 2, UINT64_MAX);
+        Frame frame;
+        g_assert_true(test_raw_next(server, &frame));
+        g_assert_cmpuint(frame.header.deadline_usec, <=, clock_usec() + MANAGER_TIMEOUT_MAX_USEC);
+        send_call_until(caller, 3, clock_usec() + 20000);
+        uint64_t id = raw_take_call(server, 0);
+        test_raw_expect(caller, FRAME_ERROR, 3, BUS_TIMEOUT);
+        test_raw_expect(server, FRAME_CANCEL, id, BUS_OK);
+        test_raw_free(server);
+        test_raw_expect(caller, FRAME_ERROR, 2, BUS_OUTCOME_UNKNOWN);
+        send_call_until(caller, 4, clock_usec() + 20000); /* the server does not come back */
+        test_raw_expect(caller, FRAME_ERROR, 4, BUS_TIMEOUT);
+        test_raw_free(caller);
+        test_switch_free(test);
+}
+
+#define NOBODY 65534
+
+static TestRaw *raw_of_nobody(TestSwitch *test)
+{
+        g_assert_cmpint(seteuid(NOBODY), ==, 0);
+        TestRaw *raw = test_raw_new(test, true);
+        g_assert_cmpint(seteuid(0), ==, 0);
+        return raw;
+}
+
+static void test_policy(void)
+{
+        if (geteuid() != 0) {
+                g_test_skip("only root can be another user");
+                return;
+        }
+        TestSwitch *test = test_switch_new("[queue org.test.open.*]\ncall=*\n[queue org.test.theirs]\nserve=65534\n", 0);
+        TestRaw *server = raw_server(test, "org.test.open.queue"), *closed = raw_server(test, QUEUE);
+        TestRaw *nobody = raw_of_nobody(test), *other = raw_of_nobody(test);
+        test_raw_send(nobody, FRAME_CALL, 1, "org.test.open.queue", NULL, 0);
+        raw_take_call(server, 0);
+        test_raw_send(nobody, FRAME_CALL, 2, QUEUE, NULL, 0);
+        test_raw_expect(nobody, FRAME_ERROR, 2, BUS_DENIED);
+        test_raw_send(nobody, FRAME_CALL, 3, "org.test.none", NULL, 0); /* what there is is not told either */
+        test_raw_expect(nobody, FRAME_ERROR, 3, BUS_DENIED);
+        test_raw_send(nobody, FRAME_SERVE, 4, "org.test.open.queue", NULL, 0);
+        test_raw_expect(nobody, FRAME_ERROR, 4, BUS_DENIED);
+        test_raw_send(nobody, FRAME_SERVE, 5, "org.test.theirs", NULL, 0);
+        test_raw_expect(nobody, FRAME_OK, 5, BUS_OK);
+        test_raw_send(other, FRAME_SERVE, 6, "org.test.theirs", NULL, 0); /* the same user's newest has it */
+        test_raw_expect(other, FRAME_OK, 6, BUS_OK);
+        test_raw_expect(nobody, FRAME_ERROR, 5, BUS_DENIED);
+        test_raw_send(server, FRAME_SERVE, 7, "org.test.theirs", NULL, 0); /* root may take it */
+        test_raw_expect(server, FRAME_OK, 7, BUS_OK);
+        test_raw_expect(other, FRAME_ERROR, 6, BUS_DENIED);
+        test_raw_send(other, FRAME_SERVE, 8, "org.test.theirs", NULL, 0); /* and is not robbed of it */
+        test_raw_expect(other, FRAME_ERROR, 8, BUS_DENIED);
+        static const char *const controls[] = { "list", "tail", "diagnostics", "shutdown" };
+        for (size_t i = 0; i < G_N_ELEMENTS(controls); i++) {
+                test_raw_send(nobody, FRAME_CONTROL, 10 + i, controls[i], NULL, 0);
+                test_raw_expect(nobody, FRAME_ERROR, 10 + i, BUS_DENIED);
+        }
+        test_raw_free(other);
+        test_raw_free(nobody);
+        test_raw_free(closed);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+static void test_many_connections(void)
+{
+        struct rlimit limit;
+        g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        if (limit.rlim_cur < CONNECTED + 100) {
+                g_test_skip("there are not enough descriptors");
+                return;
+        }
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE);
+        TestRaw *callers[CONNECTED];
+        for (size_t i = 0; i < CONNECTED; i++) {
+                callers[i] = test_raw_new(test, true);
+                test_raw_send(callers[i], FRAME_CALL, i, QUEUE, NULL, 0);
+        }
+        for (size_t i = 0; i < CONNECTED; i++)
+                test_raw_send(server, FRAME_REPLY, raw_take_call(server, 0), NULL, NULL, 0);
+        for (size_t i = 0; i < CONNECTED; i++) {
+                test_raw_expect(callers[i], FRAME_REPLY, i, BUS_OK);
+                test_raw_free(callers[i]);
+        }
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+/* A second switch on the same path would cut off the first. */
+static void test_one_switch_a_path(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        g_autofree char *output = NULL;
+        int status;
+        const char *arguments[] = { g_getenv("MESSAGE_SWITCH"), "--state", test->folder, "--runtime", test->folder,
+                                    "--switch-path", test->path, NULL };
+        g_assert_true(g_spawn_sync(NULL, (char **)arguments, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status,
+                                   NULL));
+        g_assert_cmpint(status, !=, 0);
+        g_assert_nonnull(strstr(output, "another switch is there"));
+        test_raw_free(test_raw_new(test, true));
+        test_switch_free(test);
+}
+
+int main(int argc, char **argv)
+{
+        g_test_init(&argc, &argv, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        g_test_add_func("/protocol/call", test_call_by_hand);
+        g_test_add_func("/protocol/byte-at-a-time", test_byte_at_a_time);
+        g_test_add_func("/protocol/no-frames", test_no_frames);
+        g_test_add_func("/protocol/frame-limits", test_frame_limits);
+        g_test_add_func("/protocol/wrong-fds", test_wrong_fds);
+        g_test_add_func("/protocol/fds-by-the-hundred", test_fds_by_the_hundred);
+        g_test_add_func("/protocol/count-quota", test_count_quota);
+        g_test_add_func("/protocol/byte-quota", test_byte_quota);
+        g_test_add_func("/protocol/never-reading-caller", test_never_reading_caller);
+        g_test_add_func("/protocol/never-reading-server", test_never_reading_server);
+        g_test_add_func("/protocol/cancel", test_cancel);
+        g_test_add_func("/protocol/deadlines", test_deadlines);
+        g_test_add_func("/protocol/policy", test_policy);
+        g_test_add_func("/protocol/many-connections", test_many_connections);
+        g_test_add_func("/protocol/one-switch-a-path", test_one_switch_a_path);
+        return g_test_run();
+}
