@@ -94,7 +94,7 @@ struct TestClient {
         pthread_t thread;
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        bool connected;
+        bool connected, stopped;
 };
 
 static void test_client_on_state(bool connected, void *data)
@@ -149,35 +149,53 @@ void test_client_await(TestClient *client, bool connected)
         pthread_mutex_unlock(&client->lock);
 }
 
-typedef struct TestServe {
+typedef struct TestPost {
         TestClient *client;
+        void (*function)(void *data);
+        void *data;
+        bool done;
+} TestPost;
+
+static void test_client_run_post(void *data)
+{
+        TestPost *post = data;
+        post->function(post->data);
+        pthread_mutex_lock(&post->client->lock);
+        post->done = true;
+        pthread_cond_broadcast(&post->client->changed);
+        pthread_mutex_unlock(&post->client->lock);
+}
+
+void test_client_post(TestClient *client, void (*function)(void *data), void *data)
+{
+        TestPost post = { .client = client, .function = function, .data = data };
+        loop_post(client->loop, test_client_run_post, &post);
+        pthread_mutex_lock(&client->lock);
+        while (!post.done)
+                pthread_cond_wait(&client->changed, &client->lock);
+        pthread_mutex_unlock(&client->lock);
+}
+
+typedef struct TestServe {
+        Bus *bus;
         const char *queue;
         void (*function)(BusRequest *request, void *data);
         void *data;
-        bool done;
 } TestServe;
 
 static void test_client_serve_here(void *data)
 {
-        TestServe *serve = data;
-        bus_serve(serve->client->bus, serve->queue, serve->function, serve->data);
-        pthread_mutex_lock(&serve->client->lock);
-        serve->done = true;
-        pthread_cond_broadcast(&serve->client->changed);
-        pthread_mutex_unlock(&serve->client->lock);
+        const TestServe *serve = data;
+        bus_serve(serve->bus, serve->queue, serve->function, serve->data);
 }
 
 /* Frames of one connection are taken in their order: once a later one is answered, the SERVE has been. */
 void test_client_serve(TestClient *client, const char *queue, void (*function)(BusRequest *request, void *data),
                        void *data)
 {
-        TestServe serve = { .client = client, .queue = queue, .function = function, .data = data };
+        TestServe serve = { .bus = client->bus, .queue = queue, .function = function, .data = data };
         test_client_await(client, true);
-        loop_post(client->loop, test_client_serve_here, &serve);
-        pthread_mutex_lock(&client->lock);
-        while (!serve.done)
-                pthread_cond_wait(&client->changed, &client->lock);
-        pthread_mutex_unlock(&client->lock);
+        test_client_post(client, test_client_serve_here, &serve);
         BusReply reply;
         bus_call_wait(client->bus, &(BusCall){ .queue = "no.such.queue", .method = "", .timeout_usec = 1 }, &reply);
         bus_reply_clear(&reply);
@@ -190,10 +208,17 @@ static void test_client_close(void *data)
         loop_stop(client->loop);
 }
 
-void test_client_free(TestClient *client)
+void test_client_stop(TestClient *client)
 {
         loop_post(client->loop, test_client_close, client);
         pthread_join(client->thread, NULL);
+        client->stopped = true;
+}
+
+void test_client_free(TestClient *client)
+{
+        if (!client->stopped)
+                test_client_stop(client);
         bus_free(client->bus);
         loop_free(client->loop);
         pthread_mutex_destroy(&client->lock);

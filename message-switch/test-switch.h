@@ -26,7 +26,9 @@ Bus *test_client_bus(TestClient *client);
 /* Serves on the client's loop; returns once the switch knows. */
 void test_client_serve(TestClient *client, const char *queue, void (*function)(BusRequest *request, void *data),
                        void *data);
+void test_client_post(TestClient *client, void (*function)(void *data), void *data); /* waits until it has run */
 void test_client_await(TestClient *client, bool connected);
+void test_client_stop(TestClient *client); /* closes the bus, ends the thread; may be left out */
 void test_client_free(TestClient *client);
 /* Calls and waits; returns the outcome, and the result (owned) where ret_result is not NULL. */
 BusOutcome test_call(TestClient *client, const char *queue, const char *method, const char *text, json_t **ret_result);
