@@ -215,7 +215,7 @@ static void test_restart(Fixture *f, gconstpointer data)
         OK(dp_destroy(f->manager, &f->operation, DP, false, &error));
         restart(f);
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
-        attach(f, DP);
+        free(attach(f, DP));
         OK(sr_detach(f->manager, &f->operation, SR, &error));
         OK(sr_detach(f->manager, &f->operation, SR, &error));
         restart(f);
@@ -343,6 +343,7 @@ static void test_plain_plugin(Fixture *f, gconstpointer data)
         g_assert_cmpint(backend.implementations.items[0].tag, ==, STORAGE_IMPLEMENTATION_NBD);
         OK(dp_activate(f->manager, &f->operation, &name, false, &error));
         restart(f);
+        storage_backend_clear(&backend);
         OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
         OK(dp_destroy(f->manager, &f->operation, DP, false, &error));
         g_assert_true(g_file_get_contents(log, &calls, NULL, NULL));
@@ -350,12 +351,14 @@ static void test_plain_plugin(Fixture *f, gconstpointer data)
                         "Volume.set\nDatapath.open\nDatapath.attach\nDatapath.activate\nDatapath.deactivate\n"
                         "Datapath.detach\nDatapath.close\n");
         /* A plugin that fails keeps its volume attached, unless it may be leaked. */
+        storage_backend_clear(&backend);
         OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
         write_script(datapath, "Datapath.detach", "exit 1");
         FAILS(dp_destroy(f->manager, &f->operation, DP, false, &error), BACKEND);
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_ATTACHED);
         OK(dp_destroy(f->manager, &f->operation, DP, true, &error));
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
+        storage_backend_clear(&backend);
         storage_vdi_info_clear(&made);
 }
 

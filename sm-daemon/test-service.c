@@ -95,7 +95,9 @@ static void teardown(Fixture *f, gconstpointer data)
         stop(f, SIGTERM);
         test_client_free(f->client);
         test_switch_free(f->bus);
-        g_assert_cmpint(system(command), ==, 0);
+        /* A plugin whose sm-daemon was killed may still be at work there. */
+        while (system(command) != 0)
+                ;
         g_free(f->scratch);
         g_free(f->plugins);
 }
