@@ -110,14 +110,27 @@ static bool is_entered(Xenops *x, const char *uuid)
         return entered;
 }
 
+/* A VM that has ended is none of xenopsd's concern: each start describes it anew. While our operation is marked no
+ * other can be describing it. */
+static void forget_ended(Xenops *x, const XenopsReport *report)
+{
+        XenopsError *e = NULL;
+
+        if (report->known && report->vm.state.power_state == XENOPS_POWER_STATE_HALTED &&
+            !xenops_vm_remove(x->bus, XENOPS_CALL_USEC, "forget", report->vm.vm.id, &e))
+                xenops_error_free(e);
+}
+
 /* With the VM's lock held. */
 static bool bring_up_to_date(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data, XapiError **error)
 {
         XenopsReport report = { 0 };
-        bool have = report_get_row(x, vm, &report);
-        Txn *txn = txn_begin(x->manager->store);
-        bool ok;
+        bool have = report_get_row(x, vm, &report), ok;
+        Txn *txn;
 
+        if (have && finish)
+                forget_ended(x, &report);
+        txn = txn_begin(x->manager->store);
         if (have)
                 xenops_fold(txn, x->manager, vm, &report);
         if (finish)
