@@ -1,52 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-cli.h"
 
-#include <pthread.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
-#include "message-switch/lib/bus.h"
-
-/* The loop and all that belongs to it live on a thread of their own, since calls are waited for on this one. */
-typedef struct Connection {
-        const char *switch_path, *name;
-        Loop *loop;
-        Bus *bus;
-        pthread_t thread;
-        sem_t ready;
-} Connection;
-
-static void *run_loop(void *data)
-{
-        Connection *c = data;
-
-        c->loop = loop_new();
-        c->bus = bus_new(c->loop, c->switch_path, c->name);
-        sem_post(&c->ready);
-        loop_run(c->loop);
-        bus_free(c->bus);
-        loop_free(c->loop);
-        return NULL;
-}
-
-static void connection_open(Connection *c)
-{
-        sem_init(&c->ready, 0, 0);
-        if (pthread_create(&c->thread, NULL, run_loop, c) != 0)
-                abort();
-        while (sem_wait(&c->ready) != 0)
-                ;
-}
-
-static void connection_close(Connection *c)
-{
-        loop_stop(c->loop);
-        pthread_join(c->thread, NULL);
-        sem_destroy(&c->ready);
-}
+#include "bus-connection.h"
 
 static void print_json(FILE *file, const json_t *json)
 {
@@ -82,7 +42,7 @@ static int call(const Options *options, const BusInterface *interface, const Bus
                 json_t *params)
 {
         char *name = bus_printf("%s-cli", interface->name);
-        Connection connection = { .switch_path = options->switch_path, .name = name };
+        BusConnection connection = { .switch_path = options->switch_path, .name = name };
         BusCall wanted = {
                 .queue = options->queue,
                 .method = method->name,
@@ -91,12 +51,12 @@ static int call(const Options *options, const BusInterface *interface, const Bus
         };
         BusReply reply = { 0 };
 
-        connection_open(&connection);
+        bus_connection_open(&connection);
         bus_call_wait(connection.bus, &wanted, &reply);
         int status = print_reply(&reply);
 
         bus_reply_clear(&reply);
-        connection_close(&connection);
+        bus_connection_close(&connection);
         free(name);
         return status;
 }
