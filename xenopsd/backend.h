@@ -59,7 +59,8 @@ typedef struct BackendOperations {
         bool (*stat)(Backend *backend, const char *vm, BackendDomain *ret); /* false: the VM has no domain */
         /* Overwrites what the domain knows better than the configuration; nothing if there is none. */
         void (*state)(Backend *backend, const XenopsVm *vm, XenopsVmState *state);
-        bool (*vbd_stat)(Backend *backend, const XenopsDeviceId *id, BackendDevice *ret); /* false: not plugged */
+        bool (*vbd_stat)(Backend *backend, const XenopsDeviceId *id,
+                         BackendDevice *ret); /* false: not plugged */
         bool (*vif_stat)(Backend *backend, const XenopsDeviceId *id, BackendDevice *ret);
 
         /* The steps of a start. A domain is created paused. What destroy does not find is no error. */
@@ -71,18 +72,22 @@ typedef struct BackendOperations {
         bool (*unpause)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
         bool (*pause)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 
-        bool (*vbd_plug)(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk, XenopsError **error);
-        bool (*vbd_unplug)(BackendContext *context, const XenopsDeviceId *id, bool force, XenopsError **error);
+        bool (*vbd_plug)(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
+                         XenopsError **error);
+        bool (*vbd_unplug)(BackendContext *context, const XenopsDeviceId *id, bool force,
+                           XenopsError **error);
         /* Another medium in a drive that is plugged. */
         bool (*vbd_change)(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
                            XenopsError **error);
         bool (*vif_plug)(BackendContext *context, const XenopsVif *vif, XenopsError **error);
-        bool (*vif_unplug)(BackendContext *context, const XenopsDeviceId *id, bool force, XenopsError **error);
+        bool (*vif_unplug)(BackendContext *context, const XenopsDeviceId *id, bool force,
+                           XenopsError **error);
         /* Makes a plugged interface as `vif` now says. */
         bool (*vif_change)(BackendContext *context, const XenopsVif *vif, XenopsError **error);
 
         /* Asks the guest. Then both waits: 0; -ETIME: the deadline (clock_usec) passed; -ECANCELED; -ESRCH. */
-        bool (*request)(BackendContext *context, const XenopsVm *vm, BackendReason reason, XenopsError **error);
+        bool (*request)(BackendContext *context, const XenopsVm *vm, BackendReason reason,
+                        XenopsError **error);
         int (*wait_acknowledged)(BackendContext *context, const char *vm, uint64_t deadline_usec);
         int (*wait_shut_down)(BackendContext *context, const char *vm, uint64_t deadline_usec);
         /* Of a domain that shut down for BACKEND_SUSPEND: its state to the path, and back into a created domain in
@@ -103,7 +108,8 @@ typedef struct BackendOperations {
         char *(*console_data)(Backend *backend); /* owned (free) */
         char *(*diagnostics)(Backend *backend);  /* owned (free) */
         /* DEBUG.trigger: for tests. */
-        bool (*trigger)(Backend *backend, const char *command, const BusStrings *arguments, XenopsError **error);
+        bool (*trigger)(Backend *backend, const char *command, const BusStrings *arguments,
+                        XenopsError **error);
 } BackendOperations;
 
 /* Told by the back end, on any thread, without a lock held. */
@@ -125,4 +131,5 @@ typedef struct SimulatorSettings {
         int64_t guest_delay_ms; /* until a guest has done what it was asked for */
 } SimulatorSettings;
 /* NULL: *ret_error says why (g_free). */
-Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const BackendEvents *events, char **ret_error);
+Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const BackendEvents *events,
+                       char **ret_error);

@@ -125,7 +125,7 @@ const CliCommand cli_debug_commands[] = {
         { "behave", "[--vm VM] [--acknowledges B] [--answers B] [--tools B] [--delay SECONDS]",
           "How simulated guests take a request.", 0, 0, run_behave },
         { "forget", "[--vm VM]", "Ends what inject and behave began.", 0, 0, run_forget },
-        { "guest", "VM poweroff|reboot|crash|suspend [--after SECONDS]", "What a simulated guest does by itself.", 2,
-          2, run_guest },
+        { "guest", "VM poweroff|reboot|crash|suspend [--after SECONDS]",
+          "What a simulated guest does by itself.", 2, 2, run_guest },
         { 0 },
 };

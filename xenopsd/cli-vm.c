@@ -17,8 +17,8 @@ static bool run_list(const Cli *cli, XenopsError **error)
                 char domid[24] = "-";
                 if (stat->state.domids.n > 0)
                         snprintf(domid, sizeof domid, "%" PRId64, stat->state.domids.items[0]);
-                printf("%-36s %-9s %5s %s\n", stat->vm.id, xenops_power_state_name(stat->state.power_state), domid,
-                       stat->vm.name);
+                printf("%-36s %-9s %5s %s\n", stat->vm.id, xenops_power_state_name(stat->state.power_state),
+                       domid, stat->vm.name);
         }
         xenops_vm_stat_list_clear(&list);
         return true;
@@ -94,7 +94,8 @@ static bool run_remove(const Cli *cli, XenopsError **error)
 }
 
 /* Begins an operation of each VM before it waits for the first. */
-static bool each_vm(const Cli *cli, bool (*begin)(const Cli *cli, const char *vm, char **task, XenopsError **error),
+static bool each_vm(const Cli *cli,
+                    bool (*begin)(const Cli *cli, const char *vm, char **task, XenopsError **error),
                     XenopsError **error)
 {
         g_autofree char **tasks = g_new0(char *, cli->n_words);
@@ -121,14 +122,14 @@ static bool begin_start(const Cli *cli, const char *vm, char **task, XenopsError
 
 static bool begin_shutdown(const Cli *cli, const char *vm, char **task, XenopsError **error)
 {
-        return xenops_vm_shutdown(cli->bus, 0, CLI_DEBUG_INFO, vm, cli->timeout < 0 ? NULL : &cli->timeout, task,
-                                  error);
+        return xenops_vm_shutdown(cli->bus, 0, CLI_DEBUG_INFO, vm, cli->timeout < 0 ? NULL : &cli->timeout,
+                                  task, error);
 }
 
 static bool begin_reboot(const Cli *cli, const char *vm, char **task, XenopsError **error)
 {
-        return xenops_vm_reboot(cli->bus, 0, CLI_DEBUG_INFO, vm, cli->timeout < 0 ? NULL : &cli->timeout, task,
-                                error);
+        return xenops_vm_reboot(cli->bus, 0, CLI_DEBUG_INFO, vm, cli->timeout < 0 ? NULL : &cli->timeout,
+                                task, error);
 }
 
 static bool begin_pause(const Cli *cli, const char *vm, char **task, XenopsError **error)
@@ -203,7 +204,8 @@ const CliCommand cli_vm_commands[] = {
         { "start", "VM... [--paused]", "", 1, -1, run_start },
         { "shutdown", "VM... [--timeout SECONDS]", "Asks the guest; without a timeout: at once.", 1, -1,
           run_shutdown },
-        { "reboot", "VM... [--timeout SECONDS]", "Asks the guest; without a timeout: at once.", 1, -1, run_reboot },
+        { "reboot", "VM... [--timeout SECONDS]", "Asks the guest; without a timeout: at once.", 1, -1,
+          run_reboot },
         { "pause", "VM...", "", 1, -1, run_pause },
         { "unpause", "VM...", "", 1, -1, run_unpause },
         { "suspend", "VM --disk DISK", "", 1, 1, run_suspend },

@@ -137,7 +137,8 @@ int main(int argc, char **argv)
                 { "paused", 0, 0, G_OPTION_ARG_NONE, &cli.paused, "start: leave the domain paused", NULL },
                 { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &cli.timeout,
                   "shutdown, reboot: ask the guest and wait; none: at once", "SECONDS" },
-                { "disk", 0, 0, G_OPTION_ARG_STRING, &cli.disk, "suspend, resume: SR/VDI, or a path", "DISK" },
+                { "disk", 0, 0, G_OPTION_ARG_STRING, &cli.disk, "suspend, resume: SR/VDI, or a path",
+                  "DISK" },
                 { "memory", 0, 0, G_OPTION_ARG_INT, &cli.memory_mib, "create", "MIB" },
                 { "vcpus", 0, 0, G_OPTION_ARG_INT, &cli.vcpus, "create", "N" },
                 { "hvm", 0, 0, G_OPTION_ARG_NONE, &cli.hvm, "create: with emulated devices", NULL },
@@ -149,7 +150,8 @@ int main(int argc, char **argv)
                 { "acknowledges", 0, 0, G_OPTION_ARG_STRING, &cli.acknowledges, "behave", "true|false" },
                 { "answers", 0, 0, G_OPTION_ARG_STRING, &cli.answers, "behave", "true|false" },
                 { "tools", 0, 0, G_OPTION_ARG_STRING, &cli.tools, "behave", "true|false" },
-                { "delay", 0, 0, G_OPTION_ARG_DOUBLE, &cli.delay, "behave: until a guest has done it", "SECONDS" },
+                { "delay", 0, 0, G_OPTION_ARG_DOUBLE, &cli.delay, "behave: until a guest has done it",
+                  "SECONDS" },
                 { "after", 0, 0, G_OPTION_ARG_DOUBLE, &cli.after, "guest", "SECONDS" },
                 { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &cli.words, NULL, NULL },
                 { NULL },
@@ -173,7 +175,8 @@ int main(int argc, char **argv)
         int n_words = cli.words ? (int)g_strv_length(cli.words) - 1 : 0;
         if (!command || n_words < command->n_words_min ||
             (command->n_words_max >= 0 && n_words > command->n_words_max)) {
-                fprintf(stderr, "xenops-cli: %s\n", command ? "wrong number of arguments" : "no such command; see --help");
+                fprintf(stderr, "xenops-cli: %s\n",
+                        command ? "wrong number of arguments" : "no such command; see --help");
                 return 2;
         }
         cli.words++;

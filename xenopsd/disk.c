@@ -19,6 +19,7 @@ typedef struct DiskCall {
         char *datapath, *sr, *vdi;
         const char *vm;
         bool read_write;
+        bool waits; /* for an sm-daemon, where there is none yet */
         StorageBackend backend;
         uint64_t deadline_usec;
 } DiskCall;
@@ -31,7 +32,8 @@ static void disk_call_clear(DiskCall *call)
         storage_backend_clear(&call->backend);
 }
 
-static DiskCall disk_call(Bus *bus, Cancel *cancel, const char *debug_info, const char *vm, const char *device)
+static DiskCall disk_call(Bus *bus, Cancel *cancel, const char *debug_info, const char *vm,
+                          const char *device)
 {
         return (DiskCall){ .bus = bus,
                            .cancel = cancel,
@@ -43,14 +45,14 @@ static DiskCall disk_call(Bus *bus, Cancel *cancel, const char *debug_info, cons
 
 static bool call_attach(DiskCall *call, uint64_t timeout_usec, StorageError **error)
 {
-        return storage_vdi_attach3(call->bus, timeout_usec, call->debug_info, call->datapath, call->sr, call->vdi,
-                                   call->vm, call->read_write, &call->backend, error);
+        return storage_vdi_attach3(call->bus, timeout_usec, call->debug_info, call->datapath, call->sr,
+                                   call->vdi, call->vm, call->read_write, &call->backend, error);
 }
 
 static bool call_activate(DiskCall *call, uint64_t timeout_usec, StorageError **error)
 {
-        return storage_vdi_activate3(call->bus, timeout_usec, call->debug_info, call->datapath, call->sr, call->vdi,
-                                     call->vm, error);
+        return storage_vdi_activate3(call->bus, timeout_usec, call->debug_info, call->datapath, call->sr,
+                                     call->vdi, call->vm, error);
 }
 
 static bool call_destroy(DiskCall *call, uint64_t timeout_usec, StorageError **error)
@@ -58,12 +60,13 @@ static bool call_destroy(DiskCall *call, uint64_t timeout_usec, StorageError **e
         return storage_dp_destroy(call->bus, timeout_usec, call->debug_info, call->datapath, false, error);
 }
 
-/* All of the calls may be repeated, so one whose server died is tried again; what must be done waits for one. */
-static bool is_worth_repeating(const StorageError *error, bool must)
+/* All of the calls may be repeated, so one whose server died is tried again. */
+static bool is_worth_repeating(const StorageError *error, bool waits)
 {
         const BusFailure *failure = storage_error_failure(error);
-        return failure && (failure->outcome == BUS_OUTCOME_UNKNOWN || failure->outcome == BUS_DISCONNECTED ||
-                           failure->outcome == BUS_OVER_QUOTA || (must && failure->outcome == BUS_NO_SUCH_QUEUE));
+        return failure &&
+               (failure->outcome == BUS_OUTCOME_UNKNOWN || failure->outcome == BUS_DISCONNECTED ||
+                failure->outcome == BUS_OVER_QUOTA || (waits && failure->outcome == BUS_NO_SUCH_QUEUE));
 }
 
 static bool fail_storage(XenopsError **error, StorageError *taken)
@@ -83,7 +86,8 @@ static bool fail_storage(XenopsError **error, StorageError *taken)
         return failed;
 }
 
-static bool disk_do(DiskCall *call, bool (*function)(DiskCall *, uint64_t, StorageError **), XenopsError **error)
+static bool disk_do(DiskCall *call, bool (*function)(DiskCall *, uint64_t, StorageError **),
+                    XenopsError **error)
 {
         StorageError *failed = NULL;
         for (;;) {
@@ -92,7 +96,8 @@ static bool disk_do(DiskCall *call, bool (*function)(DiskCall *, uint64_t, Stora
                         return xenops_fail_cancelled(error, call->datapath);
                 if (function(call, call->deadline_usec > now ? call->deadline_usec - now : 1, &failed))
                         return true;
-                if (!is_worth_repeating(failed, !call->cancel) || clock_usec() + DISK_RETRY_USEC > call->deadline_usec)
+                if (!is_worth_repeating(failed, call->waits) ||
+                    clock_usec() + DISK_RETRY_USEC > call->deadline_usec)
                         return fail_storage(error, failed);
                 storage_error_free(failed);
                 failed = NULL;
@@ -118,9 +123,9 @@ static DiskPath disk_path_of(const StorageBackend *backend)
                 const char *path = way->tag == STORAGE_IMPLEMENTATION_BLOCK_DEVICE ? way->block_device.path
                                    : way->tag == STORAGE_IMPLEMENTATION_FILE       ? way->file.path
                                    : way->tag == STORAGE_IMPLEMENTATION_XEN_DISK && way->xen_disk.params &&
-                                                   way->xen_disk.params[0] == '/'
-                                           ? way->xen_disk.params
-                                           : NULL;
+                                           way->xen_disk.params[0] == '/'
+                                       ? way->xen_disk.params
+                                       : NULL;
                 if (path && !disk.path)
                         disk.path = g_strdup(path);
                 else if (way->tag == STORAGE_IMPLEMENTATION_NBD && !disk.nbd)
@@ -157,11 +162,13 @@ bool disk_attach(Bus *bus, Cancel *cancel, const char *debug_info, const char *v
         return good;
 }
 
-bool disk_detach(Bus *bus, const char *debug_info, const char *vm, const char *device, XenopsError **error)
+bool disk_detach(Bus *bus, const char *debug_info, const char *vm, const char *device, const XenopsDisk *disk,
+                 XenopsError **error)
 {
-        if (!bus)
+        if (!bus || (disk && disk->tag == XENOPS_DISK_LOCAL))
                 return true;
         DiskCall call = disk_call(bus, NULL, debug_info, vm, device);
+        call.waits = disk;
         bool good = disk_do(&call, call_destroy, error);
         disk_call_clear(&call);
         return good;

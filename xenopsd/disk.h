@@ -20,6 +20,8 @@ void disk_path_clear(DiskPath *disk);
 /* Attaches and activates. A Local disk needs nobody's help. Tries again while sm-daemon is being restarted. False:
  * nothing is attached; *error is Storage_backend_error, or Cancelled. */
 bool disk_attach(Bus *bus, Cancel *cancel, const char *debug_info, const char *vm, const char *device,
-                    const XenopsDisk *disk, bool read_write, DiskPath *ret, XenopsError **error);
-/* Deactivates and detaches whatever the device has; no error if that is nothing. False: *error is set. */
-bool disk_detach(Bus *bus, const char *debug_info, const char *vm, const char *device, XenopsError **error);
+                 const XenopsDisk *disk, bool read_write, DiskPath *ret, XenopsError **error);
+/* Deactivates and detaches what the device has of `disk`; no error if that is nothing. NULL: of whatever disk, unless
+ * there is no sm-daemon, which is waited for otherwise. False: *error is set. */
+bool disk_detach(Bus *bus, const char *debug_info, const char *vm, const char *device, const XenopsDisk *disk,
+                 XenopsError **error);

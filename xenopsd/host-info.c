@@ -41,9 +41,9 @@ void host_info_read(XenopsHost *host)
         g_autofree char *text = NULL, *siblings = NULL, *cores = NULL;
         g_autoptr(GHashTable) sockets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         const CpuFact facts[] = {
-                { "vendor_id", &cpu->vendor },     { "cpu MHz", &cpu->speed }, { "model name", &cpu->modelname },
-                { "cpu family", &cpu->family },    { "model", &cpu->model },   { "stepping", &cpu->stepping },
-                { "flags", &cpu->flags },          { "siblings", &siblings },  { "cpu cores", &cores },
+                { "vendor_id", &cpu->vendor },  { "cpu MHz", &cpu->speed }, { "model name", &cpu->modelname },
+                { "cpu family", &cpu->family }, { "model", &cpu->model },   { "stepping", &cpu->stepping },
+                { "flags", &cpu->flags },       { "siblings", &siblings },  { "cpu cores", &cores },
         };
         if (file_read(AT_FDCWD, "/proc/cpuinfo", &text, NULL) < 0)
                 return;

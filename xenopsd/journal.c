@@ -12,8 +12,8 @@
 #include "message-switch/lib/daemon.h"
 
 static const char *const entry_texts[] = {
-        [JOURNAL_NOTHING] = "nothing",   [JOURNAL_START] = "start",   [JOURNAL_RESUME] = "resume",
-        [JOURNAL_SHUTDOWN] = "shutdown", [JOURNAL_REBOOT] = "reboot", [JOURNAL_SUSPEND] = "suspend",
+        [JOURNAL_NOTHING] = "nothing",     [JOURNAL_START] = "start",   [JOURNAL_RESUME] = "resume",
+        [JOURNAL_SHUTDOWN] = "shutdown",   [JOURNAL_REBOOT] = "reboot", [JOURNAL_SUSPEND] = "suspend",
         [JOURNAL_SUSPENDED] = "suspended",
 };
 

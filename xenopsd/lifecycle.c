@@ -81,11 +81,12 @@ static bool step_restore(void *context, const void *item, XenopsError **error)
         if (!disk_attach(operation->manager->bus, operation->context->cancel, operation_debug_info(operation),
                          operation->vm, SUSPEND_DEVICE, item, false, &disk, error))
                 return false;
-        bool good = disk.path ? backend_of(operation)->restore(operation->context, vm_of(operation), disk.path, error)
-                              : xenops_fail_internal(error, "the suspend disk has no path");
+        bool good =
+            disk.path ? backend_of(operation)->restore(operation->context, vm_of(operation), disk.path, error)
+                      : xenops_fail_internal(error, "the suspend disk has no path");
         XenopsError *ignored = NULL;
-        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm, SUSPEND_DEVICE,
-                         &ignored))
+        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
+                         SUSPEND_DEVICE, item, &ignored))
                 xenops_error_free(ignored);
         return good;
 }
@@ -172,7 +173,7 @@ bool lifecycle_ask(Operation *operation, BackendReason reason, double seconds, X
         seconds = CLAMP(seconds, 0, ASK_SECONDS_MAX);
         uint64_t now = clock_usec(), deadline = now + (uint64_t)(seconds * 1e6);
         uint64_t acknowledge_deadline =
-                MIN(deadline, now + (uint64_t)operation->manager->acknowledge_timeout_ms * 1000);
+            MIN(deadline, now + (uint64_t)operation->manager->acknowledge_timeout_ms * 1000);
         if (!backend->request(operation->context, vm_of(operation), reason, error))
                 return false;
         int r = backend->wait_acknowledged(operation->context, operation->vm, acknowledge_deadline);

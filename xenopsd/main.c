@@ -7,11 +7,11 @@
 #include "message-switch/lib/daemon.h"
 #include "service.h"
 
-#define MEMORY_MIB_DEFAULT      (1024 * 1024)
-#define MEMORY_MIB_MAX          (1024 * 1024 * 1024)
-#define GUEST_DELAY_MS_DEFAULT  50
-#define ACKNOWLEDGE_MS_DEFAULT  60000
-#define MILLISECONDS_MAX        (24 * 3600 * 1000)
+#define MEMORY_MIB_DEFAULT     (1024 * 1024)
+#define MEMORY_MIB_MAX         (1024 * 1024 * 1024)
+#define GUEST_DELAY_MS_DEFAULT 50
+#define ACKNOWLEDGE_MS_DEFAULT 60000
+#define MILLISECONDS_MAX       (24 * 3600 * 1000)
 
 static void on_stop(void *data)
 {
@@ -20,7 +20,8 @@ static void on_stop(void *data)
 
 int main(int argc, char **argv)
 {
-        Daemon *daemon = daemon_new("xenopsd", "Domains of the host for the XAPI toolstack", NULL, &argc, &argv);
+        Daemon *daemon =
+            daemon_new("xenopsd", "Domains of the host for the XAPI toolstack", NULL, &argc, &argv);
         g_autofree char *backend = daemon_setting(daemon, "backend", "simulator");
         g_autofree char *folder = g_build_filename(daemon->runtime_dir, "xenopsd", NULL);
         g_autofree char *path = daemon_setting(daemon, "simulator-folder", "");

@@ -51,7 +51,8 @@ static Backend *make_backend(Manager *manager, const ManagerSettings *settings, 
         return simulator_new(&simulator, manager->loop, &events, ret_error);
 }
 
-Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *workers, Bus *bus, char **ret_error)
+Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *workers, Bus *bus,
+                     char **ret_error)
 {
         Manager *manager = g_new0(Manager, 1);
         manager->loop = loop;
@@ -115,10 +116,10 @@ void manager_vm_changed(Manager *manager, const char *vm)
         updates_add(manager->updates, UPDATE_VM, vm, NULL);
 }
 
-#define DEVICES_CHANGED(kind, list)                                                             \
-        do {                                                                                    \
-                for (size_t i = 0; i < (list)->n; i++)                                          \
-                        updates_add(manager->updates, (kind), vm, (list)->items[i].id.device); \
+#define DEVICES_CHANGED(kind, list)                                                                          \
+        do {                                                                                                 \
+                for (size_t i = 0; i < (list)->n; i++)                                                       \
+                        updates_add(manager->updates, (kind), vm, (list)->items[i].id.device);               \
         } while (0)
 
 void manager_changed(Manager *manager, const VmConfig *config)
@@ -133,10 +134,10 @@ void manager_changed(Manager *manager, const VmConfig *config)
         DEVICES_CHANGED(UPDATE_VUSB, &metadata->vusbs);
 }
 
-#define DEVICES_FORGET(kind, list)                                                                 \
-        do {                                                                                       \
-                for (size_t i = 0; i < (list)->n; i++)                                             \
-                        updates_forget(manager->updates, (kind), vm, (list)->items[i].id.device); \
+#define DEVICES_FORGET(kind, list)                                                                           \
+        do {                                                                                                 \
+                for (size_t i = 0; i < (list)->n; i++)                                                       \
+                        updates_forget(manager->updates, (kind), vm, (list)->items[i].id.device);            \
         } while (0)
 
 bool manager_remove_vm(Manager *manager, const char *vm, XenopsError **error)
@@ -149,8 +150,8 @@ bool manager_remove_vm(Manager *manager, const char *vm, XenopsError **error)
                 return xenops_fail_internal(error, "VM %s is being changed", vm);
         if (manager->backend->operations->stat(manager->backend, vm, &domain))
                 return xenops_fail_bad_power_state(
-                        error, domain.paused ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING,
-                        XENOPS_POWER_STATE_HALTED);
+                    error, domain.paused ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING,
+                    XENOPS_POWER_STATE_HALTED);
         if (!vm_store_remove(manager->vms, vm, error))
                 return false;
         DEVICES_FORGET(UPDATE_VBD, &config->metadata.vbds);

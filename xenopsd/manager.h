@@ -25,8 +25,8 @@ typedef struct Manager {
         XenopsHost host;
         int64_t acknowledge_timeout_ms; /* of guests that are asked for something */
         char *instance_id;
-        int lock_fd;                    /* held so that there is one xenopsd in a folder */
-        void (*stop)(void *data);       /* DEBUG.shutdown */
+        int lock_fd;              /* held so that there is one xenopsd in a folder */
+        void (*stop)(void *data); /* DEBUG.shutdown */
         void *stop_data;
 } Manager;
 
@@ -37,7 +37,8 @@ typedef struct ManagerSettings {
 } ManagerSettings;
 
 /* Finds domains and VMs again. NULL: *ret_error says why (g_free). */
-Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *workers, Bus *bus, char **ret_error);
+Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *workers, Bus *bus,
+                     char **ret_error);
 /* Completes or undoes what the last xenopsd left half done, and tells of every VM. Does not wait. */
 void manager_start(Manager *manager);
 void manager_free(Manager *manager); /* when no worker runs; the loop must run, or be freed, after */

@@ -58,10 +58,13 @@ static void operation_overtake(Job *job)
 }
 
 /* Takes the task. */
-static Operation *operation_new(Manager *manager, const OperationKind *kind, const char *vm, Task *task, bool urgent)
+static Operation *operation_new(Manager *manager, const OperationKind *kind, const char *vm, Task *task,
+                                bool urgent)
 {
         Operation *operation = g_new0(Operation, 1);
-        operation->job = (Job){ .run = operation_run, .free = operation_free, .urgent = urgent,
+        operation->job = (Job){ .run = operation_run,
+                                .free = operation_free,
+                                .urgent = urgent,
                                 .overtake = kind->yields ? operation_overtake : NULL };
         operation->manager = manager;
         operation->kind = kind;
@@ -102,9 +105,10 @@ bool operation_submit(Manager *manager, const OperationKind *kind, const char *m
 void operation_submit_own(Manager *manager, const OperationKind *kind, const char *vm)
 {
         Operation *operation =
-                operation_new(manager, kind, vm, tasks_begin_silent(manager->tasks, kind->name), false);
+            operation_new(manager, kind, vm, tasks_begin_silent(manager->tasks, kind->name), false);
         if (queues_push(manager->queues, operation->vm, &operation->job) < 0) {
-                log_error("Operation refused: too many at a time", "XAPI_OPERATION", kind->name, "XAPI_VM", vm, NULL);
+                log_error("Operation refused: too many at a time", "XAPI_OPERATION", kind->name, "XAPI_VM",
+                          vm, NULL);
                 operation_free(&operation->job);
         }
 }
@@ -112,10 +116,10 @@ void operation_submit_own(Manager *manager, const OperationKind *kind, const cha
 bool operation_domain(const Operation *operation, BackendDomain *ret, XenopsError **error)
 {
         return operation->backend->operations->stat(operation->backend, operation->vm, ret) ||
-               xenops_fail_bad_power_state(
-                       error,
-                       operation->config->suspended ? XENOPS_POWER_STATE_SUSPENDED : XENOPS_POWER_STATE_HALTED,
-                       XENOPS_POWER_STATE_RUNNING);
+               xenops_fail_bad_power_state(error,
+                                           operation->config->suspended ? XENOPS_POWER_STATE_SUSPENDED
+                                                                        : XENOPS_POWER_STATE_HALTED,
+                                           XENOPS_POWER_STATE_RUNNING);
 }
 
 bool operation_refresh(Operation *operation, XenopsError **error)

@@ -27,7 +27,7 @@ struct Operation {
         void *arguments;         /* the method's: XenopsVmStartArgs...; NULL: not from a client */
 
         /* While it runs: */
-        VmConfig *config;        /* as it was when the operation began */
+        VmConfig *config; /* as it was when the operation began */
         Backend *backend;
         BackendContext *context; /* ends with the task's cancelling */
         BackendContext *undo;    /* does not: for what must be done in any case */
@@ -35,14 +35,15 @@ struct Operation {
 };
 
 extern const OperationKind operation_start, operation_shutdown, operation_reboot, operation_suspend,
-        operation_resume, operation_pause, operation_unpause, operation_fast_resume, operation_delay,
-        operation_request_rdp, operation_set_vcpus, operation_set_shadow_multiplier,
-        operation_set_memory_dynamic_range, operation_set_xsdata, operation_s3suspend, operation_s3resume,
-        operation_check, operation_recover;
-extern const OperationKind operation_vbd_plug, operation_vbd_unplug, operation_vbd_eject, operation_vbd_insert;
-extern const OperationKind operation_vif_plug, operation_vif_unplug, operation_vif_move, operation_vif_set_carrier,
-        operation_vif_set_locking_mode, operation_vif_set_ipv4_configuration, operation_vif_set_ipv6_configuration,
-        operation_vif_set_trunks;
+    operation_resume, operation_pause, operation_unpause, operation_fast_resume, operation_delay,
+    operation_request_rdp, operation_set_vcpus, operation_set_shadow_multiplier,
+    operation_set_memory_dynamic_range, operation_set_xsdata, operation_s3suspend, operation_s3resume,
+    operation_check, operation_recover;
+extern const OperationKind operation_vbd_plug, operation_vbd_unplug, operation_vbd_eject,
+    operation_vbd_insert;
+extern const OperationKind operation_vif_plug, operation_vif_unplug, operation_vif_move,
+    operation_vif_set_carrier, operation_vif_set_locking_mode, operation_vif_set_ipv4_configuration,
+    operation_vif_set_ipv6_configuration, operation_vif_set_trunks;
 
 /* Queues what a client asked for by `method`; `arguments` are that method's: what they hold is taken, and they are left
  * zeroed. *ret_task is the task's id, owned (free): the old one's where debug_info repeats an operation's id. */

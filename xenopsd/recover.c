@@ -9,8 +9,8 @@
 static void let_go_of_image(Operation *operation)
 {
         XenopsError *failed = NULL;
-        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm, SUSPEND_DEVICE,
-                         &failed))
+        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
+                         SUSPEND_DEVICE, NULL, &failed))
                 xenops_error_free(failed);
 }
 
@@ -29,7 +29,8 @@ static bool recover_suspend(Operation *operation, bool suspended, XenopsError **
                 return lifecycle_take_down(operation, operation->undo, error);
         BackendDomain domain;
         return operation_domain(operation, &domain, error) &&
-               operation->backend->operations->fast_resume(operation->undo, &operation->config->metadata.vm, error);
+               operation->backend->operations->fast_resume(operation->undo, &operation->config->metadata.vm,
+                                                           error);
 }
 
 static bool recover(Operation *operation, JournalEntry entry, XenopsError **error)

@@ -12,8 +12,9 @@
 static bool check_id(const XenopsDeviceId *id, XenopsError **error)
 {
         return (vm_id_valid(id->vm) && vm_id_valid(id->device)) ||
-               xenops_fail_internal(error, "a device's id is that of its VM and its own, each 1 to %u of "
-                                           "A-Z a-z 0-9 . _ -",
+               xenops_fail_internal(error,
+                                    "a device's id is that of its VM and its own, each 1 to %u of "
+                                    "A-Z a-z 0-9 . _ -",
                                     VM_ID_MAX);
 }
 
@@ -229,15 +230,15 @@ static bool on_pci_list(void *data, const ServiceCall *call, XenopsPciListArgs *
         return config;
 }
 
-static bool on_vgpu_list(void *data, const ServiceCall *call, XenopsVgpuListArgs *args, XenopsVgpuStatList *ret,
-                         XenopsError **error)
+static bool on_vgpu_list(void *data, const ServiceCall *call, XenopsVgpuListArgs *args,
+                         XenopsVgpuStatList *ret, XenopsError **error)
 {
         auto_vm_config *config = vm_store_get(((Manager *)data)->vms, args->id ? args->id : "", error);
         return config;
 }
 
-static bool on_vusb_list(void *data, const ServiceCall *call, XenopsVusbListArgs *args, XenopsVusbStatList *ret,
-                         XenopsError **error)
+static bool on_vusb_list(void *data, const ServiceCall *call, XenopsVusbListArgs *args,
+                         XenopsVusbStatList *ret, XenopsError **error)
 {
         auto_vm_config *config = vm_store_get(((Manager *)data)->vms, args->id ? args->id : "", error);
         return config;
@@ -245,11 +246,12 @@ static bool on_vusb_list(void *data, const ServiceCall *call, XenopsVusbListArgs
 
 /* ---- operations ---- */
 
-#define OPERATION(name, Args)                                                                                    \
-        static bool on_##name(void *data, const ServiceCall *call, Args *args, char **ret, XenopsError **error) \
-        {                                                                                                        \
-                return operation_submit(data, &operation_##name, call->method, args->debug_info, args->id.vm,   \
-                                        args, false, ret, error);                                               \
+#define OPERATION(name, Args)                                                                                \
+        static bool on_##name(void *data, const ServiceCall *call, Args *args, char **ret,                   \
+                              XenopsError **error)                                                           \
+        {                                                                                                    \
+                return operation_submit(data, &operation_##name, call->method, args->debug_info,             \
+                                        args->id.vm, args, false, ret, error);                               \
         }
 
 OPERATION(vbd_plug, XenopsVbdPlugArgs)

@@ -8,7 +8,8 @@
 
 #include "operation.h"
 
-static bool on_add(void *data, const ServiceCall *call, XenopsVmAddArgs *args, char **ret, XenopsError **error)
+static bool on_add(void *data, const ServiceCall *call, XenopsVmAddArgs *args, char **ret,
+                   XenopsError **error)
 {
         Manager *manager = data;
         if (!vm_store_add(manager->vms, &args->vm, error))
@@ -23,7 +24,8 @@ static bool on_remove(void *data, const ServiceCall *call, XenopsVmRemoveArgs *a
         return manager_remove_vm(data, args->id ? args->id : "", error);
 }
 
-static bool on_exists(void *data, const ServiceCall *call, XenopsVmExistsArgs *args, bool *ret, XenopsError **error)
+static bool on_exists(void *data, const ServiceCall *call, XenopsVmExistsArgs *args, bool *ret,
+                      XenopsError **error)
 {
         *ret = vm_store_has(((Manager *)data)->vms, args->id ? args->id : "");
         return true;
@@ -58,12 +60,14 @@ static bool on_list(void *data, const ServiceCall *call, XenopsVmListArgs *args,
 }
 
 /* What would have to be another for a running VM to need a restart: all that its domain is made from. */
-static bool on_generate_state_string(void *data, const ServiceCall *call, XenopsVmGenerateStateStringArgs *args,
-                                     char **ret, XenopsError **error)
+static bool on_generate_state_string(void *data, const ServiceCall *call,
+                                     XenopsVmGenerateStateStringArgs *args, char **ret, XenopsError **error)
 {
         json_t *json = bus_encode(&xenops_type_vm, &args->vm);
-        static const char *const live[] = { "name", "xsdata", "on_crash", "on_shutdown", "on_reboot", "vcpus",
-                                            "memory_dynamic_min", "memory_dynamic_max" };
+        static const char *const live[] = {
+                "name",      "xsdata", "on_crash",           "on_shutdown",
+                "on_reboot", "vcpus",  "memory_dynamic_min", "memory_dynamic_max"
+        };
         for (size_t i = 0; i < G_N_ELEMENTS(live); i++)
                 json_object_del(json, live[i]);
         char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
@@ -74,8 +78,8 @@ static bool on_generate_state_string(void *data, const ServiceCall *call, Xenops
         return true;
 }
 
-static bool on_export_metadata(void *data, const ServiceCall *call, XenopsVmExportMetadataArgs *args, char **ret,
-                               XenopsError **error)
+static bool on_export_metadata(void *data, const ServiceCall *call, XenopsVmExportMetadataArgs *args,
+                               char **ret, XenopsError **error)
 {
         auto_vm_config *config = vm_store_get(((Manager *)data)->vms, args->id ? args->id : "", error);
         if (config)
@@ -83,16 +87,17 @@ static bool on_export_metadata(void *data, const ServiceCall *call, XenopsVmExpo
         return config;
 }
 
-static bool on_import_metadata(void *data, const ServiceCall *call, XenopsVmImportMetadataArgs *args, char **ret,
-                               XenopsError **error)
+static bool on_import_metadata(void *data, const ServiceCall *call, XenopsVmImportMetadataArgs *args,
+                               char **ret, XenopsError **error)
 {
         Manager *manager = data;
         XenopsMetadata metadata;
         if (!vm_metadata_parse(args->metadata ? args->metadata : "", &metadata, error))
                 return false;
         bool good = metadata.pcis.n == 0 && metadata.vgpus.n == 0 && metadata.vusbs.n == 0;
-        good = good ? vm_store_import(manager->vms, &metadata, error)
-                    : xenops_fail_unimplemented(error, "VM.import_metadata with PCI, USB or graphics devices");
+        good = good
+                   ? vm_store_import(manager->vms, &metadata, error)
+                   : xenops_fail_unimplemented(error, "VM.import_metadata with PCI, USB or graphics devices");
         if (good) {
                 *ret = bus_strdup(metadata.vm.id);
                 auto_vm_config *config = vm_store_get(manager->vms, metadata.vm.id, error);
@@ -112,17 +117,19 @@ static bool on_shutdown(void *data, const ServiceCall *call, XenopsVmShutdownArg
                                 !args->delay, ret, error);
 }
 
-static bool on_reboot(void *data, const ServiceCall *call, XenopsVmRebootArgs *args, char **ret, XenopsError **error)
+static bool on_reboot(void *data, const ServiceCall *call, XenopsVmRebootArgs *args, char **ret,
+                      XenopsError **error)
 {
         return operation_submit(data, &operation_reboot, call->method, args->debug_info, args->id, args,
                                 !args->delay, ret, error);
 }
 
-#define OPERATION(name, Args)                                                                                    \
-        static bool on_##name(void *data, const ServiceCall *call, Args *args, char **ret, XenopsError **error) \
-        {                                                                                                        \
-                return operation_submit(data, &operation_##name, call->method, args->debug_info, args->id, args, \
-                                        false, ret, error);                                                     \
+#define OPERATION(name, Args)                                                                                \
+        static bool on_##name(void *data, const ServiceCall *call, Args *args, char **ret,                   \
+                              XenopsError **error)                                                           \
+        {                                                                                                    \
+                return operation_submit(data, &operation_##name, call->method, args->debug_info, args->id,   \
+                                        args, false, ret, error);                                            \
         }
 
 OPERATION(start, XenopsVmStartArgs)

@@ -54,7 +54,8 @@ static bool on_task_stat(void *data, const ServiceCall *call, XenopsTaskStatArgs
         return true;
 }
 
-static bool on_task_cancel(void *data, const ServiceCall *call, XenopsTaskCancelArgs *args, XenopsError **error)
+static bool on_task_cancel(void *data, const ServiceCall *call, XenopsTaskCancelArgs *args,
+                           XenopsError **error)
 {
         Task *task = find_task(data, args->id, error);
         if (!task)
@@ -64,14 +65,15 @@ static bool on_task_cancel(void *data, const ServiceCall *call, XenopsTaskCancel
         return true;
 }
 
-static bool on_task_destroy(void *data, const ServiceCall *call, XenopsTaskDestroyArgs *args, XenopsError **error)
+static bool on_task_destroy(void *data, const ServiceCall *call, XenopsTaskDestroyArgs *args,
+                            XenopsError **error)
 {
         return tasks_destroy(((Manager *)data)->tasks, args->id ? args->id : "") ||
                xenops_fail_does_not_exist(error, "Task", args->id ? args->id : "");
 }
 
-static bool on_task_destroy_on_finish(void *data, const ServiceCall *call, XenopsTaskDestroyOnFinishArgs *args,
-                                      XenopsError **error)
+static bool on_task_destroy_on_finish(void *data, const ServiceCall *call,
+                                      XenopsTaskDestroyOnFinishArgs *args, XenopsError **error)
 {
         return tasks_destroy(((Manager *)data)->tasks, args->id ? args->id : "") ||
                xenops_fail_does_not_exist(error, "Task", args->id ? args->id : "");
@@ -96,13 +98,12 @@ static bool on_task_list(void *data, const ServiceCall *call, XenopsTaskListArgs
 
 static void fill_event(XenopsEventId *event, const UpdateId *id)
 {
-        static const XenopsEventIdTag tags[] = { [UPDATE_VM] = XENOPS_EVENT_ID_VM,
-                                                 [UPDATE_VBD] = XENOPS_EVENT_ID_VBD,
-                                                 [UPDATE_VIF] = XENOPS_EVENT_ID_VIF,
-                                                 [UPDATE_PCI] = XENOPS_EVENT_ID_PCI,
-                                                 [UPDATE_VGPU] = XENOPS_EVENT_ID_VGPU,
-                                                 [UPDATE_VUSB] = XENOPS_EVENT_ID_VUSB,
-                                                 [UPDATE_TASK] = XENOPS_EVENT_ID_TASK };
+        static const XenopsEventIdTag tags[] = {
+                [UPDATE_VM] = XENOPS_EVENT_ID_VM,     [UPDATE_VBD] = XENOPS_EVENT_ID_VBD,
+                [UPDATE_VIF] = XENOPS_EVENT_ID_VIF,   [UPDATE_PCI] = XENOPS_EVENT_ID_PCI,
+                [UPDATE_VGPU] = XENOPS_EVENT_ID_VGPU, [UPDATE_VUSB] = XENOPS_EVENT_ID_VUSB,
+                [UPDATE_TASK] = XENOPS_EVENT_ID_TASK
+        };
         event->tag = tags[id->kind];
         if (id->kind == UPDATE_VM)
                 event->vm = bus_strdup(id->id);
@@ -133,8 +134,8 @@ static void on_updates(UpdateBatch *batch, void *data)
         update_batch_clear(batch);
 }
 
-static bool on_updates_get(void *data, const ServiceCall *call, XenopsUpdatesGetArgs *args, XenopsUpdates *ret,
-                           XenopsError **error)
+static bool on_updates_get(void *data, const ServiceCall *call, XenopsUpdatesGetArgs *args,
+                           XenopsUpdates *ret, XenopsError **error)
 {
         Manager *manager = data;
         uint64_t now = clock_usec(), deadline = MAX(call->deadline_usec, now + UPDATES_MARGIN_USEC);
@@ -146,21 +147,21 @@ static bool on_updates_get(void *data, const ServiceCall *call, XenopsUpdatesGet
         return true;
 }
 
-static bool on_updates_last_id(void *data, const ServiceCall *call, XenopsUpdatesLastIdArgs *args, int64_t *ret,
-                               XenopsError **error)
+static bool on_updates_last_id(void *data, const ServiceCall *call, XenopsUpdatesLastIdArgs *args,
+                               int64_t *ret, XenopsError **error)
 {
         *ret = (int64_t)updates_last(((Manager *)data)->updates);
         return true;
 }
 
-#define DEVICES_APPEND(kind, list)                                                                         \
-        do {                                                                                               \
-                for (size_t i = 0; i < (list)->n; i++)                                                     \
+#define DEVICES_APPEND(kind, list)                                                                           \
+        do {                                                                                                 \
+                for (size_t i = 0; i < (list)->n; i++)                                                       \
                         ids[n++] = (UpdateId){ (kind), (list)->items[i].id.vm, (list)->items[i].id.device }; \
         } while (0)
 
-static bool on_updates_inject_barrier(void *data, const ServiceCall *call, XenopsUpdatesInjectBarrierArgs *args,
-                                      XenopsError **error)
+static bool on_updates_inject_barrier(void *data, const ServiceCall *call,
+                                      XenopsUpdatesInjectBarrierArgs *args, XenopsError **error)
 {
         Manager *manager = data;
         auto_vm_config *config = vm_store_get(manager->vms, args->vm_id ? args->vm_id : "", error);
@@ -169,7 +170,7 @@ static bool on_updates_inject_barrier(void *data, const ServiceCall *call, Xenop
         const XenopsMetadata *metadata = &config->metadata;
         size_t n = 0;
         g_autofree UpdateId *ids = g_new(UpdateId, metadata->vbds.n + metadata->vifs.n + metadata->pcis.n +
-                                                           metadata->vgpus.n + metadata->vusbs.n);
+                                                       metadata->vgpus.n + metadata->vusbs.n);
         DEVICES_APPEND(UPDATE_VBD, &metadata->vbds);
         DEVICES_APPEND(UPDATE_VIF, &metadata->vifs);
         DEVICES_APPEND(UPDATE_PCI, &metadata->pcis);
@@ -179,8 +180,8 @@ static bool on_updates_inject_barrier(void *data, const ServiceCall *call, Xenop
                xenops_fail_internal(error, "more than %u barriers", UPDATES_BARRIERS_MAX);
 }
 
-static bool on_updates_remove_barrier(void *data, const ServiceCall *call, XenopsUpdatesRemoveBarrierArgs *args,
-                                      XenopsError **error)
+static bool on_updates_remove_barrier(void *data, const ServiceCall *call,
+                                      XenopsUpdatesRemoveBarrierArgs *args, XenopsError **error)
 {
         updates_remove_barrier(((Manager *)data)->updates, args->id);
         return true;
@@ -209,8 +210,8 @@ static bool on_query(void *data, const ServiceCall *call, XenopsQueryArgs *args,
         return true;
 }
 
-static bool on_get_diagnostics(void *data, const ServiceCall *call, XenopsGetDiagnosticsArgs *args, char **ret,
-                               XenopsError **error)
+static bool on_get_diagnostics(void *data, const ServiceCall *call, XenopsGetDiagnosticsArgs *args,
+                               char **ret, XenopsError **error)
 {
         Manager *manager = data;
         char *backend = manager->backend->operations->diagnostics(manager->backend);
@@ -235,15 +236,17 @@ static bool on_host_get_console_data(void *data, const ServiceCall *call, Xenops
         return true;
 }
 
-static bool on_host_get_total_memory_mib(void *data, const ServiceCall *call, XenopsHostGetTotalMemoryMibArgs *args,
-                                         int64_t *ret, XenopsError **error)
+static bool on_host_get_total_memory_mib(void *data, const ServiceCall *call,
+                                         XenopsHostGetTotalMemoryMibArgs *args, int64_t *ret,
+                                         XenopsError **error)
 {
         Backend *backend = ((Manager *)data)->backend;
         *ret = backend->operations->total_memory_mib(backend);
         return true;
 }
 
-static bool on_debug_trigger(void *data, const ServiceCall *call, XenopsDebugTriggerArgs *args, XenopsError **error)
+static bool on_debug_trigger(void *data, const ServiceCall *call, XenopsDebugTriggerArgs *args,
+                             XenopsError **error)
 {
         Backend *backend = ((Manager *)data)->backend;
         return backend->operations->trigger(backend, args->cmd ? args->cmd : "", &args->args, error);
@@ -261,17 +264,68 @@ static bool on_debug_shutdown(void *data, const ServiceCall *call, XenopsDebugSh
 
 /* All that only looks at memory or writes a small file; the rest gets a thread. */
 static const char *const on_loop[] = {
-        "query", "Task.stat", "Task.cancel", "Task.destroy", "Task.destroy_on_finish", "HOST.stat",
-        "HOST.get_console_data", "HOST.get_total_memory_mib", "VM.add", "VM.remove", "VM.exists", "VM.stat",
-        "VM.generate_state_string", "VM.export_metadata", "VM.import_metadata", "VM.pause", "VM.unpause",
-        "VM.request_rdp", "VM.set_xsdata", "VM.set_vcpus", "VM.set_shadow_multiplier",
-        "VM.set_memory_dynamic_range", "VM.delay", "VM.start", "VM.shutdown", "VM.reboot", "VM.suspend",
-        "VM.resume", "VM.fast_resume", "VM.s3suspend", "VM.s3resume", "VBD.add", "VBD.plug", "VBD.unplug",
-        "VBD.eject", "VBD.insert", "VBD.stat", "VBD.list", "VBD.remove", "VIF.add", "VIF.plug", "VIF.unplug",
-        "VIF.move", "VIF.stat", "VIF.list", "VIF.remove", "VIF.set_carrier", "VIF.set_locking_mode",
-        "VIF.set_ipv4_configuration", "VIF.set_ipv6_configuration", "VIF.set_trunks", "PCI.list", "VGPU.list",
-        "VUSB.list", "UPDATES.get", "UPDATES.last_id", "UPDATES.inject_barrier", "UPDATES.remove_barrier",
-        "UPDATES.refresh_vm", "DEBUG.trigger", "DEBUG.shutdown", NULL,
+        "query",
+        "Task.stat",
+        "Task.cancel",
+        "Task.destroy",
+        "Task.destroy_on_finish",
+        "HOST.stat",
+        "HOST.get_console_data",
+        "HOST.get_total_memory_mib",
+        "VM.add",
+        "VM.remove",
+        "VM.exists",
+        "VM.stat",
+        "VM.generate_state_string",
+        "VM.export_metadata",
+        "VM.import_metadata",
+        "VM.pause",
+        "VM.unpause",
+        "VM.request_rdp",
+        "VM.set_xsdata",
+        "VM.set_vcpus",
+        "VM.set_shadow_multiplier",
+        "VM.set_memory_dynamic_range",
+        "VM.delay",
+        "VM.start",
+        "VM.shutdown",
+        "VM.reboot",
+        "VM.suspend",
+        "VM.resume",
+        "VM.fast_resume",
+        "VM.s3suspend",
+        "VM.s3resume",
+        "VBD.add",
+        "VBD.plug",
+        "VBD.unplug",
+        "VBD.eject",
+        "VBD.insert",
+        "VBD.stat",
+        "VBD.list",
+        "VBD.remove",
+        "VIF.add",
+        "VIF.plug",
+        "VIF.unplug",
+        "VIF.move",
+        "VIF.stat",
+        "VIF.list",
+        "VIF.remove",
+        "VIF.set_carrier",
+        "VIF.set_locking_mode",
+        "VIF.set_ipv4_configuration",
+        "VIF.set_ipv6_configuration",
+        "VIF.set_trunks",
+        "PCI.list",
+        "VGPU.list",
+        "VUSB.list",
+        "UPDATES.get",
+        "UPDATES.last_id",
+        "UPDATES.inject_barrier",
+        "UPDATES.remove_barrier",
+        "UPDATES.refresh_vm",
+        "DEBUG.trigger",
+        "DEBUG.shutdown",
+        NULL,
 };
 static const char *const urgent[] = { "get_diagnostics", "Task.list", NULL };
 
@@ -298,9 +352,8 @@ BusService *xenopsd_serve(Manager *manager)
         };
         service_vm_fill(&table);
         service_device_fill(&table);
-        return xenops_serve(&table, manager,
-                            &(BusServiceOptions){ .bus = manager->bus,
-                                                  .workers = manager->workers,
-                                                  .on_loop = on_loop,
-                                                  .urgent = urgent });
+        return xenops_serve(
+            &table, manager,
+            &(BusServiceOptions){
+                .bus = manager->bus, .workers = manager->workers, .on_loop = on_loop, .urgent = urgent });
 }

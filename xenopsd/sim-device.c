@@ -48,14 +48,15 @@ static bool device_connect(BackendContext *context, const char *kind, const char
         SimDevice *device = sim_domain_device(domain, kind, id->device);
         if (connected != (device != NULL)) {
                 simulator_abandon(context, domain);
-                return connected ? xenops_fail_device_not_connected(error) : xenops_fail_device_is_connected(error);
+                return connected ? xenops_fail_device_not_connected(error)
+                                 : xenops_fail_device_is_connected(error);
         }
         device_set(device ? device : sim_domain_add_device(domain, kind, id->device), backend, memo, carrier);
         return simulator_leave(context, domain, error);
 }
 
-static bool device_disconnect(BackendContext *context, const char *kind, const char *step, const XenopsDeviceId *id,
-                              XenopsError **error)
+static bool device_disconnect(BackendContext *context, const char *kind, const char *step,
+                              const XenopsDeviceId *id, XenopsError **error)
 {
         SimDomain *domain = simulator_enter(context, id->vm, step, error);
         if (!domain)
@@ -69,9 +70,11 @@ static const char *disk_text(const BackendDisk *disk)
         return disk->path ? disk->path : disk->nbd;
 }
 
-bool simulator_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk, XenopsError **error)
+bool simulator_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
+                        XenopsError **error)
 {
-        return device_connect(context, "vbd", "vbd-plug", false, &vbd->id, disk_text(disk), disk->memo, true, error);
+        return device_connect(context, "vbd", "vbd-plug", false, &vbd->id, disk_text(disk), disk->memo, true,
+                              error);
 }
 
 bool simulator_vbd_change(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,

@@ -74,29 +74,31 @@ json_t *sim_domain_to_json(const SimDomain *domain)
         json_t *devices = json_array();
         for (size_t i = 0; i < domain->n_devices; i++) {
                 const SimDevice *device = &domain->devices[i];
-                json_array_append_new(devices, json_pack("{ss ss ss ss sb}", "kind", device->kind, "id", device->id,
-                                                         "backend", device->backend, "memo", device->memo,
-                                                         "carrier", device->carrier));
+                json_array_append_new(devices, json_pack("{ss ss ss ss sb}", "kind", device->kind, "id",
+                                                         device->id, "backend", device->backend, "memo",
+                                                         device->memo, "carrier", device->carrier));
         }
-        return json_pack("{sI ss sb sb sb sb sb ss ss sI sI sf sI ss sI sI so}", "domid", (json_int_t)domain->domid,
-                         "vm", domain->vm, "hvm", domain->hvm, "tools", domain->tools, "built", domain->built,
-                         "device_model", domain->device_model, "rdp", domain->rdp, "life", life_texts[domain->life],
-                         "reason", reason_texts[domain->reason], "memory_kib", (json_int_t)domain->memory_kib,
-                         "vcpus", (json_int_t)domain->vcpus, "shadow_multiplier", domain->shadow_multiplier,
-                         "started_usec", (json_int_t)domain->started_usec, "request",
-                         reason_texts[domain->request], "acknowledge_usec", (json_int_t)domain->acknowledge_usec,
-                         "answer_usec", (json_int_t)domain->answer_usec, "devices", devices);
+        return json_pack(
+            "{sI ss sb sb sb sb sb ss ss sI sI sf sI ss sI sI so}", "domid", (json_int_t)domain->domid, "vm",
+            domain->vm, "hvm", domain->hvm, "tools", domain->tools, "built", domain->built, "device_model",
+            domain->device_model, "rdp", domain->rdp, "life", life_texts[domain->life], "reason",
+            reason_texts[domain->reason], "memory_kib", (json_int_t)domain->memory_kib, "vcpus",
+            (json_int_t)domain->vcpus, "shadow_multiplier", domain->shadow_multiplier, "started_usec",
+            (json_int_t)domain->started_usec, "request", reason_texts[domain->request], "acknowledge_usec",
+            (json_int_t)domain->acknowledge_usec, "answer_usec", (json_int_t)domain->answer_usec, "devices",
+            devices);
 }
 
 static bool devices_from_json(SimDomain *domain, const json_t *devices)
 {
         size_t i;
         json_t *item;
-        json_array_foreach (devices, i, item) {
+        json_array_foreach(devices, i, item)
+        {
                 const char *kind, *id, *backend, *memo;
                 int carrier;
-                if (json_unpack(item, "{ss ss ss ss sb}", "kind", &kind, "id", &id, "backend", &backend, "memo",
-                                &memo, "carrier", &carrier) < 0)
+                if (json_unpack(item, "{ss ss ss ss sb}", "kind", &kind, "id", &id, "backend", &backend,
+                                "memo", &memo, "carrier", &carrier) < 0)
                         return false;
                 SimDevice *device = sim_domain_add_device(domain, kind, id);
                 g_free(device->backend);
@@ -115,12 +117,12 @@ bool sim_domain_from_json(SimDomain *domain, const json_t *json)
         json_int_t memory_kib, vcpus, started_usec, acknowledge_usec, answer_usec;
         double shadow_multiplier;
         json_t *devices;
-        if (json_unpack((json_t *)json, "{sb sb sb sb sb ss ss sI sI sF sI ss sI sI so}", "hvm", &hvm, "tools",
-                        &tools, "built", &built, "device_model", &device_model, "rdp", &rdp, "life", &life,
-                        "reason", &reason, "memory_kib", &memory_kib, "vcpus", &vcpus, "shadow_multiplier",
-                        &shadow_multiplier, "started_usec", &started_usec, "request", &request,
-                        "acknowledge_usec", &acknowledge_usec, "answer_usec", &answer_usec, "devices",
-                        &devices) < 0)
+        if (json_unpack((json_t *)json, "{sb sb sb sb sb ss ss sI sI sF sI ss sI sI so}", "hvm", &hvm,
+                        "tools", &tools, "built", &built, "device_model", &device_model, "rdp", &rdp, "life",
+                        &life, "reason", &reason, "memory_kib", &memory_kib, "vcpus", &vcpus,
+                        "shadow_multiplier", &shadow_multiplier, "started_usec", &started_usec, "request",
+                        &request, "acknowledge_usec", &acknowledge_usec, "answer_usec", &answer_usec,
+                        "devices", &devices) < 0)
                 return false;
         int life_index = text_index(life_texts, G_N_ELEMENTS(life_texts), life);
         int reason_index = text_index(reason_texts, G_N_ELEMENTS(reason_texts), reason);
@@ -158,12 +160,12 @@ void sim_domain_shut(SimDomain *domain, SimReason reason)
         domain->announce = true;
 }
 
-void sim_domain_request(SimDomain *domain, SimReason reason, uint64_t now_usec, uint64_t acknowledge_after_usec,
-                        uint64_t answer_after_usec)
+void sim_domain_request(SimDomain *domain, SimReason reason, uint64_t now_usec,
+                        uint64_t acknowledge_after_usec, uint64_t answer_after_usec)
 {
         domain->request = reason;
         domain->acknowledge_usec =
-                acknowledge_after_usec == SIM_NEVER ? SIM_NEVER : now_usec + acknowledge_after_usec;
+            acknowledge_after_usec == SIM_NEVER ? SIM_NEVER : now_usec + acknowledge_after_usec;
         domain->answer_usec = answer_after_usec == SIM_NEVER ? SIM_NEVER : now_usec + answer_after_usec;
 }
 

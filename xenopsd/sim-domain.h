@@ -16,7 +16,7 @@ typedef enum SimReason { SIM_NONE, SIM_POWEROFF, SIM_REBOOT, SIM_SUSPEND, SIM_CR
 #define SIM_NEVER UINT64_MAX
 
 typedef struct SimDevice {
-        char *kind;    /* "vbd" or "vif" */
+        char *kind; /* "vbd" or "vif" */
         char *id;
         char *backend; /* what it is connected to: a disk's path, a bridge; "" is an empty drive */
         char *memo;    /* of xenopsd's: which disk it attached for it */
@@ -30,7 +30,7 @@ typedef struct SimDomain {
         bool hvm, tools;
         bool built, device_model, rdp;
         SimLife life;
-        SimReason reason;      /* SIM_SHUTDOWN */
+        SimReason reason; /* SIM_SHUTDOWN */
         int64_t memory_kib;
         int64_t vcpus;
         double shadow_multiplier;
@@ -44,8 +44,8 @@ typedef struct SimDomain {
         /* The table's: */
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        bool gone;         /* destroyed: nothing is written any more */
-        bool announce;     /* it shut down and nobody was told yet */
+        bool gone;     /* destroyed: nothing is written any more */
+        bool announce; /* it shut down and nobody was told yet */
         unsigned refs;
         uint64_t due_usec; /* where it stands in the table's timers; SIM_NEVER: nowhere */
 } SimDomain;
@@ -58,8 +58,8 @@ bool sim_domain_from_json(SimDomain *domain, const json_t *json);
 
 void sim_domain_shut(SimDomain *domain, SimReason reason);
 /* The guest is to do it, now being `now_usec`; SIM_NEVER: it never acknowledges, or never does. */
-void sim_domain_request(SimDomain *domain, SimReason reason, uint64_t now_usec, uint64_t acknowledge_after_usec,
-                        uint64_t answer_after_usec);
+void sim_domain_request(SimDomain *domain, SimReason reason, uint64_t now_usec,
+                        uint64_t acknowledge_after_usec, uint64_t answer_after_usec);
 bool sim_domain_acknowledged(const SimDomain *domain, uint64_t now_usec);
 /* Does what has become due; true when that changed anything. */
 bool sim_domain_advance(SimDomain *domain, uint64_t now_usec);

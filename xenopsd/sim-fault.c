@@ -14,14 +14,14 @@
 
 #include "file.h"
 
-#define FAULTS_FILE  "faults"
-#define SECONDS_MAX  1e6
+#define FAULTS_FILE "faults"
+#define SECONDS_MAX 1e6
 
 typedef struct SimFault {
         char *vm, *step; /* NULL: every one */
         uint64_t latency_usec;
-        char *fail;      /* NULL: it does not */
-        int64_t count;   /* of times left; -1: for ever */
+        char *fail;    /* NULL: it does not */
+        int64_t count; /* of times left; -1: for ever */
 } SimFault;
 
 struct SimFaults {
@@ -47,9 +47,10 @@ static json_t *faults_to_json(const SimFaults *faults)
         json_t *list = json_array(), *guests = json_object();
         for (guint i = 0; i < faults->faults->len; i++) {
                 const SimFault *fault = g_ptr_array_index(faults->faults, i);
-                json_array_append_new(list, json_pack("{ss? ss? sI ss? sI}", "vm", fault->vm, "step", fault->step,
-                                                      "latency_usec", (json_int_t)fault->latency_usec, "fail",
-                                                      fault->fail, "count", (json_int_t)fault->count));
+                json_array_append_new(list,
+                                      json_pack("{ss? ss? sI ss? sI}", "vm", fault->vm, "step", fault->step,
+                                                "latency_usec", (json_int_t)fault->latency_usec, "fail",
+                                                fault->fail, "count", (json_int_t)fault->count));
         }
         GHashTableIter iter;
         gpointer vm, p;
@@ -69,21 +70,24 @@ static bool faults_from_json(SimFaults *faults, const json_t *json)
         size_t i;
         json_t *item;
         const char *vm;
-        json_array_foreach (json_object_get(json, "faults"), i, item) {
-                const char *step, *fail;
+        json_array_foreach(json_object_get(json, "faults"), i, item)
+        {
                 json_int_t latency, count;
-                if (json_unpack(item, "{ss? ss? sI ss? sI}", "vm", &vm, "step", &step, "latency_usec", &latency,
-                                "fail", &fail, "count", &count) < 0)
+                if (json_unpack(item, "{sI sI}", "latency_usec", &latency, "count", &count) < 0)
                         return false;
                 SimFault *fault = g_new(SimFault, 1);
-                *fault = (SimFault){ g_strdup(vm), g_strdup(step), (uint64_t)latency, g_strdup(fail), count };
+                *fault =
+                    (SimFault){ g_strdup(json_string_value(json_object_get(item, "vm"))),
+                                g_strdup(json_string_value(json_object_get(item, "step"))), (uint64_t)latency,
+                                g_strdup(json_string_value(json_object_get(item, "fail"))), count };
                 g_ptr_array_add(faults->faults, fault);
         }
-        json_object_foreach (json_object_get(json, "guests"), vm, item) {
+        json_object_foreach(json_object_get(json, "guests"), vm, item)
+        {
                 int acknowledges, answers, tools;
                 json_int_t delay;
-                if (json_unpack(item, "{sb sb sb sI}", "acknowledges", &acknowledges, "answers", &answers, "tools",
-                                &tools, "delay_usec", &delay) < 0)
+                if (json_unpack(item, "{sb sb sb sI}", "acknowledges", &acknowledges, "answers", &answers,
+                                "tools", &tools, "delay_usec", &delay) < 0)
                         return false;
                 SimGuest guest = { acknowledges, answers, tools, (uint64_t)delay };
                 g_hash_table_insert(faults->guests, g_strdup(vm), g_memdup2(&guest, sizeof guest));
@@ -239,8 +243,9 @@ static bool faults_inject(SimFaults *faults, const BusStrings *arguments, Xenops
         if (faults->faults->len >= SIM_FAULTS_MAX)
                 return xenops_fail_internal(error, "%u faults are injected already", SIM_FAULTS_MAX);
         SimFault *fault = g_new(SimFault, 1);
-        *fault = (SimFault){ g_strdup(sim_argument(arguments, "vm")), g_strdup(sim_argument(arguments, "step")),
-                             latency_usec, g_strdup(sim_argument(arguments, "fail")), count };
+        *fault =
+            (SimFault){ g_strdup(sim_argument(arguments, "vm")), g_strdup(sim_argument(arguments, "step")),
+                        latency_usec, g_strdup(sim_argument(arguments, "fail")), count };
         g_ptr_array_add(faults->faults, fault);
         return true;
 }
@@ -281,7 +286,8 @@ static bool faults_forget(SimFaults *faults, const BusStrings *arguments, Xenops
         return true;
 }
 
-int sim_faults_trigger(SimFaults *faults, const char *command, const BusStrings *arguments, XenopsError **error)
+int sim_faults_trigger(SimFaults *faults, const char *command, const BusStrings *arguments,
+                       XenopsError **error)
 {
         bool (*function)(SimFaults *, const BusStrings *, XenopsError **);
         if (g_str_equal(command, "inject"))

@@ -27,7 +27,8 @@ SimFaults *sim_faults_new(const char *path, const SimGuest *standard, char **ret
 void sim_faults_free(SimFaults *faults);
 
 /* Happens at a step of a VM: first the delay, then the failure. False: *error is set. */
-bool sim_faults_meet(SimFaults *faults, const char *vm, const char *step, Cancel *cancel, XenopsError **error);
+bool sim_faults_meet(SimFaults *faults, const char *vm, const char *step, Cancel *cancel,
+                     XenopsError **error);
 SimGuest sim_faults_guest(SimFaults *faults, const char *vm);
 
 /* The commands of DEBUG.trigger. Arguments are key=value:
@@ -35,7 +36,8 @@ SimGuest sim_faults_guest(SimFaults *faults, const char *vm);
  *   behave    vm= (none: all that have no own), acknowledges=, answers=, tools= (true or false), delay= (seconds)
  *   forget    vm= (none: all): what was injected, and how guests behave
  * Positive: it is not one of them. 0, or negative with *error set. */
-int sim_faults_trigger(SimFaults *faults, const char *command, const BusStrings *arguments, XenopsError **error);
+int sim_faults_trigger(SimFaults *faults, const char *command, const BusStrings *arguments,
+                       XenopsError **error);
 char *sim_faults_text(SimFaults *faults); /* owned (g_free) */
 
 /* The value of key in arguments of key=value; NULL: not there. Borrowed. */

@@ -103,8 +103,8 @@ bool simulator_restore(BackendContext *context, const XenopsVm *vm, const char *
         int64_t memory_kib, vcpus;
         uint64_t started_usec, sum;
         if (g_strv_length(lines) != 4 || !g_str_equal(lines[0], IMAGE_MAGIC) ||
-            sscanf(lines[2], "%" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNx64, &memory_kib, &vcpus, &started_usec,
-                   &sum) != 4 ||
+            sscanf(lines[2], "%" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNx64, &memory_kib, &vcpus,
+                   &started_usec, &sum) != 4 ||
             sum != memory_sum(image->memory))
                 return xenops_fail_internal(error, "simulator: %s holds no whole suspend image", path);
         if (!g_str_equal(lines[1], vm->id))

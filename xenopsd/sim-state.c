@@ -103,8 +103,7 @@ char *simulator_diagnostics(Backend *backend)
         Simulator *simulator = (Simulator *)backend;
         g_auto(GStrv) vms = sim_table_list(simulator->table);
         g_autofree char *faults = sim_faults_text(simulator->faults);
-        return bus_printf("simulator: %u domains, %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
-                          " MiB free\nfaults: %s\n",
-                          g_strv_length(vms), sim_table_free_kib(simulator->table) / 1024, simulator->memory_mib,
-                          faults);
+        return bus_printf(
+            "simulator: %u domains, %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " MiB free\nfaults: %s\n",
+            g_strv_length(vms), sim_table_free_kib(simulator->table) / 1024, simulator->memory_mib, faults);
 }

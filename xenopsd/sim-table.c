@@ -340,7 +340,8 @@ static int domain_wait(SimTable *table, SimDomain *domain, uint64_t deadline_use
                         r = -ETIME;
                         break;
                 }
-                condition_wait(&domain->changed, &domain->lock, MIN(deadline_usec, sim_domain_due(domain, now)));
+                condition_wait(&domain->changed, &domain->lock,
+                               MIN(deadline_usec, sim_domain_due(domain, now)));
         }
         sim_domain_unlock(table, domain);
         cancel_listen(cancel, NULL, NULL);
@@ -381,7 +382,7 @@ static bool table_load_domain(SimTable *table, const char *name)
 {
         json_t *json = NULL;
         const char *vm = json_string_value(
-                file_read_json(table->domains_fd, name, &json) == 0 ? json_object_get(json, "vm") : NULL);
+            file_read_json(table->domains_fd, name, &json) == 0 ? json_object_get(json, "vm") : NULL);
         SimDomain *domain = vm ? sim_domain_new(g_ascii_strtoll(name, NULL, 10), vm) : NULL;
         bool good = domain && domain->domid > 0 && !g_hash_table_contains(table->by_vm, vm) &&
                     sim_domain_from_json(domain, json);
@@ -424,7 +425,10 @@ SimTable *sim_table_new(const char *path, Loop *loop, int64_t memory_kib,
 {
         SimTable *table = g_new0(SimTable, 1);
         g_autofree char *error = NULL;
-        *table = (SimTable){ .loop = loop, .on_shutdown = on_shutdown, .data = data, .free_kib = memory_kib,
+        *table = (SimTable){ .loop = loop,
+                             .on_shutdown = on_shutdown,
+                             .data = data,
+                             .free_kib = memory_kib,
                              .armed_usec = SIM_NEVER };
         pthread_mutex_init(&table->lock, NULL);
         table->by_vm = g_hash_table_new(g_str_hash, g_str_equal);

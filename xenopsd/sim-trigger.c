@@ -17,12 +17,14 @@ static bool trigger_guest(Simulator *simulator, const BusStrings *arguments, Xen
         const char *vm = sim_argument(arguments, "vm"), *what = sim_argument(arguments, "do");
         SimReason reason = what ? sim_reason_of(what) : SIM_NONE;
         if (!vm || reason == SIM_NONE)
-                return xenops_fail_internal(error, "guest needs vm= and do=poweroff, reboot, crash or suspend");
+                return xenops_fail_internal(error,
+                                            "guest needs vm= and do=poweroff, reboot, crash or suspend");
         SimDomain *domain = sim_table_find(simulator->table, vm);
         if (!domain)
-                return xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_HALTED, XENOPS_POWER_STATE_RUNNING);
+                return xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_HALTED,
+                                                   XENOPS_POWER_STATE_RUNNING);
         sim_domain_lock(simulator->table, domain);
-        bool running = domain->life == SIM_RUNNING;
+        bool running = domain->life == SIM_RUNNING, paused = domain->life == SIM_PAUSED;
         if (running && after_usec == 0)
                 sim_domain_shut(domain, reason);
         else if (running)
@@ -31,11 +33,13 @@ static bool trigger_guest(Simulator *simulator, const BusStrings *arguments, Xen
         sim_domain_unref(simulator->table, domain);
         if (r < 0)
                 return simulator_fail_errno(error, "cannot write the domain", r);
-        return running ||
-               xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_PAUSED, XENOPS_POWER_STATE_RUNNING);
+        return running || xenops_fail_bad_power_state(
+                              error, paused ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_HALTED,
+                              XENOPS_POWER_STATE_RUNNING);
 }
 
-bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments, XenopsError **error)
+bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments,
+                       XenopsError **error)
 {
         Simulator *simulator = (Simulator *)backend;
         if (strcmp(command, "guest") == 0)

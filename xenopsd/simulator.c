@@ -125,7 +125,8 @@ static bool simulator_destroy(BackendContext *context, const XenopsVm *vm, Xenop
         return r == 0 || simulator_fail_errno(error, "cannot remove the domain", r);
 }
 
-static bool simulator_set_memory(BackendContext *context, const XenopsVm *vm, int64_t bytes, XenopsError **error)
+static bool simulator_set_memory(BackendContext *context, const XenopsVm *vm, int64_t bytes,
+                                 XenopsError **error)
 {
         Simulator *simulator = simulator_of(context);
         int64_t free_kib;
@@ -169,8 +170,8 @@ static bool set_life(BackendContext *context, const XenopsVm *vm, const char *st
                 if (!built)
                         return xenops_fail_domain_not_built(error);
                 return xenops_fail_bad_power_state(
-                        error, from == SIM_PAUSED ? XENOPS_POWER_STATE_RUNNING : XENOPS_POWER_STATE_PAUSED,
-                        from == SIM_PAUSED ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING);
+                    error, from == SIM_PAUSED ? XENOPS_POWER_STATE_RUNNING : XENOPS_POWER_STATE_PAUSED,
+                    from == SIM_PAUSED ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING);
         }
         domain->life = to;
         if (domain->started_usec == 0)
@@ -204,7 +205,8 @@ static bool simulator_request(BackendContext *context, const XenopsVm *vm, Backe
         }
         SimGuest guest = sim_faults_guest(simulator_of(context)->faults, vm->id);
         bool acknowledges = guest.acknowledges && domain->tools;
-        sim_domain_request(domain, reasons[reason], clock_usec(), acknowledges ? guest.delay_usec / 2 : SIM_NEVER,
+        sim_domain_request(domain, reasons[reason], clock_usec(),
+                           acknowledges ? guest.delay_usec / 2 : SIM_NEVER,
                            acknowledges && guest.answers ? guest.delay_usec : SIM_NEVER);
         return simulator_leave(context, domain, error);
 }
@@ -247,7 +249,8 @@ static bool simulator_fast_resume(BackendContext *context, const XenopsVm *vm, X
         return simulator_leave(context, domain, error);
 }
 
-static bool simulator_set_vcpus(BackendContext *context, const XenopsVm *vm, int64_t vcpus, XenopsError **error)
+static bool simulator_set_vcpus(BackendContext *context, const XenopsVm *vm, int64_t vcpus,
+                                XenopsError **error)
 {
         SimDomain *domain = simulator_enter(context, vm->id, "vcpus", error);
         if (!domain)
@@ -266,7 +269,8 @@ static bool simulator_set_shadow_multiplier(BackendContext *context, const Xenop
         return simulator_leave(context, domain, error);
 }
 
-static bool simulator_request_rdp(BackendContext *context, const XenopsVm *vm, bool enabled, XenopsError **error)
+static bool simulator_request_rdp(BackendContext *context, const XenopsVm *vm, bool enabled,
+                                  XenopsError **error)
 {
         SimDomain *domain = simulator_enter(context, vm->id, "rdp", error);
         if (!domain)
@@ -333,7 +337,8 @@ static const BackendOperations simulator_operations = {
         .trigger = simulator_trigger,
 };
 
-Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const BackendEvents *events, char **ret_error)
+Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const BackendEvents *events,
+                       char **ret_error)
 {
         SimGuest standard = { true, true, true, (uint64_t)settings->guest_delay_ms * 1000 };
         Simulator *simulator = g_new0(Simulator, 1);

@@ -24,7 +24,8 @@ bool simulator_fail_errno(XenopsError **error, const char *what, int r);
 /* sim-device.c */
 bool simulator_vbd_stat(Backend *backend, const XenopsDeviceId *id, BackendDevice *ret);
 bool simulator_vif_stat(Backend *backend, const XenopsDeviceId *id, BackendDevice *ret);
-bool simulator_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk, XenopsError **error);
+bool simulator_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
+                        XenopsError **error);
 bool simulator_vbd_unplug(BackendContext *context, const XenopsDeviceId *id, bool force, XenopsError **error);
 bool simulator_vbd_change(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
                           XenopsError **error);
@@ -43,4 +44,5 @@ char *simulator_console_data(Backend *backend);
 char *simulator_diagnostics(Backend *backend);
 
 /* sim-trigger.c */
-bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments, XenopsError **error);
+bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments,
+                       XenopsError **error);

@@ -12,7 +12,8 @@ static bool run_start(Operation *operation, XenopsError **error)
         bool exists = operation->backend->operations->stat(operation->backend, operation->vm, &domain);
         if (exists && !domain.shut_down)
                 return !domain.paused || arguments->paused ||
-                       xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_PAUSED, XENOPS_POWER_STATE_HALTED);
+                       xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_PAUSED,
+                                                   XENOPS_POWER_STATE_HALTED);
         if (!journal_begin(journal, operation->vm, JOURNAL_START, error))
                 return false;
         bool good = (!exists || lifecycle_take_down(operation, operation->context, error)) &&
@@ -54,7 +55,9 @@ static bool run_reboot(Operation *operation, XenopsError **error)
 
 static const XenopsActionList *actions_of(const XenopsVm *vm, BackendReason reason)
 {
-        return reason == BACKEND_CRASH ? &vm->on_crash : reason == BACKEND_REBOOT ? &vm->on_reboot : &vm->on_shutdown;
+        return reason == BACKEND_CRASH    ? &vm->on_crash
+               : reason == BACKEND_REBOOT ? &vm->on_reboot
+                                          : &vm->on_shutdown;
 }
 
 static bool run_action(Operation *operation, XenopsAction action, XenopsError **error)
@@ -90,6 +93,7 @@ static bool run_check(Operation *operation, XenopsError **error)
                 for (size_t i = 0; i < actions->n && good; i++)
                         good = run_action(operation, actions->items[i], error);
         }
+        log_info("A guest ended", "XAPI_VM", operation->vm, NULL);
         manager_changed(operation->manager, operation->config);
         return good;
 }

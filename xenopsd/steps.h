@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "xenops.h"
 #include "task.h"
+#include "xenops.h"
 
 typedef struct Step {
         const char *name; /* for logs; borrowed */

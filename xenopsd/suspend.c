@@ -12,7 +12,8 @@
 static void go_on(Operation *operation)
 {
         XenopsError *error = NULL;
-        if (operation->backend->operations->fast_resume(operation->undo, &operation->config->metadata.vm, &error))
+        if (operation->backend->operations->fast_resume(operation->undo, &operation->config->metadata.vm,
+                                                        &error))
                 return;
         char *text = xenops_error_text(error);
         log_error("A guest does not go on", "XAPI_VM", operation->vm, "ERROR", text, NULL);
@@ -26,13 +27,12 @@ static bool write_image(Operation *operation, const XenopsDisk *suspend_vdi, Xen
         if (!disk_attach(operation->manager->bus, operation->context->cancel, operation_debug_info(operation),
                          operation->vm, SUSPEND_DEVICE, suspend_vdi, true, &disk, error))
                 return false;
-        bool good = disk.path ? operation->backend->operations->save(operation->context,
-                                                                     &operation->config->metadata.vm, disk.path,
-                                                                     error)
+        bool good = disk.path ? operation->backend->operations->save(
+                                    operation->context, &operation->config->metadata.vm, disk.path, error)
                               : xenops_fail_internal(error, "the suspend disk has no path");
         XenopsError *failed = NULL;
-        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm, SUSPEND_DEVICE,
-                         good ? error : &failed))
+        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
+                         SUSPEND_DEVICE, suspend_vdi, good ? error : &failed))
                 good = false;
         xenops_error_free(failed);
         return good;
@@ -85,8 +85,8 @@ static bool run_resume(Operation *operation, XenopsError **error)
         BackendDomain domain;
         if (operation->backend->operations->stat(operation->backend, operation->vm, &domain))
                 return xenops_fail_bad_power_state(
-                        error, domain.paused ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING,
-                        XENOPS_POWER_STATE_SUSPENDED);
+                    error, domain.paused ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING,
+                    XENOPS_POWER_STATE_SUSPENDED);
         if (!journal_begin(journal, operation->vm, JOURNAL_RESUME, error))
                 return false;
         bool good = lifecycle_bring_up(operation, &arguments->suspend_vdi, false, error) &&
@@ -99,8 +99,8 @@ static bool run_resume(Operation *operation, XenopsError **error)
 
 static bool run_fast_resume(Operation *operation, XenopsError **error)
 {
-        return operation->backend->operations->fast_resume(operation->context, &operation->config->metadata.vm,
-                                                           error);
+        return operation->backend->operations->fast_resume(operation->context,
+                                                           &operation->config->metadata.vm, error);
 }
 
 const OperationKind operation_suspend = { "VM.suspend", run_suspend, true, false };

@@ -19,18 +19,18 @@ struct Task {
         TaskState state;
         double progress, duration;
         XenopsError *error;
-        bool known;             /* in by_id */
+        bool known; /* in by_id */
         bool destroy_on_finish;
         Cancel cancel;
         pthread_cond_t ended;
-        GList link;             /* in Tasks.ended */
+        GList link; /* in Tasks.ended */
 };
 
 struct Tasks {
         Updates *updates;
         pthread_mutex_t lock;
         GHashTable *by_id, *by_operation;
-        GQueue ended; /* the oldest first */
+        GQueue ended;         /* the oldest first */
         uint64_t first, last; /* of this process: they tell its tasks' ids from those of its predecessors */
 };
 

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "cancel.h"
-#include "xenops.h"
 #include "updates.h"
+#include "xenops.h"
 
 typedef struct Task Task;
 typedef struct Tasks Tasks;
@@ -21,9 +21,9 @@ typedef struct TaskStat {
         char *label;    /* the first line of debug_info */
         double created; /* seconds since the epoch */
         TaskState state;
-        double progress; /* TASK_PENDING */
-        double duration; /* seconds; once ended */
-        XenopsError *error;    /* TASK_FAILED */
+        double progress;    /* TASK_PENDING */
+        double duration;    /* seconds; once ended */
+        XenopsError *error; /* TASK_FAILED */
         bool cancellable;
 } TaskStat;
 void task_stat_clear(TaskStat *stat);

@@ -41,8 +41,8 @@ static bool run_request_rdp(Operation *operation, XenopsError **error)
         BackendDomain domain;
         return operation_domain(operation, &domain, error) &&
                operation->backend->operations->request_rdp(
-                       operation->context, vm_of(operation),
-                       ((const XenopsVmRequestRdpArgs *)operation->arguments)->enabled, error);
+                   operation->context, vm_of(operation),
+                   ((const XenopsVmRequestRdpArgs *)operation->arguments)->enabled, error);
 }
 
 static bool edit_vcpus(VmConfig *config, void *data, XenopsError **error)
@@ -58,7 +58,8 @@ static bool run_set_vcpus(Operation *operation, XenopsError **error)
         if (vcpus < 1 || vcpus > vm_of(operation)->vcpu_max)
                 return xenops_fail_invalid_vcpus(error, vcpus);
         return operation_domain(operation, &domain, error) &&
-               operation->backend->operations->set_vcpus(operation->context, vm_of(operation), vcpus, error) &&
+               operation->backend->operations->set_vcpus(operation->context, vm_of(operation), vcpus,
+                                                         error) &&
                vm_store_edit(operation->manager->vms, operation->vm, edit_vcpus, &vcpus, error);
 }
 
@@ -89,10 +90,11 @@ static bool run_set_memory_dynamic_range(Operation *operation, XenopsError **err
         BackendDomain domain;
         if (arguments->minimum < 0 || arguments->minimum > arguments->maximum ||
             arguments->maximum > vm_of(operation)->memory_static_max)
-                return xenops_fail_internal(error, "0 <= minimum <= maximum <= memory_static_max does not hold");
+                return xenops_fail_internal(error,
+                                            "0 <= minimum <= maximum <= memory_static_max does not hold");
         if (operation->backend->operations->stat(operation->backend, operation->vm, &domain) &&
-            !operation->backend->operations->set_memory(operation->context, vm_of(operation), arguments->maximum,
-                                                        error))
+            !operation->backend->operations->set_memory(operation->context, vm_of(operation),
+                                                        arguments->maximum, error))
                 return false;
         return vm_store_edit(operation->manager->vms, operation->vm, edit_memory, arguments, error);
 }
@@ -108,7 +110,8 @@ static bool edit_xsdata(VmConfig *config, void *data, XenopsError **error)
 
 static bool run_set_xsdata(Operation *operation, XenopsError **error)
 {
-        return vm_store_edit(operation->manager->vms, operation->vm, edit_xsdata, operation->arguments, error);
+        return vm_store_edit(operation->manager->vms, operation->vm, edit_xsdata, operation->arguments,
+                             error);
 }
 
 static bool run_s3(Operation *operation, const char *method,

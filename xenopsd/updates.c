@@ -28,10 +28,10 @@ struct Updates {
         Waiter *waiters; /* the loop's own */
 
         pthread_mutex_t lock;
-        GHashTable *by_id;   /* UpdateId -> Change */
+        GHashTable *by_id;    /* UpdateId -> Change */
         GHashTable *barriers; /* int64 -> Change */
-        GQueue changes;      /* by number */
-        GQueue gone;         /* of Change, borrowed, in the order of going */
+        GQueue changes;       /* by number */
+        GQueue gone;          /* of Change, borrowed, in the order of going */
         uint64_t last;
         bool flush_posted;
 };
@@ -128,8 +128,8 @@ static UpdateBatch updates_collect(Updates *updates, uint64_t since)
                 const UpdateBarrier *barrier = change->barrier;
                 if (barrier)
                         batch.barriers[batch.n_barriers++] =
-                                (UpdateBarrier){ barrier->id, barrier->n_ids,
-                                                 update_ids_copy(barrier->ids, barrier->n_ids) };
+                            (UpdateBarrier){ barrier->id, barrier->n_ids,
+                                             update_ids_copy(barrier->ids, barrier->n_ids) };
                 else
                         batch.ids[batch.n_ids++] = update_id_copy(&change->id);
         }

@@ -15,8 +15,8 @@ const char *vbd_disk_text(const XenopsDisk *disk)
 static void log_unplug(const Operation *operation, const char *device, XenopsError *taken)
 {
         char *text = xenops_error_text(taken);
-        log_error("A disk could not be let go of", "XAPI_VM", operation->vm, "XAPI_DEVICE", device, "ERROR", text,
-                  NULL);
+        log_error("A disk could not be let go of", "XAPI_VM", operation->vm, "XAPI_DEVICE", device, "ERROR",
+                  text, NULL);
         free(text);
         xenops_error_free(taken);
 }
@@ -24,9 +24,8 @@ static void log_unplug(const Operation *operation, const char *device, XenopsErr
 void vbd_detach_anyway(Operation *operation, const XenopsVbd *vbd)
 {
         XenopsError *error = NULL;
-        if (vbd->backend && vbd->backend->tag == XENOPS_DISK_VDI &&
-            !disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm, vbd->id.device,
-                         &error))
+        if (vbd->backend && !disk_detach(operation->manager->bus, operation_debug_info(operation),
+                                         operation->vm, vbd->id.device, vbd->backend, &error))
                 log_unplug(operation, vbd->id.device, error);
 }
 
@@ -40,14 +39,14 @@ void vbd_unplug_anyway(Operation *operation, const XenopsVbd *vbd)
 
 /* Attaches vbd's disk and gives it to the back end by `function`. */
 static bool vbd_connect(Operation *operation, const XenopsVbd *vbd,
-                        bool (*function)(BackendContext *, const XenopsVbd *, const BackendDisk *, XenopsError **),
+                        bool (*function)(BackendContext *, const XenopsVbd *, const BackendDisk *,
+                                         XenopsError **),
                         XenopsError **error)
 {
         auto_disk_path disk = { 0 };
-        if (vbd->backend &&
-            !disk_attach(operation->manager->bus, operation->context->cancel, operation_debug_info(operation),
-                         operation->vm, vbd->id.device, vbd->backend, vbd->mode == XENOPS_VBD_MODE_READ_WRITE,
-                         &disk, error))
+        if (vbd->backend && !disk_attach(operation->manager->bus, operation->context->cancel,
+                                         operation_debug_info(operation), operation->vm, vbd->id.device,
+                                         vbd->backend, vbd->mode == XENOPS_VBD_MODE_READ_WRITE, &disk, error))
                 return false;
         BackendDisk backend_disk = { disk.path, disk.nbd, vbd_disk_text(vbd->backend) };
         if (function(operation->context, vbd, &backend_disk, error))
@@ -105,12 +104,12 @@ static bool run_unplug(Operation *operation, XenopsError **error)
                 return false;
         if (!vbd_is_plugged(operation, vbd))
                 return true;
-        if (!operation->backend->operations->vbd_unplug(operation->context, &vbd->id, arguments->force, error))
+        if (!operation->backend->operations->vbd_unplug(operation->context, &vbd->id, arguments->force,
+                                                        error))
                 return false;
         vbd_changed(operation, vbd);
-        return !vbd->backend || vbd->backend->tag != XENOPS_DISK_VDI ||
-               disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm, vbd->id.device,
-                           error);
+        return !vbd->backend || disk_detach(operation->manager->bus, operation_debug_info(operation),
+                                            operation->vm, vbd->id.device, vbd->backend, error);
 }
 
 /* data: an XenopsVbd that takes the place of the one with its id. */
@@ -126,7 +125,8 @@ static bool edit_vbd(VmConfig *config, void *data, XenopsError **error)
 }
 
 /* Puts another disk, or none, in a drive: in the domain if it is plugged, and in the configuration. */
-static bool vbd_set_disk(Operation *operation, const XenopsVbd *vbd, const XenopsDisk *disk, XenopsError **error)
+static bool vbd_set_disk(Operation *operation, const XenopsVbd *vbd, const XenopsDisk *disk,
+                         XenopsError **error)
 {
         XenopsVbd *changed = xenops_vbd_dup(vbd);
         xenops_disk_free(changed->backend);

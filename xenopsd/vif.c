@@ -66,8 +66,8 @@ static bool run_unplug(Operation *operation, XenopsError **error)
                 return false;
         if (!vif_is_plugged(operation, vif))
                 return true;
-        bool good = operation->backend->operations->vif_unplug(operation->context, &vif->id, arguments->force,
-                                                               error);
+        bool good =
+            operation->backend->operations->vif_unplug(operation->context, &vif->id, arguments->force, error);
         vif_changed(operation, vif);
         return good;
 }
@@ -116,21 +116,21 @@ static void change_locking_mode(XenopsVif *vif, const void *arguments)
 {
         xenops_locking_mode_clear(&vif->locking_mode);
         bus_value_copy(&xenops_type_locking_mode, &vif->locking_mode,
-                                 &((const XenopsVifSetLockingModeArgs *)arguments)->locking_mode);
+                       &((const XenopsVifSetLockingModeArgs *)arguments)->locking_mode);
 }
 
 static void change_ipv4(XenopsVif *vif, const void *arguments)
 {
         xenops_ipv4_configuration_clear(&vif->ipv4_configuration);
         bus_value_copy(&xenops_type_ipv4_configuration, &vif->ipv4_configuration,
-                                       &((const XenopsVifSetIpv4ConfigurationArgs *)arguments)->ipv4_configuration);
+                       &((const XenopsVifSetIpv4ConfigurationArgs *)arguments)->ipv4_configuration);
 }
 
 static void change_ipv6(XenopsVif *vif, const void *arguments)
 {
         xenops_ipv6_configuration_clear(&vif->ipv6_configuration);
         bus_value_copy(&xenops_type_ipv6_configuration, &vif->ipv6_configuration,
-                                       &((const XenopsVifSetIpv6ConfigurationArgs *)arguments)->ipv6_configuration);
+                       &((const XenopsVifSetIpv6ConfigurationArgs *)arguments)->ipv6_configuration);
 }
 
 static void change_trunks(XenopsVif *vif, const void *arguments)
@@ -149,7 +149,8 @@ static bool run_move(Operation *operation, XenopsError **error)
 
 static bool run_set_carrier(Operation *operation, XenopsError **error)
 {
-        return vif_change(operation, &((XenopsVifSetCarrierArgs *)operation->arguments)->id, change_carrier, error);
+        return vif_change(operation, &((XenopsVifSetCarrierArgs *)operation->arguments)->id, change_carrier,
+                          error);
 }
 
 static bool run_set_locking_mode(Operation *operation, XenopsError **error)
@@ -160,28 +161,30 @@ static bool run_set_locking_mode(Operation *operation, XenopsError **error)
 
 static bool run_set_ipv4(Operation *operation, XenopsError **error)
 {
-        return vif_change(operation, &((XenopsVifSetIpv4ConfigurationArgs *)operation->arguments)->id, change_ipv4,
-                          error);
+        return vif_change(operation, &((XenopsVifSetIpv4ConfigurationArgs *)operation->arguments)->id,
+                          change_ipv4, error);
 }
 
 static bool run_set_ipv6(Operation *operation, XenopsError **error)
 {
-        return vif_change(operation, &((XenopsVifSetIpv6ConfigurationArgs *)operation->arguments)->id, change_ipv6,
-                          error);
+        return vif_change(operation, &((XenopsVifSetIpv6ConfigurationArgs *)operation->arguments)->id,
+                          change_ipv6, error);
 }
 
 static bool run_set_trunks(Operation *operation, XenopsError **error)
 {
-        return vif_change(operation, &((XenopsVifSetTrunksArgs *)operation->arguments)->id, change_trunks, error);
+        return vif_change(operation, &((XenopsVifSetTrunksArgs *)operation->arguments)->id, change_trunks,
+                          error);
 }
 
 const OperationKind operation_vif_plug = { "VIF.plug", run_plug, false, false };
 const OperationKind operation_vif_unplug = { "VIF.unplug", run_unplug, false, false };
 const OperationKind operation_vif_move = { "VIF.move", run_move, false, false };
 const OperationKind operation_vif_set_carrier = { "VIF.set_carrier", run_set_carrier, false, false };
-const OperationKind operation_vif_set_locking_mode = { "VIF.set_locking_mode", run_set_locking_mode, false, false };
-const OperationKind operation_vif_set_ipv4_configuration = { "VIF.set_ipv4_configuration", run_set_ipv4, false,
-                                                             false };
-const OperationKind operation_vif_set_ipv6_configuration = { "VIF.set_ipv6_configuration", run_set_ipv6, false,
-                                                             false };
+const OperationKind operation_vif_set_locking_mode = { "VIF.set_locking_mode", run_set_locking_mode, false,
+                                                       false };
+const OperationKind operation_vif_set_ipv4_configuration = { "VIF.set_ipv4_configuration", run_set_ipv4,
+                                                             false, false };
+const OperationKind operation_vif_set_ipv6_configuration = { "VIF.set_ipv6_configuration", run_set_ipv6,
+                                                             false, false };
 const OperationKind operation_vif_set_trunks = { "VIF.set_trunks", run_set_trunks, false, false };

@@ -19,7 +19,7 @@ static XenopsPowerState power_state(Manager *manager, const VmConfig *config)
 {
         const char *vm = config->metadata.vm.id;
         XenopsPowerState without_domain =
-                config->suspended ? XENOPS_POWER_STATE_SUSPENDED : XENOPS_POWER_STATE_HALTED;
+            config->suspended ? XENOPS_POWER_STATE_SUSPENDED : XENOPS_POWER_STATE_HALTED;
         JournalEntry entry = journal_get(manager->journal, vm);
         BackendDomain domain;
         if (entry == JOURNAL_START)

@@ -246,13 +246,13 @@ static bool device_check(const XenopsVm *vm, const XenopsDeviceId *id, XenopsErr
                                     id->device ? id->device : "", vm->id);
 }
 
-#define DEVICES_CHECK(list)                                                                        \
-        do {                                                                                       \
-                if ((list)->n > VM_DEVICES_MAX)                                                    \
-                        return xenops_fail_internal(error, "more than %u devices", VM_DEVICES_MAX); \
-                for (size_t i = 0; i < (list)->n; i++)                                             \
-                        if (!device_check(&metadata->vm, &(list)->items[i].id, error))             \
-                                return false;                                                      \
+#define DEVICES_CHECK(list)                                                                                  \
+        do {                                                                                                 \
+                if ((list)->n > VM_DEVICES_MAX)                                                              \
+                        return xenops_fail_internal(error, "more than %u devices", VM_DEVICES_MAX);          \
+                for (size_t i = 0; i < (list)->n; i++)                                                       \
+                        if (!device_check(&metadata->vm, &(list)->items[i].id, error))                       \
+                                return false;                                                                \
         } while (0)
 
 static bool metadata_check(const XenopsMetadata *metadata, XenopsError **error)
