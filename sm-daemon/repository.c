@@ -12,6 +12,7 @@
 #include "volume-record.h"
 
 #define RECORD_REPOSITORY "repository.json"
+#define RECORD_VOLUMES    "volumes"
 
 static void volume_free(gpointer data)
 {
@@ -50,6 +51,7 @@ void repository_free(Repository *repository)
         g_hash_table_unref(repository->volumes);
         pthread_mutex_destroy(&repository->mutex);
         lock_destroy(&repository->lock);
+        journal_close(repository->journal);
         bus_dict_clear(&repository->device_config);
         g_free(repository->id);
         g_free(repository->folder);
@@ -67,16 +69,34 @@ static json_t *encode_dict(const BusDict *dict)
         return object;
 }
 
+/* Records tell of this boot alone. Returns owned (g_free). */
+static char *boot_id(void)
+{
+        char *text = NULL;
+
+        return g_file_get_contents("/proc/sys/kernel/random/boot_id", &text, NULL, NULL) ? g_strchomp(text) : g_strdup("");
+}
+
+static int open_journal(Repository *repository)
+{
+        g_autofree char *path = g_build_filename(repository->folder, RECORD_VOLUMES, NULL);
+
+        return journal_open(path, &repository->journal);
+}
+
 int repository_save(Repository *repository)
 {
-        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL);
+        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL), *boot = boot_id();
         json_t *record;
         int r;
 
         if (g_mkdir(repository->folder, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        record = json_pack("{s:s, s:s, s:s, s:o}", "sr", repository->id, "type", repository->type, "handle",
-                           repository->handle, "device_config", encode_dict(&repository->device_config));
+        r = open_journal(repository);
+        if (r < 0)
+                return r;
+        record = json_pack("{s:s, s:s, s:s, s:s, s:o}", "boot", boot, "sr", repository->id, "type", repository->type,
+                           "handle", repository->handle, "device_config", encode_dict(&repository->device_config));
         r = record_write(path, record);
         json_decref(record);
         return r;
@@ -101,8 +121,9 @@ void repository_reset(Repository *repository)
 {
         g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL);
 
-        /* First, so that volumes' records without it are leftovers. */
+        /* First: without it, the journal is a leftover. */
         record_remove(path);
+        g_clear_pointer(&repository->journal, journal_close);
         remove_folder(repository->folder);
         pthread_mutex_lock(&repository->mutex);
         g_hash_table_remove_all(repository->volumes);
@@ -166,16 +187,16 @@ void volume_unlearn(Volume *volume)
 
 int volume_save(Volume *volume)
 {
-        g_autofree char *path = volume_record_path(volume->repository->folder, volume->key);
+        Journal *journal = volume->repository->journal;
         json_t *record;
         int r;
 
         if (!volume_in_use(volume)) {
                 g_clear_pointer(&volume->uri, g_free);
-                return record_remove(path);
+                return journal_set(journal, volume->key, NULL);
         }
         record = volume_record_new(volume);
-        r = record_write(path, record);
+        r = journal_set(journal, volume->key, record);
         json_decref(record);
         return r;
 }
@@ -282,41 +303,40 @@ static bool decode_repository(Repository *repository, const json_t *record)
         return true;
 }
 
-static void load_volumes(Repository *repository)
+static void load_volume(const char *key, const json_t *record, void *data)
 {
-        GDir *dir = g_dir_open(repository->folder, 0, NULL);
-        const char *name;
+        Repository *repository = data;
 
-        while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-                g_autofree char *path = g_build_filename(repository->folder, name, NULL);
+        if (!volume_record_load(repository, key, record))
+                log_error("Record of a volume is damaged", "SM_SR", repository->id, "SM_VDI", key, NULL);
+}
 
-                if (volume_record_is(name) && !volume_record_load(repository, path))
-                        log_error("Record of a volume is damaged", "SM_PATH", path, NULL);
-        }
-        if (dir != NULL)
-                g_dir_close(dir);
+static bool load(Repository *repository, const json_t *record)
+{
+        if (!decode_repository(repository, record) || open_journal(repository) < 0)
+                return false;
+        journal_each(repository->journal, load_volume, repository);
+        return true;
 }
 
 Repository *repository_load(const char *folder, const char *name)
 {
-        g_autofree char *path = g_build_filename(folder, name, RECORD_REPOSITORY, NULL);
-        Repository *repository;
+        g_autofree char *own = g_build_filename(folder, name, NULL), *path = g_build_filename(own, RECORD_REPOSITORY, NULL);
+        g_autofree char *boot = boot_id();
+        Repository *repository = NULL;
+        json_t *record = NULL;
         const char *id;
-        json_t *record;
-        int r;
 
-        r = record_read(path, &record);
-        if (r < 0) {
-                log_warning("No record of a repository", "SM_PATH", path, "ERROR", g_strerror(-r), NULL);
-                return NULL;
-        }
+        record_read(path, &record);
         id = json_string_value(json_object_get(record, "sr"));
-        repository = repository_new(folder, id != NULL ? id : "");
-        if (id == NULL || !decode_repository(repository, record)) {
-                log_error("Record of a repository is damaged", "SM_PATH", path, NULL);
-                g_clear_pointer(&repository, repository_free);
-        } else {
-                load_volumes(repository);
+        if (id != NULL && g_strcmp0(json_string_value(json_object_get(record, "boot")), boot) == 0) {
+                repository = repository_new(folder, id);
+                if (!load(repository, record))
+                        g_clear_pointer(&repository, repository_free);
+        }
+        if (repository == NULL) {
+                log_warning("Records of a repository are damaged, or of an earlier boot: dropped", "SM_PATH", own, NULL);
+                remove_folder(own);
         }
         json_decref(record);
         return repository;

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "journal.h"
 #include "lock.h"
 #include "storage.h"
 
@@ -22,6 +23,7 @@ typedef struct Repository {
         char *type;
         BusDict device_config;
         char *handle; /* what the plugin calls it */
+        Journal *journal; /* of volumes in use; NULL when not attached */
         /* Under the mutex, which is held for moments and taken last: */
         pthread_mutex_t mutex;
         GHashTable *volumes; /* key -> Volume */
@@ -54,7 +56,7 @@ typedef struct Volume {
 Repository *repository_new(const char *folder, const char *id);
 void repository_free(Repository *repository);
 
-/* The record of the repository itself. 0 or negative errno. */
+/* Makes the record of the repository itself, and its journal. 0 or negative errno. */
 int repository_save(Repository *repository);
 /* Forgets that it is attached, and all of its volumes and their records. */
 void repository_reset(Repository *repository);
@@ -67,7 +69,8 @@ void volume_release(Volume *volume);
 /* What a plugin just said of it, to be believed from now on. The volume's lock is held. */
 void volume_learn(Volume *volume, const BusStrings *uris, bool sharable);
 void volume_unlearn(Volume *volume);
-int volume_save(Volume *volume); /* its record: removed when it is neither open nor attached. 0 or negative errno */
+/* Writes into the journal how it is used, or that it no longer is. 0 or negative errno. */
+int volume_save(Volume *volume);
 Datapath *volume_datapath(Volume *volume, const char *name);  /* borrowed; NULL: none of that name */
 void volume_add_datapath(Volume *volume, Datapath *datapath); /* takes */
 void volume_remove_datapath(Volume *volume, Datapath *datapath);

@@ -218,13 +218,17 @@ bool sr_scan(Manager *manager, const Operation *operation, const char *sr, Stora
         if (!use_begin(&use, manager, operation, USE_SHARED, sr, NULL, error))
                 return false;
         good = smapi_sr_ls(&use.caller.caller, 0, operation->dbg, use_handle(&use), &volumes, &failed);
+        if (good) {
+                for (size_t i = 0; i < volumes.n; i++) {
+                        vdi_learn(&use, &volumes.items[i]);
+                        vdi_info_from_volume(&volumes.items[i], BUS_LIST_ADD(ret));
+                }
+                smapi_volume_list_clear(&volumes);
+        } else {
+                plugin_fail(error, failed);
+        }
         use_end(&use);
-        if (!good)
-                return plugin_fail(error, failed);
-        for (size_t i = 0; i < volumes.n; i++)
-                vdi_info_from_volume(&volumes.items[i], BUS_LIST_ADD(ret));
-        smapi_volume_list_clear(&volumes);
-        return true;
+        return good;
 }
 
 bool sr_stat(Manager *manager, const Operation *operation, const char *sr, StorageSrInfo *ret, StorageError **error)

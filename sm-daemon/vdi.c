@@ -18,15 +18,14 @@ static const char *text_or_empty(const char *text)
         return text != NULL ? text : "";
 }
 
-/* So that the first attach need not ask. Nobody else can know of a volume that was made just now. */
-static void learn_new(Use *use, const SmapiVolume *found)
+void vdi_learn(Use *use, const SmapiVolume *found)
 {
         Volume *volume;
 
         if (!plugin_has_feature(use->plugin, PLUGIN_STABLE_URI))
                 return;
         volume = repository_volume(use->repository, found->key);
-        if (lock_take(&volume->lock, true, use->operation->deadline_usec) == 0) {
+        if (lock_take(&volume->lock, true, 0) == 0) {
                 volume_learn(volume, &found->uri, found->sharable);
                 lock_release(&volume->lock);
         }
@@ -79,7 +78,7 @@ static bool settle(Use *use, SmapiVolume *made, const StorageVdiInfo *info, cons
         good = settle_texts(use, made, text_or_empty(info->name_label), text_or_empty(info->name_description), &failed) &&
                settle_keys(use, made, keys, &failed);
         if (good) {
-                learn_new(use, made);
+                vdi_learn(use, made);
                 vdi_info_from_volume(made, ret);
                 log_info("Volume made", "SM_SR", use->repository->id, "SM_VDI", made->key, NULL);
         } else {

@@ -28,4 +28,7 @@ bool vdi_set_name_description(Manager *manager, const Operation *operation, cons
 bool vdi_set_key(Manager *manager, const Operation *operation, const char *sr, const char *vdi, const char *key,
                  const char *value, StorageError **error);
 
+/* Remembers what a plugin said of a volume of the repository in use, so that attaching it need not ask; unless somebody is
+ * at work on it, or its URIs may change. */
+void vdi_learn(Use *use, const SmapiVolume *found);
 bool vdi_fail_in_use(StorageError **error, const char *vdi, const char *operation); /* returns false */

@@ -1,23 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "volume-record.h"
 
-#include "record.h"
-
-#define PREFIX "volume-"
-#define SUFFIX ".json"
-
-char *volume_record_path(const char *folder, const char *key)
-{
-        g_autofree char *name = record_name(key);
-
-        return g_strconcat(folder, "/" PREFIX, name, SUFFIX, NULL);
-}
-
-bool volume_record_is(const char *name)
-{
-        return g_str_has_prefix(name, PREFIX) && g_str_has_suffix(name, SUFFIX);
-}
-
 static json_t *encode_datapath(const Datapath *datapath)
 {
         return json_pack("{s:s, s:s, s:b, s:b, s:o}", "dp", datapath->name, "vm", datapath->vm, "read_write",
@@ -31,9 +14,8 @@ json_t *volume_record_new(const Volume *volume)
 
         for (guint i = 0; i < volume->datapaths->len; i++)
                 json_array_append_new(datapaths, encode_datapath(g_ptr_array_index(volume->datapaths, i)));
-        return json_pack("{s:s, s:s, s:b, s:b, s:b, s:o}", "key", volume->key, "uri", volume->uri, "sharable",
-                         volume->sharable, "opened", volume->opened, "in_epoch", volume->in_epoch, "datapaths",
-                         datapaths);
+        return json_pack("{s:s, s:b, s:b, s:b, s:o}", "uri", volume->uri, "sharable", volume->sharable, "opened",
+                         volume->opened, "in_epoch", volume->in_epoch, "datapaths", datapaths);
 }
 
 static Datapath *decode_datapath(const json_t *record)
@@ -64,14 +46,13 @@ static bool decode_datapaths(const json_t *records, GPtrArray *datapaths)
         return true;
 }
 
-static bool decode(Repository *repository, const json_t *record)
+bool volume_record_load(Repository *repository, const char *key, const json_t *record)
 {
-        const char *key = json_string_value(json_object_get(record, "key"));
         const char *uri = json_string_value(json_object_get(record, "uri"));
         Volume *volume;
         bool good;
 
-        if (key == NULL || uri == NULL)
+        if (uri == NULL)
                 return false;
         volume = repository_volume(repository, key);
         good = decode_datapaths(json_object_get(record, "datapaths"), volume->datapaths);
@@ -84,17 +65,5 @@ static bool decode(Repository *repository, const json_t *record)
                 g_ptr_array_set_size(volume->datapaths, 0);
         }
         volume_release(volume);
-        return good;
-}
-
-bool volume_record_load(Repository *repository, const char *path)
-{
-        json_t *record;
-        bool good;
-
-        if (record_read(path, &record) < 0)
-                return false;
-        good = decode(repository, record);
-        json_decref(record);
         return good;
 }

@@ -4,8 +4,6 @@
 
 #include "repository.h"
 
-char *volume_record_path(const char *folder, const char *key); /* returns owned (g_free) */
-bool volume_record_is(const char *name);                       /* whether a file of that name is one */
-json_t *volume_record_new(const Volume *volume);               /* returns owned */
+json_t *volume_record_new(const Volume *volume); /* returns owned */
 /* Puts the volume into the repository as the record has it. False: it is damaged, and nothing was done. */
-bool volume_record_load(Repository *repository, const char *path);
+bool volume_record_load(Repository *repository, const char *key, const json_t *record);
