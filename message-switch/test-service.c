@@ -88,10 +88,10 @@ static void fixture_make_service(void *data)
                                        G_N_ELEMENTS(methods), (char *)"context");
 }
 
-static void fixture_open(Fixture *fixture)
+static void fixture_open(Fixture *fixture, size_t n_workers)
 {
         fixture->test = test_switch_new(NULL, 100000);
-        fixture->workers = workers_new(1, 1);
+        fixture->workers = workers_new(n_workers, 1);
         fixture->server = test_client_new(fixture->test, "server");
         fixture->client = test_client_new(fixture->test, "client");
         test_client_post(fixture->server, fixture_make_service, fixture);
@@ -111,7 +111,7 @@ static void test_methods(void)
 {
         Fixture fixture;
         json_t *result;
-        fixture_open(&fixture);
+        fixture_open(&fixture, 100);
         g_assert_cmpint(test_call(fixture.client, QUEUE, "add", "one", &result), ==, BUS_OK);
         g_assert_cmpstr(json_string_value(result), ==, "one!");
         json_decref(result);
@@ -139,7 +139,7 @@ static void test_busy(void)
 {
         Fixture fixture;
         pthread_t thread;
-        fixture_open(&fixture);
+        fixture_open(&fixture, 1);
         g_assert_cmpint(pthread_create(&thread, NULL, call_block, &fixture), ==, 0);
         pthread_mutex_lock(&gate_lock);
         while (!gate_entered)

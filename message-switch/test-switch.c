@@ -352,6 +352,68 @@ static void test_replaced_server(void)
         test_switch_free(test);
 }
 
+/* Two services, each with as many calls to the other outstanding as it may have. */
+typedef struct Mutual {
+        Bus *bus;
+        const char *other;
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        unsigned n_ok, n_ended;
+} Mutual;
+
+static void mutual_on_reply(BusReply *reply, void *data)
+{
+        Mutual *mutual = data;
+        pthread_mutex_lock(&mutual->lock);
+        mutual->n_ok += reply->outcome == BUS_OK;
+        mutual->n_ended++;
+        pthread_cond_signal(&mutual->changed);
+        pthread_mutex_unlock(&mutual->lock);
+}
+
+#define MUTUAL_CALLS (FRAME_CALLS_MAX + 1)
+
+static void mutual_start(void *data)
+{
+        Mutual *mutual = data;
+        g_autofree char *text = g_strnfill(8000, 'x');
+        json_t *params = json_pack("[s]", text);
+        BusCall call = { .queue = mutual->other, .method = "echo", .params = params };
+        for (unsigned i = 0; i < MUTUAL_CALLS; i++)
+                bus_call(mutual->bus, &call, mutual_on_reply, mutual);
+        json_decref(params);
+}
+
+static void mutual_await(Mutual *mutual)
+{
+        pthread_mutex_lock(&mutual->lock);
+        while (mutual->n_ended < MUTUAL_CALLS)
+                pthread_cond_wait(&mutual->changed, &mutual->lock);
+        pthread_mutex_unlock(&mutual->lock);
+        g_assert_cmpuint(mutual->n_ok, ==, FRAME_CALLS_MAX); /* the one past it was refused */
+}
+
+static void test_mutual(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        static const char *const queues[] = { "org.test.left", "org.test.right" };
+        TestClient *clients[2];
+        Mutual mutuals[2];
+        for (size_t i = 0; i < 2; i++) {
+                clients[i] = test_client_new(test, queues[i]);
+                test_client_serve(clients[i], queues[i], echo, NULL);
+                mutuals[i] = (Mutual){ .bus = test_client_bus(clients[i]), .other = queues[1 - i],
+                                       .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+        }
+        for (size_t i = 0; i < 2; i++)
+                test_client_post(clients[i], mutual_start, &mutuals[i]);
+        for (size_t i = 0; i < 2; i++)
+                mutual_await(&mutuals[i]);
+        for (size_t i = 0; i < 2; i++)
+                test_client_free(clients[i]);
+        test_switch_free(test);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -369,5 +431,6 @@ int main(int argc, char **argv)
         g_test_add_func("/switch/disconnected", test_disconnected);
         g_test_add_func("/switch/fds", test_fds);
         g_test_add_func("/switch/replaced-server", test_replaced_server);
+        g_test_add_func("/switch/mutual", test_mutual);
         return g_test_run();
 }

@@ -30,10 +30,11 @@ typedef struct DaemonPrivate {
 static void __attribute__((format(printf, 2, 3), noreturn)) daemon_die(const char *name, const char *format, ...)
 {
         va_list arguments;
+        fprintf(stderr, "%s: ", name);
         va_start(arguments, format);
-        g_autofree char *text = g_strdup_vprintf(format, arguments);
+        vfprintf(stderr, format, arguments);
         va_end(arguments);
-        fprintf(stderr, "%s: %s\n", name, text);
+        fputc('\n', stderr);
         exit(EXIT_FAILURE);
 }
 
