@@ -79,7 +79,8 @@ static Queue *call_find_queue(Peer *caller, const Frame *frame, BusOutcome *ret_
         memcpy(text, name.bytes, name.len);
         if (!frame_name_valid(name.bytes, name.len))
                 return NULL;
-        if (!caller->trusted && !policy_allows(manager->policy, POLICY_CALL, text, caller->uid, caller->gid)) {
+        if (!caller->trusted &&
+            !policy_allows(manager->policy, POLICY_CALL, text, caller->uid, caller->gid)) {
                 *ret_outcome = BUS_DENIED;
                 return NULL;
         }
@@ -173,7 +174,8 @@ void call_route(Peer *caller, Frame *frame)
                 return;
         }
         if (deadline <= manager->now_usec) {
-                call_refuse(caller, frame->header.id, BUS_TIMEOUT, "The deadline had passed before the call came");
+                call_refuse(caller, frame->header.id, BUS_TIMEOUT,
+                            "The deadline had passed before the call came");
                 return;
         }
         Call *call = call_new(caller);
@@ -260,7 +262,8 @@ void call_on_due(Deadline *deadline, void *data)
         Call *call = (Call *)((char *)deadline - offsetof(Call, deadline));
         bool waited = !call->server;
         call_tell_server(call);
-        call_fail(call, BUS_TIMEOUT, waited ? "The queue's server did not come back" : "The server did not answer");
+        call_fail(call, BUS_TIMEOUT,
+                  waited ? "The queue's server did not come back" : "The server did not answer");
 }
 
 void call_forget_peer(Peer *peer)

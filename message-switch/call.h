@@ -16,11 +16,11 @@ struct Call {
         uint64_t caller_id; /* as the caller named it */
         uint64_t id;        /* as the server knows it */
         Queue *queue;
-        Peer *server;       /* NULL: waiting for one */
+        Peer *server; /* NULL: waiting for one */
         Deadline deadline;
-        size_t charge;      /* bytes that the caller is charged for */
-        size_t n_fds;       /* descriptors, the same */
-        char *frame;        /* while waiting: a copy, with its descriptors */
+        size_t charge; /* bytes that the caller is charged for */
+        size_t n_fds;  /* descriptors, the same */
+        char *frame;   /* while waiting: a copy, with its descriptors */
         size_t length;
         int fds[FRAME_FDS_MAX];
 };
@@ -31,7 +31,7 @@ void call_route(Peer *caller, Frame *frame);
 void call_answer(Peer *server, Frame *frame);
 /* A CANCEL has come: the server is told, the caller hears no more of it. */
 void call_cancel(Peer *caller, uint64_t caller_id);
-void call_deliver(Call *call, Peer *server); /* one that waits */
+void call_deliver(Call *call, Peer *server);                      /* one that waits */
 void call_fail(Call *call, BusOutcome outcome, const char *text); /* tells the caller, and ends it */
 void call_on_due(Deadline *deadline, void *manager);
 /* A connection has gone: its calls are cancelled, those delivered to it fail. */

@@ -19,7 +19,7 @@ typedef struct CallJob {
 static json_t *read_params(const char *text)
 {
         json_error_t error;
-        json_t *params = !text                   ? json_array()
+        json_t *params = !text                    ? json_array()
                          : strcmp(text, "-") == 0 ? json_loadf(stdin, JSON_DECODE_ANY, &error)
                                                   : json_loads(text, JSON_DECODE_ANY, &error);
         if (!params) {
@@ -49,7 +49,8 @@ static void on_reply(BusReply *reply, void *data)
                 job->status = CLI_OK;
         }
         if (reply->n_fds)
-                fprintf(stderr, "%s: %zu descriptors came with the reply and are closed\n", CLI_NAME, reply->n_fds);
+                fprintf(stderr, "%s: %zu descriptors came with the reply and are closed\n", CLI_NAME,
+                        reply->n_fds);
         loop_stop(job->loop);
 }
 
@@ -88,12 +89,15 @@ CliStatus cli_call(const char *path, int argc, char **argv)
         double timeout = CALL_TIMEOUT_SEC;
         g_auto(GStrv) fd_texts = NULL;
         const GOptionEntry entries[] = {
-                { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &timeout, "Wait so long for the reply (60)", "SECONDS" },
-                { "fd", 0, 0, G_OPTION_ARG_STRING_ARRAY, &fd_texts, "Send this open descriptor; repeatable", "FD" },
+                { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &timeout, "Wait so long for the reply (60)",
+                  "SECONDS" },
+                { "fd", 0, 0, G_OPTION_ARG_STRING_ARRAY, &fd_texts, "Send this open descriptor; repeatable",
+                  "FD" },
                 G_OPTION_ENTRY_NULL,
         };
         if (!cli_parse("QUEUE METHOD [PARAMS]",
-                       "Makes a call. PARAMS is a JSON array of parameters, or an object of named ones, or - to read it "
+                       "Makes a call. PARAMS is a JSON array of parameters, or an object of named ones, or - "
+                       "to read it "
                        "from standard input. The result goes to standard output, an error to standard error.",
                        entries, 2, 3, &argc, &argv))
                 return CLI_USAGE;

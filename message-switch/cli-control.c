@@ -36,8 +36,8 @@ static json_t *ask_once(const char *path, const char *what)
 
 CliStatus cli_list(const char *path, int argc, char **argv)
 {
-        if (!cli_parse(NULL, "Prints the queues that were ever served, and whether they are now.", NULL, 0, 0, &argc,
-                       &argv))
+        if (!cli_parse(NULL, "Prints the queues that were ever served, and whether they are now.", NULL, 0, 0,
+                       &argc, &argv))
                 return CLI_USAGE;
         json_t *answer = ask_once(path, "list");
         if (!answer)
@@ -126,7 +126,8 @@ CliStatus cli_tail(const char *path, int argc, char **argv)
         gboolean follow = FALSE, bodies = FALSE, as_json = FALSE;
         const GOptionEntry entries[] = {
                 { "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, "Go on with what passes from now on", NULL },
-                { "bodies", 0, 0, G_OPTION_ARG_NONE, &bodies, "With --follow: show bodies, secrets included", NULL },
+                { "bodies", 0, 0, G_OPTION_ARG_NONE, &bodies, "With --follow: show bodies, secrets included",
+                  NULL },
                 { "json", 0, 0, G_OPTION_ARG_NONE, &as_json, "Print one JSON object a line", NULL },
                 G_OPTION_ENTRY_NULL,
         };

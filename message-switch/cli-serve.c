@@ -107,7 +107,9 @@ static void answer(void *data)
         auto_buffer output = { 0 };
         json_t *result = NULL, *error = NULL;
         int status = run_program(job->serving->program, job->request, &output);
-        json_t *value = status >= 0 ? json_loadb(output.data ? output.data : "", output.len, JSON_DECODE_ANY, NULL) : NULL;
+        json_t *value = status >= 0
+                            ? json_loadb(output.data ? output.data : "", output.len, JSON_DECODE_ANY, NULL)
+                            : NULL;
         if (status < 0)
                 error = service_internal_error("%s: %s", job->serving->program, g_strerror(-status));
         else if (status == 0 && value)
@@ -143,12 +145,15 @@ CliStatus cli_serve(const char *path, int argc, char **argv)
 {
         g_autofree char *program = NULL;
         const GOptionEntry entries[] = {
-                { "program", 'p', 0, G_OPTION_ARG_FILENAME, &program, "The program, run once a call", "PROGRAM" },
+                { "program", 'p', 0, G_OPTION_ARG_FILENAME, &program, "The program, run once a call",
+                  "PROGRAM" },
                 G_OPTION_ENTRY_NULL,
         };
         if (!cli_parse("QUEUE --program PROGRAM",
-                       "Serves QUEUE until interrupted. PROGRAM is run for each call, with the method as its argument and "
-                       "the JSON-RPC request on standard input. What it prints is the result, if its exit status is 0, "
+                       "Serves QUEUE until interrupted. PROGRAM is run for each call, with the method as its "
+                       "argument and "
+                       "the JSON-RPC request on standard input. What it prints is the result, if its exit "
+                       "status is 0, "
                        "else the error.",
                        entries, 1, 1, &argc, &argv))
                 return CLI_USAGE;
@@ -156,7 +161,9 @@ CliStatus cli_serve(const char *path, int argc, char **argv)
                 return cli_fail(CLI_USAGE, "--program is missing");
         if (!frame_name_valid(argv[1], strlen(argv[1])))
                 return cli_fail(CLI_USAGE, "%s is no name of a queue", argv[1]);
-        Serving serving = { .loop = loop_new(), .workers = workers_new(SERVE_PROGRAMS_MAX, 0), .program = program };
+        Serving serving = { .loop = loop_new(),
+                            .workers = workers_new(SERVE_PROGRAMS_MAX, 0),
+                            .program = program };
         uv_signal_t signals[2];
         static const int numbers[] = { SIGINT, SIGTERM };
         for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {

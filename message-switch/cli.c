@@ -30,8 +30,8 @@ CliStatus cli_fail(CliStatus status, const char *format, ...)
         return status;
 }
 
-gboolean cli_parse(const char *parameters, const char *summary, const GOptionEntry *entries, int min, int max, int *argc,
-                   char ***argv)
+gboolean cli_parse(const char *parameters, const char *summary, const GOptionEntry *entries, int min, int max,
+                   int *argc, char ***argv)
 {
         g_autofree char *name = g_strdup_printf("%s %s", CLI_NAME, (*argv)[0]);
         g_autoptr(GOptionContext) context = g_option_context_new(parameters);
@@ -54,12 +54,15 @@ gboolean cli_parse(const char *parameters, const char *summary, const GOptionEnt
 
 static char *describe_commands(void)
 {
-        GString *text = g_string_new("Looks into the switch, and calls and serves queues by hand.\n\nCommands:\n");
+        GString *text =
+            g_string_new("Looks into the switch, and calls and serves queues by hand.\n\nCommands:\n");
         for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
                 g_string_append_printf(text, "  %-12s %s\n", commands[i].name, commands[i].summary);
-        g_string_append(text, "\nmessage-cli COMMAND --help tells more of each. Exit status: 0 done; 1 the service answered "
-                              "with an error; 2 wrong\nusage; 3 no reply: no switch, no such queue, a timeout, a server "
-                              "that died, a refusal.");
+        g_string_append(
+            text,
+            "\nmessage-cli COMMAND --help tells more of each. Exit status: 0 done; 1 the service answered "
+            "with an error; 2 wrong\nusage; 3 no reply: no switch, no such queue, a timeout, a server "
+            "that died, a refusal.");
         return g_string_free(text, FALSE);
 }
 
@@ -88,6 +91,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; argc > 1 && i < G_N_ELEMENTS(commands); i++)
                 if (strcmp(argv[1], commands[i].name) == 0)
                         return commands[i].run(path ? path : DAEMON_SWITCH_PATH, argc - 1, argv + 1);
-        return cli_fail(CLI_USAGE, argc > 1 ? "there is no command %s; see --help" : "a command is missing; see --help",
+        return cli_fail(CLI_USAGE,
+                        argc > 1 ? "there is no command %s; see --help" : "a command is missing; see --help",
                         argc > 1 ? argv[1] : "");
 }

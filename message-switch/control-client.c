@@ -25,8 +25,11 @@ struct ControlClient {
 static void control_client_send(ControlClient *client, FrameKind kind, const char *name, const char *body)
 {
         auto_buffer frame = { 0 };
-        FrameHeader header = { .magic = FRAME_MAGIC, .kind = (uint8_t)kind, .name_len = (uint32_t)strlen(name),
-                               .body_len = (uint32_t)strlen(body), .id = 1 };
+        FrameHeader header = { .magic = FRAME_MAGIC,
+                               .kind = (uint8_t)kind,
+                               .name_len = (uint32_t)strlen(name),
+                               .body_len = (uint32_t)strlen(body),
+                               .id = 1 };
         frame_header_encode(&header, buffer_reserve(&frame, FRAME_HEADER_SIZE));
         frame.len += FRAME_HEADER_SIZE;
         buffer_append_text(&frame, name);
@@ -53,7 +56,8 @@ static int control_client_receive(ControlClient *client, Frame *ret)
                 struct pollfd wait = { .fd = client->socket, .events = POLLIN };
                 if (poll(&wait, 1, -1) < 0 && errno != EINTR)
                         return -errno;
-                ssize_t n = frame_reader_receive(&client->reader, client->socket, client->space, sizeof client->space);
+                ssize_t n = frame_reader_receive(&client->reader, client->socket, client->space,
+                                                 sizeof client->space);
                 if (n <= 0 && n != -EAGAIN)
                         return (int)n;
         }

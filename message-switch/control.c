@@ -54,33 +54,34 @@ static json_t *control_peers(Manager *manager)
         json_t *peers = json_array();
         TAILQ_FOREACH(peer, &manager->peers, link)
         {
-                json_array_append_new(peers, json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "name", peer->name, "pid",
-                                                       (int)peer->pid, "uid", (json_int_t)peer->uid, "calling",
-                                                       (json_int_t)peer->n_calls, "serving",
-                                                       (json_int_t)peer->n_deliveries, "charged_bytes",
-                                                       (json_int_t)peer->charged_bytes, "unsent_bytes",
-                                                       (json_int_t)frame_writer_unsent(&peer->writer)));
+                json_array_append_new(
+                    peers, json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "name", peer->name, "pid",
+                                     (int)peer->pid, "uid", (json_int_t)peer->uid, "calling",
+                                     (json_int_t)peer->n_calls, "serving", (json_int_t)peer->n_deliveries,
+                                     "charged_bytes", (json_int_t)peer->charged_bytes, "unsent_bytes",
+                                     (json_int_t)frame_writer_unsent(&peer->writer)));
         }
         return peers;
 }
 
 static json_t *control_counts(const ManagerCounts *counts)
 {
-        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)counts->calls, "replies",
-                         (json_int_t)counts->replies, "errors", (json_int_t)counts->errors, "cancels",
-                         (json_int_t)counts->cancels, "refused", (json_int_t)counts->refused, "late",
-                         (json_int_t)counts->late, "peers", (json_int_t)counts->peers, "frames",
+        return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "calls", (json_int_t)counts->calls,
+                         "replies", (json_int_t)counts->replies, "errors", (json_int_t)counts->errors,
+                         "cancels", (json_int_t)counts->cancels, "refused", (json_int_t)counts->refused,
+                         "late", (json_int_t)counts->late, "peers", (json_int_t)counts->peers, "frames",
                          (json_int_t)counts->frames, "bytes", (json_int_t)counts->bytes);
 }
 
 static json_t *control_diagnostics(Peer *peer, const Frame *frame, const json_t *options)
 {
         Manager *manager = peer->manager;
-        return json_pack("{s:s, s:i, s:I, s:o, s:o, s:I, s:I, s:o}", "version", XAPI_VERSION, "pid", (int)getpid(),
-                         "uptime_usec", (json_int_t)(manager->now_usec - manager->started_usec), "queues",
+        return json_pack("{s:s, s:i, s:I, s:o, s:o, s:I, s:I, s:o}", "version", XAPI_VERSION, "pid",
+                         (int)getpid(), "uptime_usec",
+                         (json_int_t)(manager->now_usec - manager->started_usec), "queues",
                          control_queues(manager), "peers", control_peers(manager), "calls",
-                         (json_int_t)manager->calls.n_used, "held_bytes", (json_int_t)manager->held_bytes, "counts",
-                         control_counts(&manager->counts));
+                         (json_int_t)manager->calls.n_used, "held_bytes", (json_int_t)manager->held_bytes,
+                         "counts", control_counts(&manager->counts));
 }
 
 static json_t *control_tail(Peer *peer, const Frame *frame, const json_t *options)
@@ -140,7 +141,8 @@ void control_answer(Peer *peer, const Frame *frame)
                 if (answer)
                         control_reply(peer, id, answer);
                 else
-                        peer_send_error(peer, id, BUS_DENIED, "Only root and the switch's own user may do this");
+                        peer_send_error(peer, id, BUS_DENIED,
+                                        "Only root and the switch's own user may do this");
                 json_decref(answer);
                 json_decref(options);
                 return;

@@ -84,8 +84,8 @@ static Manager *fuzz_manager(Loop **ret_loop)
                 g_autofree char *error = NULL;
                 log_setup("fuzz-frame", "error");
                 loop = loop_new();
-                manager = manager_new(loop, &(ManagerOptions){ .socket_path = socket_path, .names_path = names_path },
-                                      &error);
+                manager = manager_new(
+                    loop, &(ManagerOptions){ .socket_path = socket_path, .names_path = names_path }, &error);
                 assert(manager);
                 g_unlink(socket_path);
                 g_unlink(lock_path);

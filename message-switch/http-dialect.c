@@ -18,7 +18,8 @@ HttpDialect *http_dialect_new(Peer *peer)
         HttpDialect *http = g_new0(HttpDialect, 1);
         http->peer = peer;
         deadlines_remove(peer->manager->peer_deadlines, &peer->deadline);
-        deadlines_add(peer->manager->peer_deadlines, &peer->deadline, peer->manager->now_usec + HTTP_DIALECT_USEC);
+        deadlines_add(peer->manager->peer_deadlines, &peer->deadline,
+                      peer->manager->now_usec + HTTP_DIALECT_USEC);
         return http;
 }
 

@@ -7,8 +7,8 @@
 
 #include "peer.h"
 
-#define HTTP_DIALECT_HEAD_MAX  8192u         /* bytes of a request's head */
-#define HTTP_DIALECT_DRAIN_MAX (1u << 20)    /* bytes read and dropped after the answer */
+#define HTTP_DIALECT_HEAD_MAX  8192u          /* bytes of a request's head */
+#define HTTP_DIALECT_DRAIN_MAX (1u << 20)     /* bytes read and dropped after the answer */
 #define HTTP_DIALECT_USEC      (5 * 1000000u) /* from the first byte to the end */
 
 HttpDialect *http_dialect_new(Peer *peer);

@@ -21,13 +21,15 @@ int main(int argc, char **argv)
 {
         g_autofree char *policy_option = NULL;
         const GOptionEntry entries[] = {
-                { "policy", 0, 0, G_OPTION_ARG_FILENAME, &policy_option, "Who may serve and call which queue", "FILE" },
+                { "policy", 0, 0, G_OPTION_ARG_FILENAME, &policy_option, "Who may serve and call which queue",
+                  "FILE" },
                 G_OPTION_ENTRY_NULL,
         };
-        Daemon *daemon = daemon_new_without_bus("message-switch",
-                                                "Passes calls between the daemons of a host. --switch-path is the socket "
-                                                "that it listens on.",
-                                                entries, &argc, &argv);
+        Daemon *daemon =
+            daemon_new_without_bus("message-switch",
+                                   "Passes calls between the daemons of a host. --switch-path is the socket "
+                                   "that it listens on.",
+                                   entries, &argc, &argv);
         g_autofree char *policy = policy_path(daemon, policy_option);
         g_autofree char *names = g_build_filename(daemon->runtime_dir, "message-switch.queues", NULL);
         g_autofree char *error = NULL;
@@ -35,7 +37,8 @@ int main(int argc, char **argv)
                 .socket_path = daemon->switch_path,
                 .policy_path = policy,
                 .names_path = names,
-                .grace_msec = (uint64_t)daemon_setting_int(daemon, "grace-msec", MANAGER_GRACE_MSEC, 0, 600000),
+                .grace_msec =
+                    (uint64_t)daemon_setting_int(daemon, "grace-msec", MANAGER_GRACE_MSEC, 0, 600000),
         };
         Manager *manager = manager_new(daemon->loop, &options, &error);
         if (!manager) {

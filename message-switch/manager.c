@@ -59,7 +59,8 @@ static void manager_on_connection(uv_poll_t *listener, int status, int events)
                 if (errno != EAGAIN) {
                         log_error("Cannot take connections", "ERROR", g_strerror(errno), NULL);
                         uv_poll_stop(&manager->listener);
-                        uv_timer_start(&manager->accept_timer, manager_accept_again, MANAGER_ACCEPT_PAUSE_MSEC, 0);
+                        uv_timer_start(&manager->accept_timer, manager_accept_again,
+                                       MANAGER_ACCEPT_PAUSE_MSEC, 0);
                 }
                 return;
         }
@@ -90,8 +91,8 @@ static int manager_listen(Manager *manager)
                 return r;
         manager->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (manager->socket < 0 || (unlink(manager->path) < 0 && errno != ENOENT) ||
-            bind(manager->socket, (struct sockaddr *)&address, sizeof address) < 0 || chmod(manager->path, 0666) < 0 ||
-            listen(manager->socket, MANAGER_BACKLOG) < 0)
+            bind(manager->socket, (struct sockaddr *)&address, sizeof address) < 0 ||
+            chmod(manager->path, 0666) < 0 || listen(manager->socket, MANAGER_BACKLOG) < 0)
                 return -errno;
         return 0;
 }

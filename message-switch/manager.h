@@ -17,8 +17,8 @@
 #include "trace.h"
 
 /* Limits on what connections may take, all together; those of one connection are in peer.h. */
-#define MANAGER_PEERS_MAX         10000u       /* connections */
-#define MANAGER_PEERS_FOREIGN_MAX 1000u        /* of those, of users other than the switch's own and root */
+#define MANAGER_PEERS_MAX         10000u /* connections */
+#define MANAGER_PEERS_FOREIGN_MAX 1000u  /* of those, of users other than the switch's own and root */
 #define MANAGER_QUEUES_MAX        4096u
 #define MANAGER_HELD_BYTES_MAX    (1024u << 20) /* unsent and waiting; beyond, new calls are refused */
 
@@ -85,4 +85,5 @@ typedef struct ManagerOptions {
 /* Listens. NULL with *ret_error (owned) set where it cannot, another switch on that path included. */
 Manager *manager_new(Loop *loop, const ManagerOptions *options, char **ret_error);
 void manager_free(Manager *manager);
-void manager_flush(Manager *manager); /* sends what the round has brought, so that `space` may be used again */
+void manager_flush(
+    Manager *manager); /* sends what the round has brought, so that `space` may be used again */

@@ -44,7 +44,8 @@ Names *names_open(const char *path, void (*function)(const char *name, void *dat
         }
         names->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
         if (names->fd < 0)
-                log_warning("Cannot keep the names of queues", "PATH", path, "ERROR", g_strerror(errno), NULL);
+                log_warning("Cannot keep the names of queues", "PATH", path, "ERROR", g_strerror(errno),
+                            NULL);
         return names;
 }
 
@@ -52,7 +53,8 @@ void names_add(Names *names, const char *name)
 {
         g_autofree char *line = g_strconcat(name, "\n", NULL);
         if (names->fd >= 0 && write(names->fd, line, strlen(line)) < 0)
-                log_warning("Cannot keep the name of a queue", "QUEUE", name, "ERROR", g_strerror(errno), NULL);
+                log_warning("Cannot keep the name of a queue", "QUEUE", name, "ERROR", g_strerror(errno),
+                            NULL);
 }
 
 void names_close(Names *names)

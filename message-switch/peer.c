@@ -51,10 +51,14 @@ void peer_send(Peer *peer, const char *frame, size_t length, const int *fds, siz
         peer_mark_dirty(peer);
 }
 
-void peer_send_own(Peer *peer, FrameKind kind, uint64_t id, BusOutcome outcome, const char *body, size_t body_len)
+void peer_send_own(Peer *peer, FrameKind kind, uint64_t id, BusOutcome outcome, const char *body,
+                   size_t body_len)
 {
-        FrameHeader header = { .magic = FRAME_MAGIC, .kind = (uint8_t)kind, .outcome = (uint8_t)outcome,
-                               .body_len = (uint32_t)body_len, .id = id };
+        FrameHeader header = { .magic = FRAME_MAGIC,
+                               .kind = (uint8_t)kind,
+                               .outcome = (uint8_t)outcome,
+                               .body_len = (uint32_t)body_len,
+                               .id = id };
         char bytes[FRAME_HEADER_SIZE];
         if (peer->state == PEER_GONE)
                 return;
@@ -80,7 +84,8 @@ bool peer_has_room_for_fds(Peer *peer, size_t n_fds)
         int unread;
         if (peer->fds_unread + n_fds <= PEER_FDS_MAX)
                 return true;
-        if (frame_writer_unsent(&peer->writer) > 0 || ioctl(peer->socket, SIOCOUTQ, &unread) < 0 || unread > 0)
+        if (frame_writer_unsent(&peer->writer) > 0 || ioctl(peer->socket, SIOCOUTQ, &unread) < 0 ||
+            unread > 0)
                 return false;
         peer->fds_unread = 0;
         return true;
@@ -178,7 +183,8 @@ static void peer_on_serve(Peer *peer, const Frame *frame)
         if (taken || !policy_allows(manager->policy, POLICY_SERVE, text, peer->uid, peer->gid)) {
                 log_warning("Claim of a queue denied", "QUEUE", text, "PEER", peer->name, NULL);
                 peer_send_error(peer, id, BUS_DENIED,
-                                taken ? "Another user serves this queue" : "The policy does not let you serve this");
+                                taken ? "Another user serves this queue"
+                                      : "The policy does not let you serve this");
                 return;
         }
         queue = queue_get(manager, name);
@@ -314,8 +320,8 @@ void peer_on_due(Deadline *deadline, void *data)
 
 static bool peer_has_place(const Manager *manager, const struct ucred *who)
 {
-        return manager->n_peers < MANAGER_PEERS_MAX && (policy_trusts(manager->policy, who->uid) ||
-                                                        manager->n_foreign < MANAGER_PEERS_FOREIGN_MAX);
+        return manager->n_peers < MANAGER_PEERS_MAX &&
+               (policy_trusts(manager->policy, who->uid) || manager->n_foreign < MANAGER_PEERS_FOREIGN_MAX);
 }
 
 void peer_new(Manager *manager, int socket)

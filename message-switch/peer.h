@@ -14,15 +14,17 @@
  * PEER_REPLY_BYTES for the reply. So a reply of up to that size always passes, whatever its caller has outstanding; a
  * larger one needs room beside the rest, and is dropped (BUS_TOO_LARGE) where the caller does not read what it has. No
  * connection's reading ever depends on another's. */
-#define PEER_CALLS_MAX     FRAME_CALLS_MAX
-#define PEER_REPLY_BYTES   (16u << 10)
-#define PEER_CHARGE_MAX    (128u << 20) /* bytes charged and unsent; further calls are BUS_OVER_QUOTA */
-#define PEER_BACKLOG_MAX   (128u << 20) /* unsent bytes at a server beyond which calls to it are BUS_OVER_QUOTA */
-#define PEER_FDS_MAX       256u         /* descriptors in its outstanding calls; in what it has not read */
-#define PEER_HELLO_USEC    (UINT64_C(30) * 1000000u) /* from connecting until HELLO has come whole */
-#define PEER_LABEL_SIZE    32u
+#define PEER_CALLS_MAX   FRAME_CALLS_MAX
+#define PEER_REPLY_BYTES (16u << 10)
+#define PEER_CHARGE_MAX  (128u << 20) /* bytes charged and unsent; further calls are BUS_OVER_QUOTA */
+#define PEER_BACKLOG_MAX                                                                                     \
+        (128u << 20)         /* unsent bytes at a server beyond which calls to it are BUS_OVER_QUOTA */
+#define PEER_FDS_MAX    256u /* descriptors in its outstanding calls; in what it has not read */
+#define PEER_HELLO_USEC (UINT64_C(30) * 1000000u) /* from connecting until HELLO has come whole */
+#define PEER_LABEL_SIZE 32u
 
-_Static_assert(PEER_CALLS_MAX * PEER_REPLY_BYTES + FRAME_BODY_MAX < PEER_CHARGE_MAX, "all calls' replies have room");
+_Static_assert(PEER_CALLS_MAX *PEER_REPLY_BYTES + FRAME_BODY_MAX < PEER_CHARGE_MAX,
+               "all calls' replies have room");
 
 typedef enum PeerState {
         PEER_NEW,    /* has sent nothing yet */
@@ -52,15 +54,15 @@ struct Peer {
 
         FrameReader reader;
         FrameWriter writer;
-        size_t held_bytes;  /* its part of the manager's */
-        size_t fds_unread;  /* sent and maybe not received yet */
+        size_t held_bytes; /* its part of the manager's */
+        size_t fds_unread; /* sent and maybe not received yet */
 
-        Calls calls;        /* made by it */
-        Calls deliveries;   /* delivered to it and not answered */
+        Calls calls;      /* made by it */
+        Calls deliveries; /* delivered to it and not answered */
         size_t n_calls, n_deliveries, charged_bytes, charged_fds;
         Queues served;
-        Queue *last_queue;  /* that it called last, and may call */
-        HttpDialect *http;  /* PEER_HTTP */
+        Queue *last_queue; /* that it called last, and may call */
+        HttpDialect *http; /* PEER_HTTP */
 };
 
 /* Takes the socket of a connection just accepted. */
@@ -71,7 +73,8 @@ void peer_on_due(Deadline *deadline, void *manager);
 /* Adds a frame that stays where it is until the end of the round. Takes the descriptors. */
 void peer_send(Peer *peer, const char *frame, size_t length, const int *fds, size_t n_fds);
 /* Makes and sends one of the switch's own; the body is copied. */
-void peer_send_own(Peer *peer, FrameKind kind, uint64_t id, BusOutcome outcome, const char *body, size_t body_len);
+void peer_send_own(Peer *peer, FrameKind kind, uint64_t id, BusOutcome outcome, const char *body,
+                   size_t body_len);
 void peer_send_error(Peer *peer, uint64_t id, BusOutcome outcome, const char *text);
 /* Whether so many more descriptors may be under way to it. */
 bool peer_has_room_for_fds(Peer *peer, size_t n_fds);

@@ -15,7 +15,7 @@ typedef struct PolicyWho {
 } PolicyWho;
 
 typedef struct PolicyRule {
-        char *pattern; /* NULL: control */
+        char *pattern;  /* NULL: control */
         GArray *who[2]; /* PolicyWho, by PolicyRight; of control: by [0] */
 } PolicyRule;
 

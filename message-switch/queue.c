@@ -53,8 +53,8 @@ void queue_free(void *data)
 static void queue_tell_replaced(Queue *queue, const Peer *by)
 {
         g_autofree char *text = g_strdup_printf("Process %d now serves %s", (int)by->pid, queue->text);
-        log_warning("Another server has taken over", "QUEUE", queue->text, "OLD", queue->server->name, "NEW", by->name,
-                    NULL);
+        log_warning("Another server has taken over", "QUEUE", queue->text, "OLD", queue->server->name, "NEW",
+                    by->name, NULL);
         peer_send_error(queue->server, queue->serve_id, BUS_DENIED, text);
 }
 

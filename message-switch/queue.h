@@ -13,16 +13,16 @@ typedef struct QueueName {
 } QueueName;
 
 typedef struct Queue {
-        QueueName name;      /* of text */
+        QueueName name; /* of text */
         char text[FRAME_NAME_MAX + 1];
         Manager *manager;
-        Peer *server;        /* NULL: away */
-        uint64_t serve_id;   /* of the SERVE by which it came */
+        Peer *server;                  /* NULL: away */
+        uint64_t serve_id;             /* of the SERVE by which it came */
         LIST_ENTRY(Queue) served_link; /* in the server's */
         bool ever_served;
-        Calls waiting;       /* for a server, in order */
+        Calls waiting; /* for a server, in order */
         size_t n_waiting;
-        uint64_t n_calls;    /* ever delivered */
+        uint64_t n_calls; /* ever delivered */
 } Queue;
 
 guint queue_name_hash(const void *name);

@@ -86,7 +86,8 @@ static void test_names(void)
         for (int round = 0; round < 2; round++) {
                 g_autoptr(GString) read = g_string_new(NULL);
                 Names *names = names_open(path, append, read);
-                g_assert_cmpstr(read->str, ==, round == 0 ? "org.a;org.b;org.cut;" : "org.a;org.b;org.cut;org.new;");
+                g_assert_cmpstr(read->str, ==,
+                                round == 0 ? "org.a;org.b;org.cut;" : "org.a;org.b;org.cut;org.new;");
                 if (round == 0)
                         names_add(names, "org.new");
                 names_close(names);

@@ -61,7 +61,9 @@ static void test_call_by_hand(void)
         g_assert_cmpmem(frame.body, frame.header.body_len, "answer", 6);
         test_raw_send(server, FRAME_REPLY, id, NULL, "again", 5); /* dropped */
         test_raw_send(caller, FRAME_CALL, 78, QUEUE, NULL, 0);
-        FrameHeader refusal = { .magic = FRAME_MAGIC, .kind = FRAME_ERROR, .outcome = BUS_PROTOCOL,
+        FrameHeader refusal = { .magic = FRAME_MAGIC,
+                                .kind = FRAME_ERROR,
+                                .outcome = BUS_PROTOCOL,
                                 .id = raw_take_call(server, 0) };
         char bytes[FRAME_HEADER_SIZE];
         frame_header_encode(&refusal, bytes);
@@ -75,19 +77,23 @@ static void test_call_by_hand(void)
 static void test_byte_at_a_time(void)
 {
         TestSwitch *test = test_switch_new(NULL, 0);
-        TestRaw *server = raw_server(test, QUEUE), *slow = test_raw_new(test, false), *other = test_raw_new(test, true);
+        TestRaw *server = raw_server(test, QUEUE), *slow = test_raw_new(test, false),
+                *other = test_raw_new(test, true);
         char bytes[2 * (FRAME_HEADER_SIZE + 64)];
         FrameHeader header = { .magic = FRAME_MAGIC, .kind = FRAME_HELLO, .name_len = 4, .id = 1 };
         size_t len = frame_length(&header);
         frame_header_encode(&header, bytes);
         memcpy(bytes + FRAME_HEADER_SIZE, "slow", 4);
-        header = (FrameHeader){ .magic = FRAME_MAGIC, .kind = FRAME_CALL, .name_len = strlen(QUEUE), .body_len = 3, .id = 5 };
+        header = (FrameHeader){
+                .magic = FRAME_MAGIC, .kind = FRAME_CALL, .name_len = strlen(QUEUE), .body_len = 3, .id = 5
+        };
         frame_header_encode(&header, bytes + len);
         memcpy(bytes + len + FRAME_HEADER_SIZE, QUEUE "abc", strlen(QUEUE) + 3);
         len += frame_length(&header);
         for (size_t i = 0; i < len; i++) {
                 g_assert_cmpint(write(slow->socket, &bytes[i], 1), ==, 1);
-                test_raw_send(other, FRAME_CALL, i, "org.test.none", NULL, 0); /* the others are served meanwhile */
+                test_raw_send(other, FRAME_CALL, i, "org.test.none", NULL,
+                              0); /* the others are served meanwhile */
                 test_raw_expect(other, FRAME_ERROR, i, BUS_NO_SUCH_QUEUE);
         }
         test_raw_expect(slow, FRAME_OK, 1, BUS_OK);
@@ -226,7 +232,8 @@ static void test_fds_by_the_hundred(void)
 static void test_count_quota(void)
 {
         TestSwitch *test = test_switch_new(NULL, 0);
-        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true), *other = test_raw_new(test, true);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true),
+                *other = test_raw_new(test, true);
         for (uint64_t id = 0; id < PEER_CALLS_MAX; id++) {
                 test_raw_send(caller, FRAME_CALL, id, QUEUE, "x", 1);
                 raw_take_call(server, 1);
@@ -270,7 +277,8 @@ static void test_byte_quota(void)
 static void test_never_reading_caller(void)
 {
         TestSwitch *test = test_switch_new(NULL, 0);
-        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true), *other = test_raw_new(test, true);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true),
+                *other = test_raw_new(test, true);
         g_autofree char *body = g_malloc0(FRAME_BODY_MAX);
         const uint64_t n = PEER_CHARGE_MAX / FRAME_BODY_MAX + 1;
         uint64_t ids[2 * (PEER_CHARGE_MAX / FRAME_BODY_MAX + 1)];
@@ -343,7 +351,10 @@ static void test_cancel(void)
 
 static void send_call_until(TestRaw *raw, uint64_t id, uint64_t deadline_usec)
 {
-        FrameHeader header = { .magic = FRAME_MAGIC, .kind = FRAME_CALL, .name_len = strlen(QUEUE), .id = id,
+        FrameHeader header = { .magic = FRAME_MAGIC,
+                               .kind = FRAME_CALL,
+                               .name_len = strlen(QUEUE),
+                               .id = id,
                                .deadline_usec = deadline_usec };
         char bytes[FRAME_HEADER_SIZE + sizeof QUEUE];
         frame_header_encode(&header, bytes);
@@ -390,7 +401,8 @@ static void test_policy(void)
                 g_test_skip("only root can be another user");
                 return;
         }
-        TestSwitch *test = test_switch_new("[queue org.test.open.*]\ncall=*\n[queue org.test.theirs]\nserve=65534\n", 0);
+        TestSwitch *test =
+            test_switch_new("[queue org.test.open.*]\ncall=*\n[queue org.test.theirs]\nserve=65534\n", 0);
         TestRaw *server = raw_server(test, "org.test.open.queue"), *closed = raw_server(test, QUEUE);
         TestRaw *nobody = raw_of_nobody(test), *other = raw_of_nobody(test);
         test_raw_send(nobody, FRAME_CALL, 1, "org.test.open.queue", NULL, 0);
@@ -456,10 +468,16 @@ static void test_one_switch_a_path(void)
         TestSwitch *test = test_switch_new(NULL, 0);
         g_autofree char *output = NULL;
         int status;
-        const char *arguments[] = { g_getenv("MESSAGE_SWITCH"), "--state", test->folder, "--runtime", test->folder,
-                                    "--switch-path", test->path, NULL };
-        g_assert_true(g_spawn_sync(NULL, (char **)arguments, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output, &status,
-                                   NULL));
+        const char *arguments[] = { g_getenv("MESSAGE_SWITCH"),
+                                    "--state",
+                                    test->folder,
+                                    "--runtime",
+                                    test->folder,
+                                    "--switch-path",
+                                    test->path,
+                                    NULL };
+        g_assert_true(g_spawn_sync(NULL, (char **)arguments, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &output,
+                                   &status, NULL));
         g_assert_cmpint(status, !=, 0);
         g_assert_nonnull(strstr(output, "another switch is there"));
         test_raw_free(test_raw_new(test, true));

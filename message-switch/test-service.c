@@ -54,12 +54,8 @@ static json_t *block(void *context, const ServiceCall *call, json_t **ret_error)
 }
 
 static const ServiceMethod methods[] = {
-        { "add", true, add },
-        { "fail", false, fail },
-        { "forget", false, forget },
-        { "send_fd", false, send_fd },
-        { "block", false, block },
-        { "urgent", false, fail, .urgent = true },
+        { "add", true, add },          { "fail", false, fail },   { "forget", false, forget },
+        { "send_fd", false, send_fd }, { "block", false, block }, { "urgent", false, fail, .urgent = true },
 };
 
 static void expect_error(TestClient *client, const char *method, const char *expected)
@@ -119,7 +115,8 @@ static void test_methods(void)
         expect_error(fixture.client, "forget", "[\"Internal_error\",\"forget failed without saying why\"]");
         expect_error(fixture.client, "unknown", "[\"Internal_error\",\"Unknown method unknown\"]");
         BusReply reply;
-        bus_call_wait(test_client_bus(fixture.client), &(BusCall){ .queue = QUEUE, .method = "send_fd" }, &reply);
+        bus_call_wait(test_client_bus(fixture.client), &(BusCall){ .queue = QUEUE, .method = "send_fd" },
+                      &reply);
         struct stat status;
         g_assert_cmpuint(reply.n_fds, ==, 1);
         g_assert_cmpint(fstat(reply.fds[0], &status), ==, 0);
@@ -145,7 +142,8 @@ static void test_busy(void)
         while (!gate_entered)
                 pthread_cond_wait(&gate_changed, &gate_lock);
         pthread_mutex_unlock(&gate_lock);
-        expect_error(fixture.client, "fail", "[\"Internal_error\",\"fail refused: too many operations at a time\"]");
+        expect_error(fixture.client, "fail",
+                     "[\"Internal_error\",\"fail refused: too many operations at a time\"]");
         expect_error(fixture.client, "urgent", "[\"Does_not_exist\",[\"VM\"]]");
         g_assert_cmpint(test_call(fixture.client, QUEUE, "add", "", NULL), ==, BUS_OK);
         pthread_mutex_lock(&gate_lock);

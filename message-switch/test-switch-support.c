@@ -49,8 +49,9 @@ void test_switch_start(TestSwitch *test)
         if (test->pid == 0) {
                 close(ready[0]);
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                execl(program, program, "--config", config, "--policy", policy, "--state", test->folder, "--runtime",
-                      test->folder, "--switch-path", test->path, "--ready-fd", ready_fd, "--log-level", "error", NULL);
+                execl(program, program, "--config", config, "--policy", policy, "--state", test->folder,
+                      "--runtime", test->folder, "--switch-path", test->path, "--ready-fd", ready_fd,
+                      "--log-level", "error", NULL);
                 _exit(127);
         }
         close(ready[1]);
@@ -190,14 +191,15 @@ static void test_client_serve_here(void *data)
 }
 
 /* Frames of one connection are taken in their order: once a later one is answered, the SERVE has been. */
-void test_client_serve(TestClient *client, const char *queue, void (*function)(BusRequest *request, void *data),
-                       void *data)
+void test_client_serve(TestClient *client, const char *queue,
+                       void (*function)(BusRequest *request, void *data), void *data)
 {
         TestServe serve = { .bus = client->bus, .queue = queue, .function = function, .data = data };
         test_client_await(client, true);
         test_client_post(client, test_client_serve_here, &serve);
         BusReply reply;
-        bus_call_wait(client->bus, &(BusCall){ .queue = "no.such.queue", .method = "", .timeout_usec = 1 }, &reply);
+        bus_call_wait(client->bus, &(BusCall){ .queue = "no.such.queue", .method = "", .timeout_usec = 1 },
+                      &reply);
         bus_reply_clear(&reply);
 }
 
@@ -226,7 +228,8 @@ void test_client_free(TestClient *client)
         g_free(client);
 }
 
-BusOutcome test_call(TestClient *client, const char *queue, const char *method, const char *text, json_t **ret_result)
+BusOutcome test_call(TestClient *client, const char *queue, const char *method, const char *text,
+                     json_t **ret_result)
 {
         json_t *params = json_pack("[s]", text);
         BusReply reply;
@@ -254,7 +257,8 @@ TestRaw *test_raw_new(TestSwitch *test, bool hello)
         return raw;
 }
 
-static void test_raw_send_all(TestRaw *raw, FrameHeader *header, const char *name, const void *body, const int *fds)
+static void test_raw_send_all(TestRaw *raw, FrameHeader *header, const char *name, const void *body,
+                              const int *fds)
 {
         header->magic = FRAME_MAGIC;
         header->name_len = name ? (uint32_t)strlen(name) : 0;
@@ -264,14 +268,16 @@ static void test_raw_send_all(TestRaw *raw, FrameHeader *header, const char *nam
                 struct cmsghdr header;
                 char bytes[CMSG_SPACE(sizeof(int) * 253)];
         } control;
-        struct iovec parts[] = { { head, sizeof head }, { (void *)name, header->name_len },
+        struct iovec parts[] = { { head, sizeof head },
+                                 { (void *)name, header->name_len },
                                  { (void *)body, header->body_len } };
         struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
         if (header->n_fds) {
                 message.msg_control = &control;
                 message.msg_controllen = CMSG_SPACE(sizeof(int) * header->n_fds);
                 control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int) * header->n_fds),
-                                                   .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+                                                   .cmsg_level = SOL_SOCKET,
+                                                   .cmsg_type = SCM_RIGHTS };
                 memcpy(CMSG_DATA(&control.header), fds, sizeof(int) * header->n_fds);
         }
         size_t left = frame_length(header);
@@ -290,13 +296,15 @@ static void test_raw_send_all(TestRaw *raw, FrameHeader *header, const char *nam
         }
 }
 
-void test_raw_send(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const void *body, size_t body_len)
+void test_raw_send(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const void *body,
+                   size_t body_len)
 {
         FrameHeader header = { .kind = (uint8_t)kind, .id = id, .body_len = (uint32_t)body_len };
         test_raw_send_all(raw, &header, name, body, NULL);
 }
 
-void test_raw_send_fds(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const int *fds, size_t n_fds)
+void test_raw_send_fds(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const int *fds,
+                       size_t n_fds)
 {
         FrameHeader header = { .kind = (uint8_t)kind, .id = id, .n_fds = (uint16_t)n_fds };
         test_raw_send_all(raw, &header, name, NULL, fds);

@@ -144,7 +144,10 @@ static void keeper_answer(Keeper *keeper)
         keeper->n = 0;
 }
 
-#define KEEPER_INIT { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER }
+#define KEEPER_INIT                                                                                          \
+        {                                                                                                    \
+                .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER                       \
+        }
 
 static void test_server_dies(void)
 {
@@ -252,7 +255,9 @@ static void test_timeout(void)
         Keeper keeper = KEEPER_INIT;
         test_client_serve(server, "org.test.keep", keep, &keeper);
         BusReply reply;
-        BusCall call = { .queue = "org.test.keep", .method = "m", .timeout_usec = 50000, .traceparent = "00-1-2-03" };
+        BusCall call = {
+                .queue = "org.test.keep", .method = "m", .timeout_usec = 50000, .traceparent = "00-1-2-03"
+        };
         bus_call_wait(test_client_bus(client), &call, &reply);
         g_assert_cmpint(reply.outcome, ==, BUS_TIMEOUT);
         bus_reply_clear(&reply);
@@ -402,8 +407,10 @@ static void test_mutual(void)
         for (size_t i = 0; i < 2; i++) {
                 clients[i] = test_client_new(test, queues[i]);
                 test_client_serve(clients[i], queues[i], echo, NULL);
-                mutuals[i] = (Mutual){ .bus = test_client_bus(clients[i]), .other = queues[1 - i],
-                                       .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+                mutuals[i] = (Mutual){ .bus = test_client_bus(clients[i]),
+                                       .other = queues[1 - i],
+                                       .lock = PTHREAD_MUTEX_INITIALIZER,
+                                       .changed = PTHREAD_COND_INITIALIZER };
         }
         for (size_t i = 0; i < 2; i++)
                 test_client_post(clients[i], mutual_start, &mutuals[i]);

@@ -15,7 +15,7 @@ typedef struct TestSwitch {
 
 /* Starts `program` ($MESSAGE_SWITCH) in a new folder with that policy file's text (NULL: none) and grace. */
 TestSwitch *test_switch_new(const char *policy, unsigned grace_msec);
-void test_switch_start(TestSwitch *test);        /* returns once it serves */
+void test_switch_start(TestSwitch *test);                   /* returns once it serves */
 void test_switch_kill(TestSwitch *test, int signal_number); /* returns once it has ended */
 void test_switch_free(TestSwitch *test);
 
@@ -24,14 +24,16 @@ typedef struct TestClient TestClient;
 TestClient *test_client_new(TestSwitch *test, const char *name);
 Bus *test_client_bus(TestClient *client);
 /* Serves on the client's loop; returns once the switch knows. */
-void test_client_serve(TestClient *client, const char *queue, void (*function)(BusRequest *request, void *data),
-                       void *data);
-void test_client_post(TestClient *client, void (*function)(void *data), void *data); /* waits until it has run */
+void test_client_serve(TestClient *client, const char *queue,
+                       void (*function)(BusRequest *request, void *data), void *data);
+void test_client_post(TestClient *client, void (*function)(void *data),
+                      void *data); /* waits until it has run */
 void test_client_await(TestClient *client, bool connected);
 void test_client_stop(TestClient *client); /* closes the bus, ends the thread; may be left out */
 void test_client_free(TestClient *client);
 /* Calls and waits; returns the outcome, and the result (owned) where ret_result is not NULL. */
-BusOutcome test_call(TestClient *client, const char *queue, const char *method, const char *text, json_t **ret_result);
+BusOutcome test_call(TestClient *client, const char *queue, const char *method, const char *text,
+                     json_t **ret_result);
 
 /* A socket that speaks frames by hand. Blocking. */
 typedef struct TestRaw {
@@ -40,8 +42,10 @@ typedef struct TestRaw {
         char *space;
 } TestRaw;
 TestRaw *test_raw_new(TestSwitch *test, bool hello);
-void test_raw_send(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const void *body, size_t body_len);
-void test_raw_send_fds(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const int *fds, size_t n_fds);
+void test_raw_send(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const void *body,
+                   size_t body_len);
+void test_raw_send_fds(TestRaw *raw, FrameKind kind, uint64_t id, const char *name, const int *fds,
+                       size_t n_fds);
 /* The next frame, valid until the one after it; false: the switch has closed the connection. */
 bool test_raw_next(TestRaw *raw, Frame *ret);
 /* Fails the test unless the next frame is of that kind, id and outcome. */

@@ -27,7 +27,7 @@ struct Follower {
 
 struct Trace {
         TraceEntry entries[TRACE_ENTRIES];
-        uint64_t n; /* ever recorded */
+        uint64_t n;                /* ever recorded */
         uint64_t real_offset_usec; /* of CLOCK_REALTIME from CLOCK_MONOTONIC */
         LIST_HEAD(, Follower) followers;
 };
@@ -81,11 +81,11 @@ static const char *trace_kind_text(uint8_t kind)
 
 static json_t *trace_event(const TraceEntry *entry)
 {
-        json_t *event = json_pack("{s:I, s:s, s:s, s:s, s:o, s:I, s:I, s:i}", "time_usec", (json_int_t)entry->real_usec,
-                                  "kind", trace_kind_text(entry->kind), "from", entry->from, "to", entry->to, "queue",
-                                  json_stringn(entry->queue, strnlen(entry->queue, sizeof entry->queue)), "id",
-                                  (json_int_t)entry->id, "bytes", (json_int_t)entry->body_len, "fds",
-                                  (int)entry->n_fds);
+        json_t *event =
+            json_pack("{s:I, s:s, s:s, s:s, s:o, s:I, s:I, s:i}", "time_usec", (json_int_t)entry->real_usec,
+                      "kind", trace_kind_text(entry->kind), "from", entry->from, "to", entry->to, "queue",
+                      json_stringn(entry->queue, strnlen(entry->queue, sizeof entry->queue)), "id",
+                      (json_int_t)entry->id, "bytes", (json_int_t)entry->body_len, "fds", (int)entry->n_fds);
         if (entry->kind == FRAME_ERROR)
                 json_object_set_new(event, "outcome", json_string(bus_outcome_text(entry->outcome)));
         if (entry->traceparent[0])

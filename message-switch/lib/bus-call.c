@@ -13,14 +13,14 @@ struct BusPending {
         Buffer frame;           /* while unsent */
         int fds[FRAME_FDS_MAX]; /* while unsent */
         size_t n_fds;
-        Deadline deadline;      /* of those made on the loop */
+        Deadline deadline; /* of those made on the loop */
         /* Either of the two ways to hear of the end. */
         void (*done)(BusReply *reply, void *data);
         void *data;
         pthread_cond_t *ended;
         bool is_ended;
         BusReply reply;
-        Buffer body;            /* of the reply, for the waiting thread to parse */
+        Buffer body; /* of the reply, for the waiting thread to parse */
 };
 
 void bus_reply_clear(BusReply *reply)
@@ -135,7 +135,9 @@ void bus_calls_disconnected(Bus *bus)
 /* The frame of a call, without its id. Returns an outcome. */
 static BusOutcome bus_call_encode(const BusCall *call, uint64_t deadline_usec, Buffer *frame)
 {
-        FrameHeader header = { .kind = FRAME_CALL, .n_fds = (uint16_t)call->n_fds, .deadline_usec = deadline_usec };
+        FrameHeader header = { .kind = FRAME_CALL,
+                               .n_fds = (uint16_t)call->n_fds,
+                               .deadline_usec = deadline_usec };
         if (!frame_name_valid(call->queue, strlen(call->queue)) || call->n_fds > FRAME_FDS_MAX)
                 return BUS_TOO_LARGE;
         if (call->traceparent)
@@ -155,12 +157,13 @@ static BusOutcome bus_call_encode(const BusCall *call, uint64_t deadline_usec, B
 }
 
 /* Lock held. Ends the call at once where it cannot be made; takes the frame. */
-static void bus_pending_start(Bus *bus, BusPending *pending, Buffer *frame, const BusCall *call, BusOutcome outcome)
+static void bus_pending_start(Bus *bus, BusPending *pending, Buffer *frame, const BusCall *call,
+                              BusOutcome outcome)
 {
         if (bus->closed)
                 outcome = BUS_DISCONNECTED;
-        else if (outcome == BUS_OK && (bus->slots.n_used >= FRAME_CALLS_MAX ||
-                                       !bus_dup_fds(call->fds, call->n_fds, pending->fds)))
+        else if (outcome == BUS_OK &&
+                 (bus->slots.n_used >= FRAME_CALLS_MAX || !bus_dup_fds(call->fds, call->n_fds, pending->fds)))
                 outcome = BUS_OVER_QUOTA;
         if (outcome != BUS_OK) {
                 bus_pending_end(bus, pending, outcome);
@@ -278,7 +281,8 @@ static void bus_pending_wait(Bus *bus, BusPending *pending, uint64_t deadline_us
         struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000u),
                                   .tv_nsec = (long)(deadline_usec % 1000000u) * 1000 };
         while (!pending->is_ended) {
-                if (pthread_cond_timedwait(pending->ended, &bus->lock, &until) == ETIMEDOUT && !pending->is_ended) {
+                if (pthread_cond_timedwait(pending->ended, &bus->lock, &until) == ETIMEDOUT &&
+                    !pending->is_ended) {
                         pending->reply.outcome = bus_pending_expire(bus, pending);
                         pending->is_ended = true;
                 }

@@ -32,13 +32,14 @@ struct Bus {
         Loop *loop;
         char *path, *name;
 
-        pthread_mutex_t lock; /* of this paragraph; held over system calls that do not block, never over a callback */
-        int socket;           /* -1: none */
-        bool connected;       /* the switch has answered HELLO */
+        pthread_mutex_t
+            lock;   /* of this paragraph; held over system calls that do not block, never over a callback */
+        int socket; /* -1: none */
+        bool connected; /* the switch has answered HELLO */
         bool closed;
-        bool corked;          /* the loop is in the middle of what it received, and flushes afterwards */
-        bool wants_write;     /* the socket was full */
-        uint64_t connection;  /* counts connections: a reply belongs to that of its call */
+        bool corked;         /* the loop is in the middle of what it received, and flushes afterwards */
+        bool wants_write;    /* the socket was full */
+        uint64_t connection; /* counts connections: a reply belongs to that of its call */
         FrameWriter writer;
         Slots slots;          /* BusPending by id */
         BusPendings unsent;   /* calls whose frames are not wholly sent, in order */
@@ -54,8 +55,8 @@ struct Bus {
         uv_timer_t reconnect_timer;
         uv_async_t wake;
         uint64_t reconnect_msec;
-        bool reported;        /* that there is no connection */
-        int n_handles;        /* of uv's, not yet closed after bus_free */
+        bool reported; /* that there is no connection */
+        int n_handles; /* of uv's, not yet closed after bus_free */
         void (*on_state)(bool connected, void *data);
         void *on_state_data;
 };
@@ -67,11 +68,11 @@ void bus_send(Bus *bus, const Buffer *frame, const int *fds, size_t n_fds);
 void bus_send_short(Bus *bus, FrameKind kind, uint64_t id);
 
 /* bus-call.c */
-void bus_calls_connected(Bus *bus);    /* lock held: sends what waits */
-void bus_calls_flushed(Bus *bus);      /* lock held: forgets the copies of what is sent */
-void bus_calls_disconnected(Bus *bus); /* lock held: ends what was sent; all when closed */
+void bus_calls_connected(Bus *bus);               /* lock held: sends what waits */
+void bus_calls_flushed(Bus *bus);                 /* lock held: forgets the copies of what is sent */
+void bus_calls_disconnected(Bus *bus);            /* lock held: ends what was sent; all when closed */
 void bus_calls_on_answer(Bus *bus, Frame *frame); /* on the loop, without the lock; takes the descriptors */
-void bus_calls_run_finished(Bus *bus); /* on the loop, without the lock */
+void bus_calls_run_finished(Bus *bus);            /* on the loop, without the lock */
 void bus_calls_on_due(Deadline *deadline, void *data);
 
 /* bus-request.c */

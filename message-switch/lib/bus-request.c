@@ -58,8 +58,8 @@ static BusRequest *bus_request_new(Bus *bus, const Frame *frame)
         request->bus = bus;
         request->connection = bus->connection;
         request->id = frame->header.id;
-        request->deadline_usec = frame->header.deadline_usec ? frame->header.deadline_usec
-                                                             : clock_usec() + BUS_TIMEOUT_USEC;
+        request->deadline_usec =
+            frame->header.deadline_usec ? frame->header.deadline_usec : clock_usec() + BUS_TIMEOUT_USEC;
         request->message = message;
         request->method = method;
         request->params = params;
@@ -150,8 +150,8 @@ bool bus_request_cancelled(const BusRequest *request)
 }
 
 /* The reply's id is upstream's constant; the frame's id is what tells calls apart. */
-static void bus_request_encode(const BusRequest *request, const json_t *result, const json_t *error, size_t n_fds,
-                               Buffer *frame)
+static void bus_request_encode(const BusRequest *request, const json_t *result, const json_t *error,
+                               size_t n_fds, Buffer *frame)
 {
         FrameHeader header = { .kind = FRAME_REPLY, .n_fds = (uint16_t)n_fds, .id = request->id };
         bus_message_begin(frame, "");

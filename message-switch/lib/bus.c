@@ -255,7 +255,8 @@ static void bus_connect(Bus *bus)
         bus->connection++;
         bus_send_named(bus, FRAME_HELLO, BUS_ID_HELLO, bus->name);
         for (guint i = 0; i < bus->serves->len; i++)
-                bus_send_named(bus, FRAME_SERVE, BUS_ID_SERVE + i, ((BusServe *)bus->serves->pdata[i])->queue);
+                bus_send_named(bus, FRAME_SERVE, BUS_ID_SERVE + i,
+                               ((BusServe *)bus->serves->pdata[i])->queue);
         bus_update_poll(bus);
         pthread_mutex_unlock(&bus->lock);
 }

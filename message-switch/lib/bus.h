@@ -18,7 +18,8 @@ Bus *bus_new(Loop *loop, const char *socket_path, const char *name);
 /* Ends every call (BUS_DISCONNECTED), closes the connection and refuses what comes later; no function is called any more
  * for what this connection serves. On the loop. Other threads may still use `bus` until bus_free. */
 void bus_close(Bus *bus);
-void bus_free(Bus *bus); /* closes; not from a bus callback, nor while another thread is in here. NULL is legal */
+void bus_free(
+    Bus *bus); /* closes; not from a bus callback, nor while another thread is in here. NULL is legal */
 bool bus_connected(Bus *bus);
 /* Called on the loop whenever the connection comes (true) or goes (false). */
 void bus_on_state(Bus *bus, void (*function)(bool connected, void *data), void *data);
@@ -26,19 +27,19 @@ void bus_on_state(Bus *bus, void (*function)(bool connected, void *data), void *
 /* A reply or the lack of one. */
 typedef struct BusReply {
         BusOutcome outcome;
-        json_t *body;   /* BUS_OK: the JSON-RPC reply object {result, error, id}; owned by the reply */
+        json_t *body; /* BUS_OK: the JSON-RPC reply object {result, error, id}; owned by the reply */
         int fds[FRAME_FDS_MAX];
-        size_t n_fds;   /* owned by the reply until taken (set to -1) */
+        size_t n_fds; /* owned by the reply until taken (set to -1) */
 } BusReply;
 void bus_reply_clear(BusReply *reply);
 
 typedef struct BusCall {
         const char *queue;
         const char *method;
-        json_t *params;         /* the params array; borrowed; NULL: none */
-        uint64_t timeout_usec;  /* 0: BUS_TIMEOUT_USEC */
-        const char *traceparent;/* NULL: none */
-        const int *fds;         /* duplicates are sent */
+        json_t *params;          /* the params array; borrowed; NULL: none */
+        uint64_t timeout_usec;   /* 0: BUS_TIMEOUT_USEC */
+        const char *traceparent; /* NULL: none */
+        const int *fds;          /* duplicates are sent */
         size_t n_fds;
 } BusCall;
 #define BUS_TIMEOUT_USEC (60u * 1000000u)
@@ -52,11 +53,11 @@ void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply);
 /* One call to answer. `respond` once, from any thread, with the reply to send; or the caller runs into its deadline. */
 typedef struct BusRequest BusRequest;
 const char *bus_request_method(const BusRequest *request);
-json_t *bus_request_params(const BusRequest *request);            /* array; borrowed */
-const char *bus_request_traceparent(const BusRequest *request);   /* "" if none */
-uint64_t bus_request_deadline(const BusRequest *request);         /* clock_usec; never 0 */
+json_t *bus_request_params(const BusRequest *request);                  /* array; borrowed */
+const char *bus_request_traceparent(const BusRequest *request);         /* "" if none */
+uint64_t bus_request_deadline(const BusRequest *request);               /* clock_usec; never 0 */
 size_t bus_request_fds(const BusRequest *request, const int **ret_fds); /* borrowed; dup what is to be kept */
-bool bus_request_cancelled(const BusRequest *request);            /* the caller is gone */
+bool bus_request_cancelled(const BusRequest *request);                  /* the caller is gone */
 /* Exactly one of result and error (an interface's error value); takes both. Frees the request. */
 void bus_request_respond(BusRequest *request, json_t *result, json_t *error, const int *fds, size_t n_fds);
 

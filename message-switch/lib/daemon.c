@@ -27,7 +27,8 @@ typedef struct DaemonPrivate {
         uv_timer_t watchdog;
 } DaemonPrivate;
 
-static void __attribute__((format(printf, 2, 3), noreturn)) daemon_die(const char *name, const char *format, ...)
+static void __attribute__((format(printf, 2, 3), noreturn))
+daemon_die(const char *name, const char *format, ...)
 {
         va_list arguments;
         fprintf(stderr, "%s: ", name);
@@ -38,16 +39,20 @@ static void __attribute__((format(printf, 2, 3), noreturn)) daemon_die(const cha
         exit(EXIT_FAILURE);
 }
 
-static void daemon_parse(const char *name, const char *summary, const GOptionEntry *entries, int *argc, char ***argv,
-                         DaemonOptions *ret)
+static void daemon_parse(const char *name, const char *summary, const GOptionEntry *entries, int *argc,
+                         char ***argv, DaemonOptions *ret)
 {
         const GOptionEntry common[] = {
                 { "config", 0, 0, G_OPTION_ARG_FILENAME, &ret->config, "Configuration file", "FILE" },
-                { "state", 0, 0, G_OPTION_ARG_FILENAME, &ret->state, "Folder for what outlives a reboot", "DIR" },
+                { "state", 0, 0, G_OPTION_ARG_FILENAME, &ret->state, "Folder for what outlives a reboot",
+                  "DIR" },
                 { "runtime", 0, 0, G_OPTION_ARG_FILENAME, &ret->runtime, "Folder for what need not", "DIR" },
-                { "switch-path", 0, 0, G_OPTION_ARG_FILENAME, &ret->switch_path, "Socket of the switch", "PATH" },
-                { "ready-fd", 0, 0, G_OPTION_ARG_INT, &ret->ready_fd, "Write a byte to FD when serving", "FD" },
-                { "log-level", 0, 0, G_OPTION_ARG_STRING, &ret->log_level, "debug, info, warning or error", "LEVEL" },
+                { "switch-path", 0, 0, G_OPTION_ARG_FILENAME, &ret->switch_path, "Socket of the switch",
+                  "PATH" },
+                { "ready-fd", 0, 0, G_OPTION_ARG_INT, &ret->ready_fd, "Write a byte to FD when serving",
+                  "FD" },
+                { "log-level", 0, 0, G_OPTION_ARG_STRING, &ret->log_level, "debug, info, warning or error",
+                  "LEVEL" },
                 { "version", 0, 0, G_OPTION_ARG_NONE, &ret->version, "Print the version", NULL },
                 G_OPTION_ENTRY_NULL,
         };
@@ -112,7 +117,8 @@ static void daemon_watch(DaemonPrivate *private)
         uv_signal_start(&private->interrupt, daemon_on_signal, SIGINT);
         uint64_t watchdog_usec;
         if (sd_watchdog_enabled(0, &watchdog_usec) > 0)
-                uv_timer_start(&private->watchdog, daemon_on_watchdog, watchdog_usec / 2000, watchdog_usec / 2000);
+                uv_timer_start(&private->watchdog, daemon_on_watchdog, watchdog_usec / 2000,
+                               watchdog_usec / 2000);
 }
 
 Daemon *daemon_new_without_bus(const char *name, const char *summary, const GOptionEntry *entries, int *argc,
@@ -124,25 +130,27 @@ Daemon *daemon_new_without_bus(const char *name, const char *summary, const GOpt
         Daemon *daemon = &private->daemon;
         daemon->name = name;
         daemon->config = daemon_load_config(name, options.config);
-        g_autofree char *level = options.log_level ? g_strdup(options.log_level)
-                                                   : daemon_setting(daemon, "log-level", "info");
+        g_autofree char *level =
+            options.log_level ? g_strdup(options.log_level) : daemon_setting(daemon, "log-level", "info");
         if (!log_setup(name, level))
                 daemon_die(name, "No such log level: %s", level);
-        daemon->state_dir = daemon_folder(name, options.state, g_build_filename(XAPI_LOCALSTATEDIR, name, NULL));
+        daemon->state_dir =
+            daemon_folder(name, options.state, g_build_filename(XAPI_LOCALSTATEDIR, name, NULL));
         daemon->runtime_dir = daemon_folder(name, options.runtime, g_strdup(XAPI_RUNTIMEDIR));
         daemon->switch_path = options.switch_path ? options.switch_path : g_strdup(DAEMON_SWITCH_PATH);
         private->ready_fd = options.ready_fd;
         daemon->loop = loop_new();
-        daemon->workers = workers_new((size_t)daemon_setting_int(daemon, "workers", DAEMON_WORKERS, 1, 100000),
-                                      (size_t)daemon_setting_int(daemon, "workers-reserve", DAEMON_WORKERS_RESERVE, 0,
-                                                                 100000));
+        daemon->workers = workers_new(
+            (size_t)daemon_setting_int(daemon, "workers", DAEMON_WORKERS, 1, 100000),
+            (size_t)daemon_setting_int(daemon, "workers-reserve", DAEMON_WORKERS_RESERVE, 0, 100000));
         daemon_watch(private);
         g_free(options.config);
         g_free(options.log_level);
         return daemon;
 }
 
-Daemon *daemon_new(const char *name, const char *summary, const GOptionEntry *entries, int *argc, char ***argv)
+Daemon *daemon_new(const char *name, const char *summary, const GOptionEntry *entries, int *argc,
+                   char ***argv)
 {
         Daemon *daemon = daemon_new_without_bus(name, summary, entries, argc, argv);
         daemon->bus = bus_new(daemon->loop, daemon->switch_path, name);

@@ -14,20 +14,21 @@
 #define DAEMON_SWITCH_PATH "/run/message-switch/sock"
 
 typedef struct Daemon {
-        const char *name;      /* "xenopsd" */
+        const char *name; /* "xenopsd" */
         Loop *loop;
-        Bus *bus;              /* NULL for the switch itself */
+        Bus *bus; /* NULL for the switch itself */
         Workers *workers;
-        char *state_dir;       /* what must outlive a reboot: /var/lib/xapi/<name> unless --state */
-        char *runtime_dir;     /* what need not: /run/xapi unless --runtime */
-        char *switch_path;     /* DAEMON_SWITCH_PATH unless --switch-path */
-        GKeyFile *config;      /* /etc/xapi/<name>.conf unless --config; never NULL; [daemon] section */
+        char *state_dir;   /* what must outlive a reboot: /var/lib/xapi/<name> unless --state */
+        char *runtime_dir; /* what need not: /run/xapi unless --runtime */
+        char *switch_path; /* DAEMON_SWITCH_PATH unless --switch-path */
+        GKeyFile *config;  /* /etc/xapi/<name>.conf unless --config; never NULL; [daemon] section */
 } Daemon;
 
 /* Parses argv (common options and `entries`, which may be NULL), reads the configuration, sets up the log (journal
  * when under systemd, else standard error), makes loop, workers and bus. Exits with a message when argv is wrong or
  * for --help and --version. */
-Daemon *daemon_new(const char *name, const char *summary, const GOptionEntry *entries, int *argc, char ***argv);
+Daemon *daemon_new(const char *name, const char *summary, const GOptionEntry *entries, int *argc,
+                   char ***argv);
 /* The same for a process that is no client of the switch: bus is NULL. */
 Daemon *daemon_new_without_bus(const char *name, const char *summary, const GOptionEntry *entries, int *argc,
                                char ***argv);

@@ -7,7 +7,8 @@
 
 struct Deadlines {
         uv_timer_t timer;
-        uint64_t timer_usec; /* when it fires, maybe earlier than anything is due; UINT64_MAX: it is not started */
+        uint64_t
+            timer_usec; /* when it fires, maybe earlier than anything is due; UINT64_MAX: it is not started */
         void (*on_due)(Deadline *deadline, void *data);
         void *data;
         Deadline **heap;
@@ -38,7 +39,8 @@ static void deadlines_down(Deadlines *deadlines, size_t place, Deadline *deadlin
                 size_t child = 2 * place + 1;
                 if (child >= deadlines->n)
                         break;
-                if (child + 1 < deadlines->n && deadlines->heap[child + 1]->usec < deadlines->heap[child]->usec)
+                if (child + 1 < deadlines->n &&
+                    deadlines->heap[child + 1]->usec < deadlines->heap[child]->usec)
                         child++;
                 if (deadline->usec <= deadlines->heap[child]->usec)
                         break;

@@ -68,7 +68,10 @@ ssize_t frame_reader_receive(FrameReader *reader, int socket, char *space, size_
         } control;
         struct iovec part = { .iov_base = to, .iov_len = room };
         struct msghdr message = {
-                .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control,
+                .msg_iov = &part,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof control,
         };
         ssize_t n;
         do

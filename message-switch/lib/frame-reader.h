@@ -12,8 +12,8 @@
 #define FRAME_READER_FDS_MAX (2 * FRAME_FDS_MAX)
 
 typedef struct FrameReader {
-        Buffer kept;       /* a frame that has not come whole, from its first byte on */
-        char *bytes;       /* what was received last, and is being walked */
+        Buffer kept; /* a frame that has not come whole, from its first byte on */
+        char *bytes; /* what was received last, and is being walked */
         size_t len, at;
         int fds[FRAME_READER_FDS_MAX];
         size_t n_fds;
@@ -21,10 +21,10 @@ typedef struct FrameReader {
 
 /* A frame in the bytes that were received: valid until frame_reader_end, and may be changed in place. */
 typedef struct Frame {
-        FrameHeader header; /* decoded copy */
-        char *start;        /* the whole frame as received, frame_length(&header) bytes */
-        const char *name;   /* header.name_len bytes; no NUL */
-        const char *body;   /* header.body_len bytes; no NUL */
+        FrameHeader header;     /* decoded copy */
+        char *start;            /* the whole frame as received, frame_length(&header) bytes */
+        const char *name;       /* header.name_len bytes; no NUL */
+        const char *body;       /* header.body_len bytes; no NUL */
         int fds[FRAME_FDS_MAX]; /* header.n_fds; the receiver's to close (frame_close_fds) or to keep */
 } Frame;
 void frame_close_fds(Frame *frame);

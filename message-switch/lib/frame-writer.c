@@ -117,14 +117,15 @@ static ssize_t frame_writer_send(FrameWriter *writer, int socket, size_t *ret_as
                 next = fds->next;
                 message.msg_control = &control;
                 message.msg_controllen = CMSG_SPACE(sizeof(int) * fds->n);
-                control.header = (struct cmsghdr){
-                        .cmsg_len = CMSG_LEN(sizeof(int) * fds->n), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS
-                };
+                control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int) * fds->n),
+                                                   .cmsg_level = SOL_SOCKET,
+                                                   .cmsg_type = SCM_RIGHTS };
                 memcpy(CMSG_DATA(&control.header), fds->fds, sizeof(int) * fds->n);
         }
         *ret_asked = (size_t)((next ? next->position : writer->added) - writer->sent);
         message.msg_iovlen = frame_writer_parts(writer, *ret_asked, parts);
-        bool is_plain = !message.msg_control && message.msg_iovlen == 1; /* most are; the plainer call is cheaper */
+        bool is_plain =
+            !message.msg_control && message.msg_iovlen == 1; /* most are; the plainer call is cheaper */
         ssize_t n = is_plain ? send(socket, parts[0].iov_base, parts[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
                              : sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0)

@@ -15,13 +15,13 @@ typedef struct FrameWriterFds FrameWriterFds;
 
 /* Zeroed is empty. */
 typedef struct FrameWriter {
-        uint64_t added, sent;  /* bytes since the beginning */
-        Buffer kept;           /* copied, from kept_sent on to be sent first */
+        uint64_t added, sent; /* bytes since the beginning */
+        Buffer kept;          /* copied, from kept_sent on to be sent first */
         size_t kept_sent;
         struct iovec parts[FRAME_WRITER_PARTS]; /* borrowed, to be sent after what is kept */
         unsigned n_parts;
         FrameWriterFds *fds, **fds_end; /* in the order of their positions */
-        size_t n_fds;          /* descriptors that wait */
+        size_t n_fds;                   /* descriptors that wait */
 } FrameWriter;
 
 static inline size_t frame_writer_unsent(const FrameWriter *writer)

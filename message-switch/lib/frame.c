@@ -44,7 +44,8 @@ int frame_header_decode(const void *bytes, FrameHeader *ret)
             (header.n_fds > 0 && !frame_kinds[header.kind].fds))
                 return -EPROTO;
         *ret = header;
-        if (header.body_len > FRAME_BODY_MAX || header.name_len > FRAME_NAME_MAX || header.n_fds > FRAME_FDS_MAX)
+        if (header.body_len > FRAME_BODY_MAX || header.name_len > FRAME_NAME_MAX ||
+            header.n_fds > FRAME_FDS_MAX)
                 return -EMSGSIZE;
         return 0;
 }

@@ -37,8 +37,8 @@ static bool log_stderr_is_journal(void)
         const char *stream = getenv("JOURNAL_STREAM");
         unsigned long device, inode;
         struct stat status;
-        return stream && sscanf(stream, "%lu:%lu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
-               status.st_dev == device && status.st_ino == inode;
+        return stream && sscanf(stream, "%lu:%lu", &device, &inode) == 2 &&
+               fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
 bool log_setup(const char *name, const char *level)
@@ -106,13 +106,13 @@ static void log_message(size_t level, const char *message, va_list fields)
                 log_stderr(log_levels[level].name, message, fields);
 }
 
-#define LOG_FUNCTION(function, level)                                                                              \
-        void function(const char *message, ...)                                                                    \
-        {                                                                                                          \
-                va_list fields;                                                                                    \
-                va_start(fields, message);                                                                         \
-                log_message(level, message, fields);                                                               \
-                va_end(fields);                                                                                    \
+#define LOG_FUNCTION(function, level)                                                                        \
+        void function(const char *message, ...)                                                              \
+        {                                                                                                    \
+                va_list fields;                                                                              \
+                va_start(fields, message);                                                                   \
+                log_message(level, message, fields);                                                         \
+                va_end(fields);                                                                              \
         }
 
 LOG_FUNCTION(log_debug, 0)

@@ -92,7 +92,8 @@ static void service_on_request(BusRequest *request, void *data)
         const char *name = bus_request_method(request);
         const ServiceMethod *method = g_hash_table_lookup(service->methods, name);
         if (!method) {
-                bus_request_respond(request, NULL, service_internal_error("Unknown method %s", name), NULL, 0);
+                bus_request_respond(request, NULL, service_internal_error("Unknown method %s", name), NULL,
+                                    0);
                 return;
         }
         if (method->on_loop) {
@@ -103,18 +104,19 @@ static void service_on_request(BusRequest *request, void *data)
         *work = (ServiceWork){ .service = service, .method = method, .request = request };
         if (!workers_run(service->workers, method->urgent, service_work, work)) {
                 bus_request_respond(request, NULL,
-                                    service_internal_error("%s refused: too many operations at a time", name), NULL, 0);
+                                    service_internal_error("%s refused: too many operations at a time", name),
+                                    NULL, 0);
                 g_free(work);
         }
 }
 
-Service *service_new(Bus *bus, Workers *workers, const char *queue, const ServiceMethod *methods, size_t n_methods,
-                     void *context)
+Service *service_new(Bus *bus, Workers *workers, const char *queue, const ServiceMethod *methods,
+                     size_t n_methods, void *context)
 {
         Service *service = g_new(Service, 1);
-        *service = (Service){
-                .workers = workers, .methods = g_hash_table_new(g_str_hash, g_str_equal), .context = context
-        };
+        *service = (Service){ .workers = workers,
+                              .methods = g_hash_table_new(g_str_hash, g_str_equal),
+                              .context = context };
         for (size_t i = 0; i < n_methods; i++)
                 g_hash_table_insert(service->methods, (char *)methods[i].name, (void *)&methods[i]);
         bus_serve(bus, queue, service_on_request, service);

@@ -41,15 +41,15 @@ typedef struct ServiceMethod {
         const char *name;
         bool on_loop; /* runs on the loop and must not block; else on a worker */
         ServiceFunction function;
-        bool urgent;  /* on a worker: from the reserve where the others are busy */
+        bool urgent; /* on a worker: from the reserve where the others are busy */
 } ServiceMethod;
 
 typedef struct Service Service;
 
 /* Serves `queue` with the table (borrowed for ever), whose functions are given `context`. What is no method of it is
  * answered by the error ["Internal_error","Unknown method ..."]. */
-Service *service_new(Bus *bus, Workers *workers, const char *queue, const ServiceMethod *methods, size_t n_methods,
-                     void *context);
+Service *service_new(Bus *bus, Workers *workers, const char *queue, const ServiceMethod *methods,
+                     size_t n_methods, void *context);
 /* After bus_close and workers_free, so that no function runs any more. NULL is legal. */
 void service_free(Service *service);
 

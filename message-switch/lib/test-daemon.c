@@ -19,7 +19,8 @@ static Daemon *daemon_of(const char *first, ...)
         g_autofree char *config = g_build_filename(folder, "config", NULL);
         g_autofree char *path = g_build_filename(folder, "sock", NULL);
         GPtrArray *list = g_ptr_array_new();
-        const char *common[] = { "test", "--config", config, "--state", folder, "--runtime", folder, "--switch-path", path };
+        const char *common[] = { "test",      "--config", config,          "--state", folder,
+                                 "--runtime", folder,     "--switch-path", path };
         for (size_t i = 0; i < G_N_ELEMENTS(common); i++)
                 g_ptr_array_add(list, (char *)common[i]);
         va_list more;

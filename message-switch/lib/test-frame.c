@@ -16,8 +16,13 @@
 
 static FrameHeader call_header(uint32_t body_len)
 {
-        return (FrameHeader){ .magic = FRAME_MAGIC, .kind = FRAME_CALL, .name_len = 1, .body_len = body_len,
-                              .id = UINT64_C(0x1122334455667788), .deadline_usec = 99, .traceparent = "00-ab" };
+        return (FrameHeader){ .magic = FRAME_MAGIC,
+                              .kind = FRAME_CALL,
+                              .name_len = 1,
+                              .body_len = body_len,
+                              .id = UINT64_C(0x1122334455667788),
+                              .deadline_usec = 99,
+                              .traceparent = "00-ab" };
 }
 
 static void test_layout(void)
@@ -27,8 +32,9 @@ static void test_layout(void)
         header.n_fds = 2;
         header.body_len = 0x010203;
         frame_header_encode(&header, bytes);
-        static const unsigned char expected[] = { 'X', 'S', 'F', '1', 3, 0, 2, 0, 3, 2, 1, 0, 1, 0, 0, 0,
-                                                  0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 99 };
+        static const unsigned char expected[] = { 'X',  'S',  'F',  '1',  3,    0,    2, 0,    3,
+                                                  2,    1,    0,    1,    0,    0,    0, 0x88, 0x77,
+                                                  0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 99 };
         g_assert_cmpmem(bytes, sizeof expected, expected, sizeof expected);
         g_assert_cmpstr((char *)bytes + 32, ==, "00-ab");
         g_assert_cmpint(frame_header_decode(bytes, &again), ==, 0);
@@ -116,7 +122,8 @@ static void pipe_add(Pipe *p, uint64_t id, uint32_t body_len, const int *fds, si
         header.id = id;
         header.n_fds = (uint16_t)n_fds;
         frame_header_encode(&header, buffer_reserve(&frame, frame_length(&header)));
-        memset(frame.data + FRAME_HEADER_SIZE, (int)('a' + id % 26), frame_length(&header) - FRAME_HEADER_SIZE);
+        memset(frame.data + FRAME_HEADER_SIZE, (int)('a' + id % 26),
+               frame_length(&header) - FRAME_HEADER_SIZE);
         frame_writer_add_fds(&p->writer, fds, n_fds);
         frame_writer_add(&p->writer, frame.data, frame_length(&header));
         frame_writer_keep(&p->writer);

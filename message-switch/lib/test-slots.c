@@ -34,7 +34,7 @@ static void test_generations(void)
         uint64_t old = slots_add(&slots, &thing);
         slots_remove(&slots, old);
         uint64_t new = slots_add(&slots, &thing);
-        g_assert_cmpuint((uint32_t)old, ==, (uint32_t)new);
+        g_assert_cmpuint((uint32_t)old, ==, (uint32_t) new);
         g_assert_null(slots_get(&slots, old));
         g_assert_true(slots_get(&slots, new) == &thing);
         g_assert_null(slots_get(&slots, 3));

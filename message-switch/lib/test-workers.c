@@ -38,7 +38,10 @@ static void gate_open(Gate *gate)
         pthread_mutex_unlock(&gate->lock);
 }
 
-#define GATE_INIT { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER }
+#define GATE_INIT                                                                                            \
+        {                                                                                                    \
+                .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER                       \
+        }
 
 static void test_limits(void)
 {
