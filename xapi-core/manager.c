@@ -17,7 +17,7 @@
 #include "xenapi.h"
 #include "xenops.h"
 
-#define TICK_MSEC (60 * 1000)
+#define TICK_MSEC        (60 * 1000)
 #define LOGIN_DELAY_MSEC 5000
 
 static bool fail_errno(XapiError **error, const char *what, const char *path, int r)
@@ -61,7 +61,8 @@ static void on_reload(uv_signal_t *signal, int number)
 }
 
 /* A certificate that is replaced is used from then on. */
-static void on_certificate_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *after)
+static void on_certificate_changed(uv_fs_poll_t *poll, int status, const uv_stat_t *before,
+                                   const uv_stat_t *after)
 {
         if (status == 0)
                 load_certificate(poll->data);
@@ -99,8 +100,9 @@ static bool open_store(Manager *m, XapiError **error)
 /* What the last process left half done. */
 static void clear_operations(Store *store)
 {
-        static const OperationRules *const RULES[] = { &VM_OPERATION_RULES, &VBD_OPERATION_RULES, &VIF_OPERATION_RULES,
-                                                       &VDI_OPERATION_RULES, &SR_OPERATION_RULES };
+        static const OperationRules *const RULES[] = { &VM_OPERATION_RULES, &VBD_OPERATION_RULES,
+                                                       &VIF_OPERATION_RULES, &VDI_OPERATION_RULES,
+                                                       &SR_OPERATION_RULES };
         Txn *txn = txn_begin(store);
 
         for (size_t i = 0; i < G_N_ELEMENTS(RULES); i++)
@@ -123,13 +125,13 @@ static bool write_port(const Manager *m, int port, XapiError **error)
 
 static bool listen_all(Manager *m, const ManagerOptions *options, XapiError **error)
 {
-        g_autofree char *socket = options->socket ? g_strdup(options->socket) :
-                                                    g_build_filename(m->daemon->state_dir, "xapi", NULL);
+        g_autofree char *socket = options->socket ? g_strdup(options->socket)
+                                                  : g_build_filename(m->daemon->state_dir, "xapi", NULL);
         const char *address = options->listen ? options->listen : "::";
         int port, r;
 
-        m->http = http_server_new(&(HttpServerOptions){
-                .loop = m->daemon->loop, .on_request = server_on_request, .data = m });
+        m->http = http_server_new(
+            &(HttpServerOptions){ .loop = m->daemon->loop, .on_request = server_on_request, .data = m });
         r = certificate_ensure(m->certificate, g_get_host_name());
         if (r < 0)
                 return fail_errno(error, "Cannot make the certificate", m->certificate, r);
@@ -150,13 +152,13 @@ static bool start(Manager *m, const ManagerOptions *options, XapiError **error)
         roles_create(m->store);
         tasks_fail_interrupted(m->store);
         clear_operations(m->store);
-        if (!seed_vms(m, options->seed_vms, error))
-                return false;
         m->auth = auth_new(m->daemon->bus, options->password_file);
         m->sessions = sessions_new(m);
         m->watches = watches_new(m->store, m->daemon->loop);
         m->xenops = xenops_new(m);
         m->storage = storage_new(m);
+        if (!seed_vms(m, options->seed_vms, error))
+                return false;
         if (!listen_all(m, options, error))
                 return false;
         start_timers(m);
@@ -169,10 +171,10 @@ Manager *manager_new(Daemon *daemon, const ManagerOptions *options, XapiError **
 
         m->daemon = daemon;
         m->running = running_tasks_new();
-        m->certificate = options->certificate ? g_strdup(options->certificate) :
-                                                g_build_filename(daemon->state_dir, "xapi-ssl.pem", NULL);
+        m->certificate = options->certificate ? g_strdup(options->certificate)
+                                              : g_build_filename(daemon->state_dir, "xapi-ssl.pem", NULL);
         m->login_delay_usec =
-                (uint64_t)daemon_setting_int(daemon, "login-delay-msec", LOGIN_DELAY_MSEC, 0, 60000) * 1000;
+            (uint64_t)daemon_setting_int(daemon, "login-delay-msec", LOGIN_DELAY_MSEC, 0, 60000) * 1000;
         if (start(m, options, error))
                 return m;
         manager_stop(m);

@@ -4,5 +4,8 @@
 
 #include "manager.h"
 
-/* Makes n halted VMs, each with two disks and an interface, in a store that has none yet. */
+#define SEED_VMS_MAX 100000
+
+/* Makes n halted VMs, each with two disks and an interface, in a store that has none yet. Runs the loop until they are
+ * there, which takes sm-daemon; the caller serves nobody yet. What an earlier attempt made that was killed is used. */
 bool seed_vms(Manager *manager, int n, XapiError **error);

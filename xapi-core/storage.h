@@ -9,5 +9,14 @@ typedef struct Storage Storage;
 /* Starts a thread that waits for sm-daemon, makes an SM object of each driver it has, plugs the host's PBDs that should
  * be plugged (making the local repository when it is new), and does so again when sm-daemon was restarted. */
 Storage *storage_new(Manager *manager);
+/* Before the bus is closed: whoever waits gets an error. */
 void storage_stop(Storage *storage);
-void storage_free(Storage *storage);
+void storage_free(Storage *storage); /* when no worker runs any more */
+
+/* Where the host's own repository is: a path below the state folder. Returns owned (g_free). */
+char *storage_own_location(Manager *manager);
+/* Calls function(data) on the storage thread, once, when it has first plugged what should be plugged. Before
+ * storage_new's caller lets the loop run. */
+void storage_on_first_ready(Storage *storage, void (*function)(void *data), void *data);
+/* Whether this runs down: what takes long on the storage thread ends early. */
+bool storage_stopping(Storage *storage);

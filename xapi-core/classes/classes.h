@@ -11,10 +11,13 @@ extern const NetworkHandlers network_handlers;
 extern const PoolHandlers pool_handlers;
 extern const RoleHandlers role_handlers;
 extern const SecretHandlers secret_handlers;
+extern const PbdHandlers pbd_handlers;
 extern const SessionHandlers session_handlers;
 extern const SubjectHandlers subject_handlers;
+extern const SrHandlers sr_handlers;
 extern const TaskHandlers task_handlers;
 extern const VbdHandlers vbd_handlers;
+extern const VdiHandlers vdi_handlers;
 extern const VifHandlers vif_handlers;
 extern const VmHandlers vm_handlers;
 
