@@ -24,8 +24,7 @@ typedef struct Run {
         pid_t pid;
         int pidfd, input, output, errors; /* -1: closed */
         size_t written;                   /* bytes of input */
-        Buffer out;
-        GString *line; /* of standard error */
+        Buffer out, line; /* line: of standard error */
         size_t logged;
 } Run;
 
@@ -157,14 +156,14 @@ static void log_line(Run *run)
 {
         g_autofree char *text = NULL;
 
-        if (run->line->len == 0)
+        if (run->line.len == 0)
                 return;
-        for (size_t i = 0; i < run->line->len; i++)
-                if (g_ascii_iscntrl(run->line->str[i]))
-                        run->line->str[i] = ' ';
-        text = g_utf8_make_valid(run->line->str, (gssize)run->line->len);
+        for (size_t i = 0; i < run->line.len; i++)
+                if (g_ascii_iscntrl(run->line.data[i]))
+                        run->line.data[i] = ' ';
+        text = g_utf8_make_valid(run->line.data, (gssize)run->line.len);
         log_info("Plugin says", "SM_SCRIPT", run->script->path, "SM_TEXT", text, NULL);
-        g_string_truncate(run->line, 0);
+        run->line.len = 0;
 }
 
 static void take_errors(Run *run, const char *bytes, size_t n)
@@ -174,8 +173,8 @@ static void take_errors(Run *run, const char *bytes, size_t n)
                 if (bytes[i] == '\n' || bytes[i] == '\0')
                         log_line(run);
                 else
-                        g_string_append_c(run->line, bytes[i]);
-                if (run->line->len == SCRIPT_LINE_MAX)
+                        buffer_append(&run->line, &bytes[i], 1);
+                if (run->line.len == SCRIPT_LINE_MAX)
                         log_line(run);
         }
 }
@@ -296,7 +295,6 @@ int script_run(const Script *script, ScriptResult *ret)
         r = run_start(&run);
         if (r < 0)
                 return r;
-        run.line = g_string_new(NULL);
         if (script->input_len == 0)
                 close_fd(&run.input);
         end = run_pump(&run);
@@ -312,7 +310,7 @@ int script_run(const Script *script, ScriptResult *ret)
         close_fd(&run.input);
         close_fd(&run.output);
         close_fd(&run.errors);
-        g_string_free(run.line, TRUE);
+        buffer_clear(&run.line);
         *ret = (ScriptResult){ .end = end, .status = info.si_status, .output = run.out };
         return 0;
 }
