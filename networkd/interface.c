@@ -58,7 +58,8 @@ static int compare_texts(const void *a, const void *b)
 }
 
 /* The names in a folder that pass; in order. */
-static int list(const char *folder, const char *root, bool (*passes)(const char *root, const char *name), BusStrings *ret)
+static int list(const char *folder, const char *root, bool (*passes)(const char *root, const char *name),
+                BusStrings *ret)
 {
         struct dirent *entry;
         DIR *dir;

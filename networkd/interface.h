@@ -15,8 +15,10 @@ bool interface_exists(const char *root, const char *name);
 int interface_mac(const char *root, const char *name, char **ret); /* owned (free) */
 int interface_mtu(const char *root, const char *name, int64_t *ret);
 int interface_is_up(const char *root, const char *name, bool *ret);
-int interface_is_connected(const char *root, const char *name, bool *ret); /* carrier; false while it is down */
-int interface_is_physical(const char *root, const char *name, bool *ret);  /* has a device behind it */
+/* Whether there is a carrier; false while it is down. */
+int interface_is_connected(const char *root, const char *name, bool *ret);
+int interface_is_physical(const char *root, const char *name, bool *ret); /* has a device behind it */
 
-int bridge_list(const char *root, BusStrings *ret);                          /* the kernel's own bridges, in order */
-int bridge_interfaces(const char *root, const char *name, BusStrings *ret); /* its ports; -ENODEV: it is no bridge */
+int bridge_list(const char *root, BusStrings *ret); /* the kernel's own bridges, in order */
+/* Its ports; -ENODEV: it is no bridge. */
+int bridge_interfaces(const char *root, const char *name, BusStrings *ret);

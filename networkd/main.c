@@ -9,7 +9,8 @@ int main(int argc, char **argv)
         BusService *service;
         Daemon *daemon;
 
-        daemon = daemon_new("networkd", "Bridges, bonds, VLANs and addresses of this host.", NULL, &argc, &argv);
+        daemon =
+            daemon_new("networkd", "Bridges, bonds, VLANs and addresses of this host.", NULL, &argc, &argv);
         service = networkd_serve(daemon);
         daemon_run(daemon);
         daemon_close(daemon);

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
+#include "idl/bus/network.h"
 #include "interface.h"
-#include "network.h"
 
 /* Returns whether r is a success; else *error says why. */
 static bool interface_result(int r, const char *name, NetworkError **error)
@@ -21,7 +21,7 @@ static bool interface_get_all(void *data, const ServiceCall *call, NetworkInterf
 }
 
 static bool interface_exists_now(void *data, const ServiceCall *call, NetworkInterfaceExistsArgs *args,
-                              bool *ret, NetworkError **error)
+                                 bool *ret, NetworkError **error)
 {
         *ret = interface_exists(INTERFACE_ROOT, args->name);
         return true;
@@ -89,5 +89,6 @@ BusService *networkd_serve(Daemon *daemon)
                 .bridge_get_interfaces = bridge_get_interfaces,
         };
 
-        return network_serve(&functions, NULL, &(BusServiceOptions){ .bus = daemon->bus, .workers = daemon->workers });
+        return network_serve(&functions, NULL,
+                             &(BusServiceOptions){ .bus = daemon->bus, .workers = daemon->workers });
 }

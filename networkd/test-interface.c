@@ -12,7 +12,8 @@ static char *root;
 
 static void put(const char *name, const char *attribute, const char *text)
 {
-        g_autofree char *folder = g_build_filename(root, name, NULL), *path = g_build_filename(folder, attribute, NULL);
+        g_autofree char *folder = g_build_filename(root, name, NULL),
+                        *path = g_build_filename(folder, attribute, NULL);
 
         g_assert_cmpint(g_mkdir_with_parents(text != NULL ? folder : path, 0755), ==, 0);
         if (text != NULL)
@@ -61,7 +62,9 @@ static void test_bridges(void)
 
 static void test_names(void)
 {
-        static const char *const bad[] = { "", ".", "..", "../x", "eth0/device", "none", "fifteen-letters", "sixteen-letters-" };
+        static const char *const bad[] = {
+                "", ".", "..", "../x", "eth0/device", "none", "fifteen-letters", "sixteen-letters-"
+        };
         int64_t mtu;
 
         for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "idl/bus/rrd.h"
 #include "idl/runtime/bus-cli.h"
-#include "rrd.h"
 
 int main(int argc, char **argv)
 {

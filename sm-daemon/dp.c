@@ -103,8 +103,8 @@ static bool attach(Use *use, const DpName *name, bool read_write, StorageBackend
         return true;
 }
 
-bool dp_attach(Manager *manager, const Operation *operation, const DpName *name, bool read_write, StorageBackend *ret,
-               StorageError **error)
+bool dp_attach(Manager *manager, const Operation *operation, const DpName *name, bool read_write,
+               StorageBackend *ret, StorageError **error)
 {
         bool good;
         Use use;
@@ -122,7 +122,8 @@ static bool contended(const Volume *volume, const Datapath *datapath, bool read_
         for (guint i = 0; i < volume->datapaths->len; i++) {
                 const Datapath *other = g_ptr_array_index(volume->datapaths, i);
 
-                if (other != datapath && other->activated && (other->read_write || read_write) && !volume->sharable)
+                if (other != datapath && other->activated && (other->read_write || read_write) &&
+                    !volume->sharable)
                         return true;
         }
         return false;
@@ -192,8 +193,8 @@ static bool detach(Use *use, Route *route, Datapath *datapath, StorageError **er
 /* Forgets a datapath whatever the plugin thinks. */
 static void leak(Use *use, Datapath *datapath)
 {
-        log_warning("Datapath is forgotten, not detached", "SM_SR", use->repository->id, "SM_VDI", use->volume->key,
-                    "SM_DP", datapath->name, NULL);
+        log_warning("Datapath is forgotten, not detached", "SM_SR", use->repository->id, "SM_VDI",
+                    use->volume->key, "SM_DP", datapath->name, NULL);
         note(use, datapath->name, false);
         changed(use, datapath->name);
         volume_remove_datapath(use->volume, datapath);
@@ -230,8 +231,8 @@ static bool step_down(Use *use, const char *dp, Step step, bool allow_leak, Stor
         return save_after(use, good, error);
 }
 
-static bool step_down_one(Manager *manager, const Operation *operation, const DpName *name, Step step, bool allow_leak,
-                          StorageError **error)
+static bool step_down_one(Manager *manager, const Operation *operation, const DpName *name, Step step,
+                          bool allow_leak, StorageError **error)
 {
         bool good;
         Use use;
@@ -259,7 +260,8 @@ bool dp_destroy_one(Manager *manager, const Operation *operation, const DpName *
         return step_down_one(manager, operation, name, detach, allow_leak, error);
 }
 
-bool dp_destroy(Manager *manager, const Operation *operation, const char *dp, bool allow_leak, StorageError **error)
+bool dp_destroy(Manager *manager, const Operation *operation, const char *dp, bool allow_leak,
+                StorageError **error)
 {
         g_autoptr(GPtrArray) volumes = manager_datapath_volumes(manager, dp);
 
@@ -276,7 +278,8 @@ bool dp_destroy(Manager *manager, const Operation *operation, const char *dp, bo
 static bool destroy_volume_datapaths(Use *use, StorageError **error)
 {
         while (use->volume->datapaths->len > 0) {
-                g_autofree char *dp = g_strdup(((Datapath *)g_ptr_array_index(use->volume->datapaths, 0))->name);
+                g_autofree char *dp =
+                    g_strdup(((Datapath *)g_ptr_array_index(use->volume->datapaths, 0))->name);
 
                 if (!step_down(use, dp, detach, false, error))
                         return false;
@@ -314,8 +317,8 @@ static bool epoch_begin(Use *use, bool persistent, StorageError **error)
         return save_after(use, good, error);
 }
 
-bool dp_epoch_begin(Manager *manager, const Operation *operation, const char *sr, const char *vdi, bool persistent,
-                    StorageError **error)
+bool dp_epoch_begin(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                    bool persistent, StorageError **error)
 {
         bool good;
         Use use;
@@ -342,7 +345,8 @@ static bool epoch_end(Use *use, StorageError **error)
         return good && save(use, error);
 }
 
-bool dp_epoch_end(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageError **error)
+bool dp_epoch_end(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                  StorageError **error)
 {
         bool good;
         Use use;
@@ -371,8 +375,8 @@ bool dp_attach_info(Manager *manager, const Operation *operation, const DpName *
         return datapath != NULL;
 }
 
-bool dp_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageDpStat *ret,
-             StorageError **error)
+bool dp_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+             StorageDpStat *ret, StorageError **error)
 {
         Use use;
 

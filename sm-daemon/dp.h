@@ -21,17 +21,19 @@ bool dp_deactivate(Manager *manager, const Operation *operation, const DpName *n
 /* Deactivates first. */
 bool dp_detach(Manager *manager, const Operation *operation, const DpName *name, StorageError **error);
 /* A VM is about to start with it, or has stopped. Not persistent: its writes are thrown away at the end. */
-bool dp_epoch_begin(Manager *manager, const Operation *operation, const char *sr, const char *vdi, bool persistent,
-                    StorageError **error);
-bool dp_epoch_end(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageError **error);
+bool dp_epoch_begin(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                    bool persistent, StorageError **error);
+bool dp_epoch_end(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                  StorageError **error);
 
 /* Detaches a datapath from every volume. `allow_leak`: forget it even where the plugin fails. */
-bool dp_destroy(Manager *manager, const Operation *operation, const char *dp, bool allow_leak, StorageError **error);
+bool dp_destroy(Manager *manager, const Operation *operation, const char *dp, bool allow_leak,
+                StorageError **error);
 bool dp_destroy_one(Manager *manager, const Operation *operation, const DpName *name, bool allow_leak,
                     StorageError **error);
 /* Detaches every datapath of a repository that is used exclusively. */
 bool dp_destroy_all(Use *use, StorageError **error);
 bool dp_attach_info(Manager *manager, const Operation *operation, const DpName *name, StorageBackend *ret,
                     StorageError **error);
-bool dp_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageDpStat *ret,
-             StorageError **error);
+bool dp_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+             StorageDpStat *ret, StorageError **error);

@@ -161,7 +161,8 @@ int journal_set(Journal *journal, const char *key, const json_t *value)
         return r;
 }
 
-void journal_each(Journal *journal, void (*each)(const char *key, const json_t *value, void *data), void *data)
+void journal_each(Journal *journal, void (*each)(const char *key, const json_t *value, void *data),
+                  void *data)
 {
         GHashTableIter lines;
         gpointer key, line;

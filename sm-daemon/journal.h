@@ -17,5 +17,6 @@ int journal_open(const char *path, Journal **ret);
 void journal_close(Journal *journal); /* NULL is legal */
 /* Value NULL removes the entry. On failure nothing has changed. 0 or negative errno. */
 int journal_set(Journal *journal, const char *key, const json_t *value);
-void journal_each(Journal *journal, void (*each)(const char *key, const json_t *value, void *data), void *data);
+void journal_each(Journal *journal, void (*each)(const char *key, const json_t *value, void *data),
+                  void *data);
 size_t journal_lines(Journal *journal); /* in the file */

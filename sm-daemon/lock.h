@@ -10,7 +10,7 @@ typedef struct Lock {
         pthread_mutex_t mutex; /* of what follows; held for moments */
         pthread_cond_t changed;
         unsigned n_shared;
-        unsigned n_waiting;    /* for exclusive: nobody else is let in shared meanwhile, so that they get in */
+        unsigned n_waiting; /* for exclusive: nobody else is let in shared meanwhile, so that they get in */
         bool exclusive;
 } Lock;
 

@@ -18,14 +18,16 @@ int main(int argc, char **argv)
 {
         g_autofree char *plugins = NULL, *folder = NULL;
         const GOptionEntry entries[] = {
-                { "plugins", 0, 0, G_OPTION_ARG_FILENAME, &plugins, "Folder with volume/ and datapath/", "DIR" },
+                { "plugins", 0, 0, G_OPTION_ARG_FILENAME, &plugins, "Folder with volume/ and datapath/",
+                  "DIR" },
                 G_OPTION_ENTRY_NULL,
         };
         Services *services;
         Manager *manager;
         Daemon *daemon;
 
-        daemon = daemon_new("sm-daemon", "Storage repositories through plugins, on the bus.", entries, &argc, &argv);
+        daemon = daemon_new("sm-daemon", "Storage repositories through plugins, on the bus.", entries, &argc,
+                            &argv);
         if (plugins == NULL)
                 plugins = daemon_setting(daemon, "plugins", NULL);
         if (plugins == NULL)

@@ -75,7 +75,8 @@ Manager *manager_new(const char *plugins_root, const char *folder)
         Manager *manager;
 
         if (g_mkdir_with_parents(folder, 0700) < 0) {
-                log_error("Cannot make the folder of records", "SM_PATH", folder, "ERROR", g_strerror(errno), NULL);
+                log_error("Cannot make the folder of records", "SM_PATH", folder, "ERROR", g_strerror(errno),
+                          NULL);
                 return NULL;
         }
         manager = g_new0(Manager, 1);
@@ -84,7 +85,8 @@ Manager *manager_new(const char *plugins_root, const char *folder)
         manager->folder = g_strdup(folder);
         pthread_mutex_init(&manager->mutex, NULL);
         manager->repositories = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, repository_free_data);
-        manager->datapaths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+        manager->datapaths =
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
         load(manager);
         return manager;
 }
@@ -155,8 +157,8 @@ static bool use_lock(Use *use, const char *vdi, StorageError **error)
         return false;
 }
 
-bool use_begin(Use *use, Manager *manager, const Operation *operation, UseMode mode, const char *sr, const char *vdi,
-               StorageError **error)
+bool use_begin(Use *use, Manager *manager, const Operation *operation, UseMode mode, const char *sr,
+               const char *vdi, StorageError **error)
 {
         Repository *repository = manager_take(manager, sr, mode == USE_EXCLUSIVE);
 
@@ -281,8 +283,8 @@ static void describe_volume(GString *text, const Volume *volume)
         for (guint i = 0; i < volume->datapaths->len; i++) {
                 const Datapath *datapath = g_ptr_array_index(volume->datapaths, i);
 
-                g_string_append_printf(text, "  %s: dp %s, vm %s, %s %s\n", volume->key, datapath->name, datapath->vm,
-                                       datapath->activated ? "activated" : "attached",
+                g_string_append_printf(text, "  %s: dp %s, vm %s, %s %s\n", volume->key, datapath->name,
+                                       datapath->vm, datapath->activated ? "activated" : "attached",
                                        datapath->read_write ? "RW" : "RO");
         }
 }

@@ -14,8 +14,8 @@
 typedef struct Manager {
         Plugins *plugins;
         Updates *updates;
-        char *folder; /* of records */
-        pthread_mutex_t mutex; /* of what follows */
+        char *folder;             /* of records */
+        pthread_mutex_t mutex;    /* of what follows */
         GHashTable *repositories; /* id -> Repository */
         GHashTable *datapaths;    /* dp -> GPtrArray of VolumeName: where it is attached */
 } Manager;
@@ -55,8 +55,8 @@ typedef struct Use {
 
 /* Fails with Sr_not_attached, with the plugin's troubles, or when others hold it until the deadline. USE_EXCLUSIVE alone
  * succeeds for a repository that is not attached, or has never been heard of. */
-bool use_begin(Use *use, Manager *manager, const Operation *operation, UseMode mode, const char *sr, const char *vdi,
-               StorageError **error);
+bool use_begin(Use *use, Manager *manager, const Operation *operation, UseMode mode, const char *sr,
+               const char *vdi, StorageError **error);
 void use_end(Use *use);
 /* SMAPIv3's name of the repository. */
 static inline const char *use_handle(const Use *use)

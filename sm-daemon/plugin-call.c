@@ -66,7 +66,8 @@ static json_t *backend_failure(const char *method, const char *what)
 {
         g_autofree char *text = g_strdup_printf("%s %s", method, what);
 
-        return json_pack("{s:s, s:[s,s,s]}", "code", BACKEND_FAILURE, "params", "", "The storage plugin failed", text);
+        return json_pack("{s:s, s:[s,s,s]}", "code", BACKEND_FAILURE, "params", "",
+                         "The storage plugin failed", text);
 }
 
 static json_t *answer_parse(const Buffer *output)
@@ -77,9 +78,11 @@ static json_t *answer_parse(const Buffer *output)
 }
 
 /* What an execution that ended by itself amounts to. */
-static void take_answer(const char *method, const ScriptResult *script, json_t **ret_result, json_t **ret_error)
+static void take_answer(const char *method, const ScriptResult *script, json_t **ret_result,
+                        json_t **ret_error)
 {
-        g_autofree char *status = g_strdup_printf("gave no answer that is JSON, and status %d", script->status);
+        g_autofree char *status =
+            g_strdup_printf("gave no answer that is JSON, and status %d", script->status);
         json_t *answer = answer_parse(&script->output);
 
         if (script->status == 0 && answer != NULL) {
@@ -134,8 +137,8 @@ static void run(const PluginCaller *caller, const char *path, const char *method
         buffer_clear(&result.output);
 }
 
-static BusOutcome plugin_call(BusCaller *base, const BusMethod *method, const json_t *params, uint64_t timeout_usec,
-                              json_t **ret_result, json_t **ret_error)
+static BusOutcome plugin_call(BusCaller *base, const BusMethod *method, const json_t *params,
+                              uint64_t timeout_usec, json_t **ret_result, json_t **ret_error)
 {
         PluginCaller *caller = (PluginCaller *)base;
         g_autofree char *path = method_path(caller->folder, method->name);
@@ -154,7 +157,9 @@ static BusOutcome plugin_call(BusCaller *base, const BusMethod *method, const js
 
 PluginCaller plugin_caller(const Plugin *plugin, const Operation *operation)
 {
-        return (PluginCaller){ .caller = { .call = plugin_call }, .folder = plugin->folder, .operation = operation };
+        return (PluginCaller){ .caller = { .call = plugin_call },
+                               .folder = plugin->folder,
+                               .operation = operation };
 }
 
 static BusStrings failure_params(const SmapiError *failed)

@@ -113,16 +113,19 @@ static uint64_t folder_stamp(const char *folder)
 
         if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
                 return 0;
-        return ((uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec) ^ ((uint64_t)st.st_ino << 32);
+        return ((uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec) ^
+               ((uint64_t)st.st_ino << 32);
 }
 
 static bool fail_missing(StorageError **error, PluginKind kind, const char *name)
 {
-        char *params[] = { (char *)"", (char *)"No datapath plugin is installed for this scheme", (char *)name };
+        char *params[] = { (char *)"", (char *)"No datapath plugin is installed for this scheme",
+                           (char *)name };
 
         if (kind == PLUGIN_VOLUME)
                 return storage_fail_no_storage_plugin_for_sr(error, name);
-        return storage_fail_backend_error(error, "SR_BACKEND_FAILURE", &(BusStrings){ .n = 3, .items = params });
+        return storage_fail_backend_error(error, "SR_BACKEND_FAILURE",
+                                          &(BusStrings){ .n = 3, .items = params });
 }
 
 static Plugin *plugin_load(PluginKind kind, const char *name, const char *folder, uint64_t stamp,
@@ -143,8 +146,8 @@ static Plugin *plugin_load(PluginKind kind, const char *name, const char *folder
                 return NULL;
         }
         if (g_strcmp0(plugin->query.plugin, name) != 0) {
-                log_warning("Plugin gives itself another name than its folder's", "SM_FOLDER", folder, "SM_NAME",
-                            plugin->query.plugin, NULL);
+                log_warning("Plugin gives itself another name than its folder's", "SM_FOLDER", folder,
+                            "SM_NAME", plugin->query.plugin, NULL);
                 fail_missing(error, kind, name);
                 return NULL;
         }

@@ -7,18 +7,19 @@
 
 #include <glib.h>
 
+#include "idl/bus/smapi.h"
+#include "idl/bus/storage.h"
 #include "operation.h"
-#include "smapi.h"
-#include "storage.h"
 
 #define PLUGIN_QUEUE_PREFIX   STORAGE_QUEUE "."
 #define PLUGIN_NAME_MAX       64u /* bytes of a type or scheme */
 #define PLUGIN_JSON_DEPTH_MAX 32u /* of what a plugin answers */
 
-/* Features by which a plugin spares us calls; both are ours, and a plugin need not know them. */
-#define PLUGIN_STABLE_URI    "STABLE_URI"    /* volume: a volume's URIs stay the same as long as it exists */
-#define PLUGIN_FILE_AS_IT_IS "FILE_AS_IT_IS" /* datapath: attach of file://PATH gives the file PATH, whoever asks; the
-                                              * other methods do nothing */
+/* Features by which a plugin spares us calls; they are ours, and a plugin need not know them. Of a volume plugin: a
+ * volume's URIs stay the same as long as it exists. */
+#define PLUGIN_STABLE_URI "STABLE_URI"
+/* Of a datapath plugin: attach of file://PATH gives the file PATH, whoever asks; the other methods do nothing. */
+#define PLUGIN_FILE_AS_IT_IS "FILE_AS_IT_IS"
 
 typedef enum PluginKind { PLUGIN_VOLUME, PLUGIN_DATAPATH } PluginKind;
 
@@ -26,7 +27,7 @@ typedef enum PluginKind { PLUGIN_VOLUME, PLUGIN_DATAPATH } PluginKind;
 typedef struct Plugin {
         int refs; /* atomic */
         PluginKind kind;
-        char *name;   /* type or scheme */
+        char *name; /* type or scheme */
         char *folder;
         SmapiQuery query;
         uint64_t stamp; /* of the folder's state */

@@ -74,7 +74,8 @@ static char *boot_id(void)
 {
         char *text = NULL;
 
-        return g_file_get_contents("/proc/sys/kernel/random/boot_id", &text, NULL, NULL) ? g_strchomp(text) : g_strdup("");
+        return g_file_get_contents("/proc/sys/kernel/random/boot_id", &text, NULL, NULL) ? g_strchomp(text)
+                                                                                         : g_strdup("");
 }
 
 static int open_journal(Repository *repository)
@@ -86,7 +87,8 @@ static int open_journal(Repository *repository)
 
 int repository_save(Repository *repository)
 {
-        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL), *boot = boot_id();
+        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL),
+                        *boot = boot_id();
         json_t *record;
         int r;
 
@@ -95,8 +97,9 @@ int repository_save(Repository *repository)
         r = open_journal(repository);
         if (r < 0)
                 return r;
-        record = json_pack("{s:s, s:s, s:s, s:s, s:o}", "boot", boot, "sr", repository->id, "type", repository->type,
-                           "handle", repository->handle, "device_config", encode_dict(&repository->device_config));
+        record = json_pack("{s:s, s:s, s:s, s:s, s:o}", "boot", boot, "sr", repository->id, "type",
+                           repository->type, "handle", repository->handle, "device_config",
+                           encode_dict(&repository->device_config));
         r = record_write(path, record);
         json_decref(record);
         return r;
@@ -291,7 +294,8 @@ static bool decode_repository(Repository *repository, const json_t *record)
 
         if (type == NULL || handle == NULL || !json_is_object(config))
                 return false;
-        json_object_foreach(config, key, value) {
+        json_object_foreach(config, key, value)
+        {
                 if (!json_is_string(value))
                         return false;
                 bus_dict_set(&repository->device_config, key, json_string_value(value));
@@ -321,7 +325,8 @@ static bool load(Repository *repository, const json_t *record)
 
 Repository *repository_load(const char *folder, const char *name)
 {
-        g_autofree char *own = g_build_filename(folder, name, NULL), *path = g_build_filename(own, RECORD_REPOSITORY, NULL);
+        g_autofree char *own = g_build_filename(folder, name, NULL),
+                        *path = g_build_filename(own, RECORD_REPOSITORY, NULL);
         g_autofree char *boot = boot_id();
         Repository *repository = NULL;
         json_t *record = NULL;
@@ -335,7 +340,8 @@ Repository *repository_load(const char *folder, const char *name)
                         g_clear_pointer(&repository, repository_free);
         }
         if (repository == NULL) {
-                log_warning("Records of a repository are damaged, or of an earlier boot: dropped", "SM_PATH", own, NULL);
+                log_warning("Records of a repository are damaged, or of an earlier boot: dropped", "SM_PATH",
+                            own, NULL);
                 remove_folder(own);
         }
         json_decref(record);

@@ -8,21 +8,22 @@
 
 #include <glib.h>
 
+#include "idl/bus/storage.h"
 #include "journal.h"
 #include "lock.h"
-#include "storage.h"
 
 typedef struct Repository {
-        int refs;   /* under the manager's mutex */
-        int listed; /* atomic: `attached`, for those who do not hold the lock */
-        char *id; /* SMAPIv2's sr: a uuid as a rule */
+        int refs;     /* under the manager's mutex */
+        int listed;   /* atomic: `attached`, for those who do not hold the lock */
+        char *id;     /* SMAPIv2's sr: a uuid as a rule */
         char *folder; /* of records */
-        Lock lock;    /* shared while anything in it is used, exclusive while it is attached, detached or destroyed */
+        /* Shared while anything in it is used, exclusive while it is attached, detached or destroyed. */
+        Lock lock;
         /* Under the lock, changed with it exclusive: */
         bool attached;
         char *type;
         BusDict device_config;
-        char *handle; /* what the plugin calls it */
+        char *handle;     /* what the plugin calls it */
         Journal *journal; /* of volumes in use; NULL when not attached */
         /* Under the mutex, which is held for moments and taken last: */
         pthread_mutex_t mutex;
@@ -45,10 +46,10 @@ typedef struct Volume {
         /* Under the lock: */
         bool known; /* uris are the volume's, and will stay so */
         BusStrings uris;
-        bool sharable; /* as of when uris were learnt */
-        char *uri;     /* by which it is open, or attached; NULL: neither */
-        bool opened;   /* Datapath.open was called, Datapath.close was not */
-        bool in_epoch; /* between epoch_begin and epoch_end */
+        bool sharable;        /* as of when uris were learnt */
+        char *uri;            /* by which it is open, or attached; NULL: neither */
+        bool opened;          /* Datapath.open was called, Datapath.close was not */
+        bool in_epoch;        /* between epoch_begin and epoch_end */
         GPtrArray *datapaths; /* Datapath; they are changed with the repository's mutex held as well */
 } Volume;
 

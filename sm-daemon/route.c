@@ -15,8 +15,8 @@ static bool learn(Use *use, StorageError **error)
         SmapiError *failed = NULL;
         SmapiVolume found;
 
-        if (!smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key, &found,
-                               &failed))
+        if (!smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key,
+                               &found, &failed))
                 return plugin_fail(error, failed);
         volume_learn(use->volume, &found.uri, found.sharable);
         use->volume->known = plugin_has_feature(use->plugin, PLUGIN_STABLE_URI);
@@ -69,8 +69,8 @@ static bool check_direct(Route *route, Use *use, StorageError **error)
         if (!file_is_gone(route))
                 return true;
         volume_unlearn(use->volume);
-        if (!smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key, &found,
-                               &failed))
+        if (!smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key,
+                               &found, &failed))
                 return plugin_fail(error, failed);
         smapi_volume_clear(&found);
         return storage_fail_internal(error, "%s: the file is not there", route->uri);
@@ -87,7 +87,8 @@ bool route_begin(Route *route, Use *use, StorageError **error)
                 return false;
         route->uri = use->volume->uri;
         route->caller = plugin_caller(route->plugin, use->operation);
-        route->direct = plugin_has_feature(route->plugin, PLUGIN_FILE_AS_IT_IS) && g_str_has_prefix(route->uri, "file:///");
+        route->direct = plugin_has_feature(route->plugin, PLUGIN_FILE_AS_IT_IS) &&
+                        g_str_has_prefix(route->uri, "file:///");
         if (route->direct && use->volume->datapaths->len == 0 && !check_direct(route, use, error)) {
                 route_end(route);
                 g_clear_pointer(&use->volume->uri, g_free);
@@ -107,7 +108,8 @@ bool route_open(Route *route, bool persistent, StorageError **error)
 
         if (route->direct && persistent)
                 return true;
-        return smapi_datapath_open(&route->caller.caller, 0, route->operation->dbg, route->uri, persistent, &failed) ||
+        return smapi_datapath_open(&route->caller.caller, 0, route->operation->dbg, route->uri, persistent,
+                                   &failed) ||
                plugin_fail(error, failed);
 }
 
@@ -124,7 +126,8 @@ bool route_attach(Route *route, const char *vm, StorageBackend *ret, StorageErro
                 implementation->file.path = bus_strdup(path);
                 return true;
         }
-        if (!smapi_datapath_attach(&route->caller.caller, 0, route->operation->dbg, route->uri, vm, &backend, &failed))
+        if (!smapi_datapath_attach(&route->caller.caller, 0, route->operation->dbg, route->uri, vm, &backend,
+                                   &failed))
                 return plugin_fail(error, failed);
         ret->implementations.n = backend.implementations.n;
         ret->implementations.items = backend.implementations.items;
@@ -142,9 +145,11 @@ bool route_activate(Route *route, const char *vm, bool read_only, StorageError *
         if (route->direct)
                 return true;
         if (read_only)
-                good = smapi_datapath_activate_readonly(&route->caller.caller, 0, route->operation->dbg, route->uri, vm, &failed);
+                good = smapi_datapath_activate_readonly(&route->caller.caller, 0, route->operation->dbg,
+                                                        route->uri, vm, &failed);
         else
-                good = smapi_datapath_activate(&route->caller.caller, 0, route->operation->dbg, route->uri, vm, &failed);
+                good = smapi_datapath_activate(&route->caller.caller, 0, route->operation->dbg, route->uri,
+                                               vm, &failed);
         return good || plugin_fail(error, failed);
 }
 
@@ -153,7 +158,8 @@ bool route_deactivate(Route *route, const char *vm, StorageError **error)
         SmapiError *failed = NULL;
 
         return route->direct ||
-               smapi_datapath_deactivate(&route->caller.caller, 0, route->operation->dbg, route->uri, vm, &failed) ||
+               smapi_datapath_deactivate(&route->caller.caller, 0, route->operation->dbg, route->uri, vm,
+                                         &failed) ||
                plugin_fail(error, failed);
 }
 
@@ -162,7 +168,8 @@ bool route_detach(Route *route, const char *vm, StorageError **error)
         SmapiError *failed = NULL;
 
         return route->direct ||
-               smapi_datapath_detach(&route->caller.caller, 0, route->operation->dbg, route->uri, vm, &failed) ||
+               smapi_datapath_detach(&route->caller.caller, 0, route->operation->dbg, route->uri, vm,
+                                     &failed) ||
                plugin_fail(error, failed);
 }
 

@@ -24,7 +24,7 @@ typedef struct Run {
         pid_t pid;
         int pidfd, input, output, errors; /* -1: closed */
         size_t written;                   /* bytes of input */
-        Buffer out, line; /* line: of standard error */
+        Buffer out, line;                 /* line: of standard error */
         size_t logged;
 } Run;
 
@@ -38,8 +38,10 @@ static void close_fd(int *fd)
 const char *script_end_text(ScriptEnd end)
 {
         static const char *const texts[] = {
-                [SCRIPT_EXITED] = "exited",       [SCRIPT_SIGNALLED] = "died by a signal",
-                [SCRIPT_TIMED_OUT] = "timed out", [SCRIPT_CANCELLED] = "was cancelled",
+                [SCRIPT_EXITED] = "exited",
+                [SCRIPT_SIGNALLED] = "died by a signal",
+                [SCRIPT_TIMED_OUT] = "timed out",
+                [SCRIPT_CANCELLED] = "was cancelled",
                 [SCRIPT_FLOODED] = "wrote more than is allowed",
         };
         assert(end < G_N_ELEMENTS(texts));
@@ -249,7 +251,8 @@ static ScriptEnd run_pump(Run *run)
                         return SCRIPT_CANCELLED;
                 if (clock_usec() >= script->deadline_usec)
                         return SCRIPT_TIMED_OUT;
-                if (poll(fds, G_N_ELEMENTS(fds), wait_msec(script->deadline_usec, script->cancelled != NULL)) < 0)
+                if (poll(fds, G_N_ELEMENTS(fds),
+                         wait_msec(script->deadline_usec, script->cancelled != NULL)) < 0)
                         continue;
                 if (run->input >= 0 && fds[1].revents != 0)
                         write_input(run);

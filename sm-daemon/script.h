@@ -8,23 +8,23 @@
 
 #include "idl/runtime/buffer.h"
 
-#define SCRIPT_OUTPUT_MAX (16u << 20)     /* bytes of standard output; more ends the run */
-#define SCRIPT_LOG_MAX    (64u << 10)     /* bytes of standard error that reach the log; the rest is dropped */
-#define SCRIPT_LINE_MAX   1024u           /* bytes of one line of it */
-#define SCRIPT_POLL_MSEC  100             /* how often `cancelled` is asked */
+#define SCRIPT_OUTPUT_MAX (16u << 20) /* bytes of standard output; more ends the run */
+#define SCRIPT_LOG_MAX    (64u << 10) /* bytes of standard error that reach the log; the rest is dropped */
+#define SCRIPT_LINE_MAX   1024u       /* bytes of one line of it */
+#define SCRIPT_POLL_MSEC  100         /* how often `cancelled` is asked */
 
 typedef enum ScriptEnd {
-        SCRIPT_EXITED = 0,  /* by itself; see status */
-        SCRIPT_SIGNALLED,   /* killed by somebody else's signal; see status */
-        SCRIPT_TIMED_OUT,   /* killed: still running at the deadline */
-        SCRIPT_CANCELLED,   /* killed: `cancelled` said so */
-        SCRIPT_FLOODED,     /* killed: wrote more than SCRIPT_OUTPUT_MAX */
+        SCRIPT_EXITED = 0, /* by itself; see status */
+        SCRIPT_SIGNALLED,  /* killed by somebody else's signal; see status */
+        SCRIPT_TIMED_OUT,  /* killed: still running at the deadline */
+        SCRIPT_CANCELLED,  /* killed: `cancelled` said so */
+        SCRIPT_FLOODED,    /* killed: wrote more than SCRIPT_OUTPUT_MAX */
 } ScriptEnd;
 
 typedef struct Script {
-        const char *path;              /* absolute */
-        const char *const *arguments;  /* argv[1...], NULL-terminated */
-        const char *input;             /* standard input; closed afterwards */
+        const char *path;             /* absolute */
+        const char *const *arguments; /* argv[1...], NULL-terminated */
+        const char *input;            /* standard input; closed afterwards */
         size_t input_len;
         uint64_t deadline_usec;        /* clock_usec */
         bool (*cancelled)(void *data); /* NULL: never; called on the calling thread */

@@ -34,7 +34,8 @@ static bool on_probe(void *data, const ServiceCall *call, StorageSrProbeArgs *ar
                 type = args->queue + strlen(PLUGIN_QUEUE_PREFIX);
         else
                 type = type_of(data, NULL, error);
-        return type != NULL && sr_probe(door_manager(data), &operation, type, &args->device_config, ret, error);
+        return type != NULL &&
+               sr_probe(door_manager(data), &operation, type, &args->device_config, ret, error);
 }
 
 static bool on_attach(void *data, const ServiceCall *call, StorageSrAttachArgs *args, StorageError **error)
@@ -42,7 +43,8 @@ static bool on_attach(void *data, const ServiceCall *call, StorageSrAttachArgs *
         Operation operation = operation_of(call, args->dbg);
         const char *type = type_of(data, args->sr_type, error);
 
-        return type != NULL && sr_attach(door_manager(data), &operation, type, args->sr, &args->device_config, error);
+        return type != NULL &&
+               sr_attach(door_manager(data), &operation, type, args->sr, &args->device_config, error);
 }
 
 static bool on_detach(void *data, const ServiceCall *call, StorageSrDetachArgs *args, StorageError **error)

@@ -244,8 +244,8 @@ static bool on_dp_stat_vdi(void *data, const ServiceCall *call, StorageDpStatVdi
         return dp_stat(door_manager(data), &operation, args->sr, args->vdi, ret, error);
 }
 
-static bool on_dp_diagnostics(void *data, const ServiceCall *call, StorageDpDiagnosticsArgs *args,
-                              char **ret, StorageError **error)
+static bool on_dp_diagnostics(void *data, const ServiceCall *call, StorageDpDiagnosticsArgs *args, char **ret,
+                              StorageError **error)
 {
         *ret = manager_diagnostics(door_manager(data));
         return true;

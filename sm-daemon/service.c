@@ -27,8 +27,8 @@ static void query_mux(StorageQueryResult *ret)
         storage_query_result_assign(ret, &shallow);
 }
 
-static bool on_query(void *data, const ServiceCall *call, StorageQueryQueryArgs *args, StorageQueryResult *ret,
-                     StorageError **error)
+static bool on_query(void *data, const ServiceCall *call, StorageQueryQueryArgs *args,
+                     StorageQueryResult *ret, StorageError **error)
 {
         Operation operation = operation_of(call, args->dbg);
         const Door *door = data;
@@ -75,8 +75,8 @@ static bool on_plugin_list(void *data, const ServiceCall *call, StoragePluginLis
         return true;
 }
 
-static bool on_updates_get(void *data, const ServiceCall *call, StorageUpdatesGetArgs *args, StorageUpdates *ret,
-                           StorageError **error)
+static bool on_updates_get(void *data, const ServiceCall *call, StorageUpdatesGetArgs *args,
+                           StorageUpdates *ret, StorageError **error)
 {
         uint64_t until_usec = call->deadline_usec - UPDATES_REPLY_USEC;
 
@@ -92,8 +92,9 @@ static void add_door(Services *services, Manager *manager, Bus *bus, Workers *wo
         door->manager = manager;
         door->type = g_strdup(type);
         door->queue = type != NULL ? g_strconcat(PLUGIN_QUEUE_PREFIX, type, NULL) : g_strdup(STORAGE_QUEUE);
-        door->service = storage_serve(&services->functions, door,
-                                      &(BusServiceOptions){ .bus = bus, .workers = workers, .queue = door->queue });
+        door->service =
+            storage_serve(&services->functions, door,
+                          &(BusServiceOptions){ .bus = bus, .workers = workers, .queue = door->queue });
         g_ptr_array_add(services->doors, door);
 }
 

@@ -8,8 +8,8 @@
 #include "vdi-info.h"
 #include "vdi.h"
 
-bool sr_create(Manager *manager, const Operation *operation, const char *type, const StorageSrCreateArgs *args,
-               BusDict *ret, StorageError **error)
+bool sr_create(Manager *manager, const Operation *operation, const char *type,
+               const StorageSrCreateArgs *args, BusDict *ret, StorageError **error)
 {
         g_autoptr(Plugin) plugin = plugins_find(manager->plugins, PLUGIN_VOLUME, type, operation, error);
         SmapiError *failed = NULL;
@@ -18,8 +18,8 @@ bool sr_create(Manager *manager, const Operation *operation, const char *type, c
         if (plugin == NULL)
                 return false;
         caller = plugin_caller(plugin, operation);
-        if (!smapi_sr_create(&caller.caller, 0, operation->dbg, args->sr, &args->device_config, args->name_label,
-                             args->name_description, ret, &failed))
+        if (!smapi_sr_create(&caller.caller, 0, operation->dbg, args->sr, &args->device_config,
+                             args->name_label, args->name_description, ret, &failed))
                 return plugin_fail(error, failed);
         log_info("Repository created", "SM_SR", args->sr, "SM_TYPE", type, NULL);
         return true;
@@ -82,7 +82,8 @@ static bool attach_plugin(Use *use, const char *type, const BusDict *device_conf
         free(handle);
         repository->type = g_strdup(type);
         for (size_t i = 0; i < device_config->n; i++)
-                bus_dict_set(&repository->device_config, device_config->items[i].key, device_config->items[i].value);
+                bus_dict_set(&repository->device_config, device_config->items[i].key,
+                             device_config->items[i].value);
         r = repository_save(repository);
         if (r < 0) {
                 repository_reset(repository);
@@ -104,7 +105,8 @@ bool sr_attach(Manager *manager, const Operation *operation, const char *type, c
                 return false;
         if (!use.repository->attached)
                 good = attach_plugin(&use, type, device_config, error);
-        else if (strcmp(use.repository->type, type) == 0 && same_dict(&use.repository->device_config, device_config))
+        else if (strcmp(use.repository->type, type) == 0 &&
+                 same_dict(&use.repository->device_config, device_config))
                 good = true;
         else
                 good = storage_fail_sr_attached(error, sr);
@@ -126,7 +128,8 @@ static void forget(Use *use)
                 for (guint i = 0; i < volume->datapaths->len; i++) {
                         Datapath *datapath = g_ptr_array_index(volume->datapaths, i);
 
-                        manager_note_datapath(use->manager, datapath->name, repository->id, volume->key, false);
+                        manager_note_datapath(use->manager, datapath->name, repository->id, volume->key,
+                                              false);
                 }
         }
         repository_reset(repository);
@@ -202,7 +205,8 @@ bool sr_destroy(Manager *manager, const Operation *operation, const char *sr, St
 
         if (!use_begin(&use, manager, operation, USE_EXCLUSIVE, sr, NULL, error))
                 return false;
-        good = use.repository->attached ? destroy_plugin(&use, error) : storage_fail_sr_not_attached(error, sr);
+        good =
+            use.repository->attached ? destroy_plugin(&use, error) : storage_fail_sr_not_attached(error, sr);
         use_end(&use);
         return good;
 }
@@ -231,7 +235,8 @@ bool sr_scan(Manager *manager, const Operation *operation, const char *sr, Stora
         return good;
 }
 
-bool sr_stat(Manager *manager, const Operation *operation, const char *sr, StorageSrInfo *ret, StorageError **error)
+bool sr_stat(Manager *manager, const Operation *operation, const char *sr, StorageSrInfo *ret,
+             StorageError **error)
 {
         SmapiError *failed = NULL;
         SmapiSr found;
@@ -249,11 +254,11 @@ bool sr_stat(Manager *manager, const Operation *operation, const char *sr, Stora
         return true;
 }
 
-typedef bool (*SetText)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr, const char *text,
-                        SmapiError **error);
+typedef bool (*SetText)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,
+                        const char *text, SmapiError **error);
 
-static bool set_text(Manager *manager, const Operation *operation, SetText set, const char *sr, const char *text,
-                     StorageError **error)
+static bool set_text(Manager *manager, const Operation *operation, SetText set, const char *sr,
+                     const char *text, StorageError **error)
 {
         SmapiError *failed = NULL;
         bool good;
@@ -276,8 +281,8 @@ bool sr_set_name_label(Manager *manager, const Operation *operation, const char 
         return set_text(manager, operation, smapi_sr_set_name, sr, name, error);
 }
 
-bool sr_set_name_description(Manager *manager, const Operation *operation, const char *sr, const char *description,
-                             StorageError **error)
+bool sr_set_name_description(Manager *manager, const Operation *operation, const char *sr,
+                             const char *description, StorageError **error)
 {
         return set_text(manager, operation, smapi_sr_set_description, sr, description, error);
 }

@@ -5,8 +5,8 @@
 #include "manager.h"
 
 /* `type` is the plugin's. *ret: the configuration to attach it with, owned. */
-bool sr_create(Manager *manager, const Operation *operation, const char *type, const StorageSrCreateArgs *args,
-               BusDict *ret, StorageError **error);
+bool sr_create(Manager *manager, const Operation *operation, const char *type,
+               const StorageSrCreateArgs *args, BusDict *ret, StorageError **error);
 bool sr_probe(Manager *manager, const Operation *operation, const char *type, const BusDict *device_config,
               StorageProbeResult *ret, StorageError **error);
 /* Sr_attached when it is attached already, otherwise than now asked for. */
@@ -20,8 +20,9 @@ bool sr_reset(Manager *manager, const Operation *operation, const char *sr, Stor
 bool sr_destroy(Manager *manager, const Operation *operation, const char *sr, StorageError **error);
 bool sr_scan(Manager *manager, const Operation *operation, const char *sr, StorageVdiInfoList *ret,
              StorageError **error);
-bool sr_stat(Manager *manager, const Operation *operation, const char *sr, StorageSrInfo *ret, StorageError **error);
+bool sr_stat(Manager *manager, const Operation *operation, const char *sr, StorageSrInfo *ret,
+             StorageError **error);
 bool sr_set_name_label(Manager *manager, const Operation *operation, const char *sr, const char *name,
                        StorageError **error);
-bool sr_set_name_description(Manager *manager, const Operation *operation, const char *sr, const char *description,
-                             StorageError **error);
+bool sr_set_name_description(Manager *manager, const Operation *operation, const char *sr,
+                             const char *description, StorageError **error);

@@ -68,7 +68,8 @@ static void append_bytes(const char *bytes)
 
 static void test_torn(void)
 {
-        static const char *const tails[] = { "[", "[\"x\",", "[\"x\",4]", "[\"x\",{]\n", "\n", "[1,2]\n", "[\"\xff\",1]\n" };
+        static const char *const tails[] = { "[",  "[\"x\",", "[\"x\",4]",     "[\"x\",{]\n",
+                                             "\n", "[1,2]\n", "[\"\xff\",1]\n" };
 
         for (size_t i = 0; i < G_N_ELEMENTS(tails); i++) {
                 Journal *journal;

@@ -87,23 +87,25 @@ static void ok(bool good, StorageError **error)
         if (!good)
                 g_error("%s", storage_error_text(*error));
 }
-#define OK(call) \
-        do { \
-                StorageError *error = NULL; \
-                ok(call, &error); \
+#define OK(call)                                                                                             \
+        do {                                                                                                 \
+                StorageError *error = NULL;                                                                  \
+                ok(call, &error);                                                                            \
         } while (0)
-#define FAILS(call, expected) \
-        do { \
-                StorageError *error = NULL; \
-                g_assert_false(call); \
-                g_assert_cmpint(error->tag, ==, expected); \
-                storage_error_free(error); \
+#define FAILS(call, expected)                                                                                \
+        do {                                                                                                 \
+                StorageError *error = NULL;                                                                  \
+                g_assert_false(call);                                                                        \
+                g_assert_cmpint(error->tag, ==, expected);                                                   \
+                storage_error_free(error);                                                                   \
         } while (0)
 
 static void attach_sr(Fixture *f)
 {
         BusDict config = { 0 }, made = { 0 };
-        StorageSrCreateArgs args = { .sr = (char *)SR, .name_label = (char *)"n", .name_description = (char *)"" };
+        StorageSrCreateArgs args = { .sr = (char *)SR,
+                                     .name_label = (char *)"n",
+                                     .name_description = (char *)"" };
 
         bus_dict_set(&config, "location", f->location);
         args.device_config = config;
@@ -118,7 +120,9 @@ static void attach_sr(Fixture *f)
 
 static void make_vdi(Fixture *f)
 {
-        StorageVdiInfo info = { .name_label = (char *)"disk", .ty = (char *)"system", .virtual_size = MIB, .persistent = true };
+        StorageVdiInfo info = {
+                .name_label = (char *)"disk", .ty = (char *)"system", .virtual_size = MIB, .persistent = true
+        };
         StorageVdiInfo made = { 0 };
 
         bus_dict_set(&info.sm_config, "a", "b");
@@ -175,10 +179,12 @@ static void test_life(Fixture *f, gconstpointer data)
         g_assert_cmpstr(path, ==, again);
         g_assert_true(g_str_has_prefix(path, f->location));
         g_assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
-        FAILS(dp_attach(f->manager, &f->operation, &name, false, &backend, &error), STORAGE_ERROR_ILLEGAL_TRANSITION);
+        FAILS(dp_attach(f->manager, &f->operation, &name, false, &backend, &error),
+              STORAGE_ERROR_ILLEGAL_TRANSITION);
         OK(dp_activate(f->manager, &f->operation, &name, false, &error));
         OK(dp_activate(f->manager, &f->operation, &name, false, &error));
-        FAILS(dp_activate(f->manager, &f->operation, &other, false, &error), STORAGE_ERROR_ILLEGAL_TRANSITION);
+        FAILS(dp_activate(f->manager, &f->operation, &other, false, &error),
+              STORAGE_ERROR_ILLEGAL_TRANSITION);
         FAILS(vdi_destroy(f->manager, &f->operation, SR, f->vdi, &error), BACKEND);
         FAILS(sr_destroy(f->manager, &f->operation, SR, &error), BACKEND);
         OK(dp_deactivate(f->manager, &f->operation, &name, &error));
@@ -229,7 +235,8 @@ static void test_direct_is_true(Fixture *f, gconstpointer data)
 {
         static const char *const uris[] = { "file:///a/b", "file:///a%20b%25/c", "file:///%c3%bc" };
         StorageError *error = NULL;
-        g_autoptr(Plugin) plugin = plugins_find(f->manager->plugins, PLUGIN_DATAPATH, "file", &f->operation, &error);
+        g_autoptr(Plugin) plugin =
+            plugins_find(f->manager->plugins, PLUGIN_DATAPATH, "file", &f->operation, &error);
         PluginCaller caller = plugin_caller(plugin, &f->operation);
 
         g_assert_true(plugin_has_feature(plugin, PLUGIN_FILE_AS_IT_IS));
@@ -257,7 +264,8 @@ static void test_file_gone(Fixture *f, gconstpointer data)
         folder = g_build_filename(f->location, f->vdi, NULL);
         command = g_strdup_printf("rm -r '%s'", folder);
         g_assert_cmpint(system(command), ==, 0);
-        FAILS(dp_attach(f->manager, &f->operation, &name, true, &backend, &error), STORAGE_ERROR_VDI_DOES_NOT_EXIST);
+        FAILS(dp_attach(f->manager, &f->operation, &name, true, &backend, &error),
+              STORAGE_ERROR_VDI_DOES_NOT_EXIST);
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
 }
 
@@ -269,7 +277,8 @@ static void hostile(Fixture *f, const char *body, StorageErrorTag expected)
 
         write_script(folder, "SR.attach", body);
         FAILS(sr_attach(f->manager, &f->operation, "bad", SR, &config, &error), expected);
-        FAILS(sr_stat(f->manager, &f->operation, SR, &(StorageSrInfo){ 0 }, &error), STORAGE_ERROR_SR_NOT_ATTACHED);
+        FAILS(sr_stat(f->manager, &f->operation, SR, &(StorageSrInfo){ 0 }, &error),
+              STORAGE_ERROR_SR_NOT_ATTACHED);
 }
 
 static void test_hostile(Fixture *f, gconstpointer data)
@@ -288,11 +297,13 @@ static void test_hostile(Fixture *f, gconstpointer data)
         hostile(f, "kill -9 $$", BACKEND);
         hostile(f, "cat /dev/zero", BACKEND);
         hostile(f, "echo '{\"code\":\"SR_BACKEND_FAILURE_44\",\"params\":[\"\",1,{}]}'; exit 1", BACKEND);
-        hostile(f, "echo '{\"code\":\"Unimplemented\",\"params\":[\"x\"]}'; exit 1", STORAGE_ERROR_UNIMPLEMENTED);
+        hostile(f, "echo '{\"code\":\"Unimplemented\",\"params\":[\"x\"]}'; exit 1",
+                STORAGE_ERROR_UNIMPLEMENTED);
         hostile(f, "echo '{\"code\":\"Cancelled\",\"params\":[]}'; exit 1", STORAGE_ERROR_CANCELLED);
         FAILS(sr_attach(f->manager, &f->operation, "../volume", SR, &(BusDict){ 0 }, &error),
               STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
-        FAILS(sr_attach(f->manager, &f->operation, "", SR, &(BusDict){ 0 }, &error), STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
+        FAILS(sr_attach(f->manager, &f->operation, "", SR, &(BusDict){ 0 }, &error),
+              STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
         f->operation.deadline_usec = clock_usec() + 200000;
         hostile(f, "sleep 1000", BACKEND);
 }
@@ -314,25 +325,33 @@ static void test_depth(void)
 static void test_plain_plugin(Fixture *f, gconstpointer data)
 {
         g_autofree char *volume = plugin_folder(f, "volume", "org.xen.xapi.storage.plain");
-        g_autofree char *datapath = plugin_folder(f, "datapath", "plain"), *log = g_build_filename(f->scratch, "log", NULL);
-        g_autofree char *body = g_strdup_printf("basename $0 >> %s; echo null", log), *calls = NULL, *attach_body = NULL;
-        StorageVdiInfo info = { .name_label = (char *)"n", .ty = (char *)"system", .persistent = true }, made = { 0 };
+        g_autofree char *datapath = plugin_folder(f, "datapath", "plain"),
+                        *log = g_build_filename(f->scratch, "log", NULL);
+        g_autofree char *body = g_strdup_printf("basename $0 >> %s; echo null", log), *calls = NULL,
+                        *attach_body = NULL;
+        StorageVdiInfo info = { .name_label = (char *)"n", .ty = (char *)"system", .persistent = true },
+                       made = { 0 };
         StorageBackend backend = { 0 };
         BusDict config = { 0 };
         DpName name;
 
         write_script(volume, "Plugin.Query", "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
         write_script(volume, "SR.attach", "echo '\"handle\"'");
-        write_script(volume, "Volume.create", "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
-                                              "\"uri\":[\"none://\",\"plain://k\"]}'");
-        write_script(volume, "Volume.stat", "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
-                                            "\"uri\":[\"none://\",\"plain://k\"]}'");
+        write_script(volume, "Volume.create",
+                     "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
+                     "\"uri\":[\"none://\",\"plain://k\"]}'");
+        write_script(volume, "Volume.stat",
+                     "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
+                     "\"uri\":[\"none://\",\"plain://k\"]}'");
         write_script(volume, "Volume.set", body);
-        write_script(datapath, "Plugin.Query", "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
-        attach_body = g_strdup_printf("basename $0 >> %s; echo '{\"implementations\":[[\"Nbd\",{\"uri\":\"u\"}]]}'", log);
+        write_script(datapath, "Plugin.Query",
+                     "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
+        attach_body = g_strdup_printf(
+            "basename $0 >> %s; echo '{\"implementations\":[[\"Nbd\",{\"uri\":\"u\"}]]}'", log);
         write_script(datapath, "Datapath.attach", attach_body);
-        for (const char *const *method = (const char *const[]){ "Datapath.open", "Datapath.activate", "Datapath.deactivate",
-                                                               "Datapath.detach", "Datapath.close", NULL };
+        for (const char *const *method =
+                 (const char *const[]){ "Datapath.open", "Datapath.activate", "Datapath.deactivate",
+                                        "Datapath.detach", "Datapath.close", NULL };
              *method != NULL; method++)
                 write_script(datapath, *method, body);
         OK(sr_attach(f->manager, &f->operation, "plain", SR, &config, &error));

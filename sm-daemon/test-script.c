@@ -61,7 +61,8 @@ static void test_no_start(void)
 
         g_chmod(path, 0644);
         g_assert_cmpint(script_run(&(Script){ .path = path, .arguments = none }, &result), ==, -EACCES);
-        g_assert_cmpint(script_run(&(Script){ .path = "/nonexistent", .arguments = none }, &result), ==, -ENOENT);
+        g_assert_cmpint(script_run(&(Script){ .path = "/nonexistent", .arguments = none }, &result), ==,
+                        -ENOENT);
         g_chmod(path, 0755);
         g_assert_true(g_file_set_contents(path, "neither", -1, NULL));
         g_chmod(path, 0755);
@@ -74,8 +75,8 @@ static void test_descriptors(void)
         int leaks[2];
 
         g_assert_cmpint(pipe(leaks), ==, 0);
-        g_assert_cmpint(run_with("descriptors", "ls /proc/self/fd; ps -o sid= -p $$ | tr -d ' '; echo $$", (Script){ 0 },
-                                 &result),
+        g_assert_cmpint(run_with("descriptors", "ls /proc/self/fd; ps -o sid= -p $$ | tr -d ' '; echo $$",
+                                 (Script){ 0 }, &result),
                         ==, 0);
         close(leaks[0]);
         close(leaks[1]);
@@ -110,8 +111,9 @@ static void test_cancelled(void)
         ScriptResult result;
         int asked = 0;
 
-        g_assert_cmpint(run_with("cancel", "sleep 1000", (Script){ .cancelled = cancelled, .data = &asked }, &result), ==,
-                        0);
+        g_assert_cmpint(
+            run_with("cancel", "sleep 1000", (Script){ .cancelled = cancelled, .data = &asked }, &result), ==,
+            0);
         g_assert_cmpint(result.end, ==, SCRIPT_CANCELLED);
         buffer_clear(&result.output);
 }
@@ -138,7 +140,9 @@ static void test_errors_flood(void)
 {
         ScriptResult result;
 
-        g_assert_cmpint(run_with("errors", "head -c 50000000 /dev/urandom >&2; echo done", (Script){ 0 }, &result), ==, 0);
+        g_assert_cmpint(
+            run_with("errors", "head -c 50000000 /dev/urandom >&2; echo done", (Script){ 0 }, &result), ==,
+            0);
         g_assert_cmpint(result.end, ==, SCRIPT_EXITED);
         g_assert_cmpstr(buffer_terminate(&result.output), ==, "done\n");
         buffer_clear(&result.output);
@@ -160,11 +164,13 @@ static void test_large_input(void)
         g_autofree char *input = g_strnfill(8 << 20, 'x');
         ScriptResult result;
 
-        g_assert_cmpint(run_with("deaf", "exec 0<&-; echo ok", (Script){ .input = input, .input_len = 8 << 20 }, &result),
-                        ==, 0);
+        g_assert_cmpint(
+            run_with("deaf", "exec 0<&-; echo ok", (Script){ .input = input, .input_len = 8 << 20 }, &result),
+            ==, 0);
         g_assert_cmpint(result.end, ==, SCRIPT_EXITED);
         buffer_clear(&result.output);
-        g_assert_cmpint(run_with("echo", "cat", (Script){ .input = input, .input_len = 8 << 20 }, &result), ==, 0);
+        g_assert_cmpint(run_with("echo", "cat", (Script){ .input = input, .input_len = 8 << 20 }, &result),
+                        ==, 0);
         g_assert_cmpuint(result.output.len, ==, 8 << 20);
         g_assert_cmpmem(result.output.data, result.output.len, input, 8 << 20);
         buffer_clear(&result.output);
@@ -186,8 +192,8 @@ static void test_descendants(void)
         ScriptResult result;
         pid_t kept, escaped;
 
-        g_assert_cmpint(run_with("descendants", "sleep 1000 & echo $!; setsid sleep 1000 & echo $!", (Script){ 0 },
-                                 &result),
+        g_assert_cmpint(run_with("descendants", "sleep 1000 & echo $!; setsid sleep 1000 & echo $!",
+                                 (Script){ 0 }, &result),
                         ==, 0);
         g_assert_cmpint(result.end, ==, SCRIPT_EXITED);
         g_assert_cmpint(sscanf(buffer_terminate(&result.output), "%d\n%d", &kept, &escaped), ==, 2);

@@ -10,8 +10,8 @@
 #include <glib.h>
 #include <glib/gstdio.h>
 
+#include "idl/bus/storage.h"
 #include "message-switch/test-switch.h"
-#include "storage.h"
 
 #define SR  "5e2a6a4e-0000-4000-8000-000000000002"
 #define DP  "vbd/7/xvda"
@@ -35,8 +35,8 @@ static void start(Fixture *f)
         f->pid = fork();
         if (f->pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
-                execl(g_getenv("SM_DAEMON"), "sm-daemon", "--state", f->scratch, "--runtime", f->scratch, "--switch-path",
-                      f->bus->path, "--plugins", f->plugins, "--log-level", "error", NULL);
+                execl(g_getenv("SM_DAEMON"), "sm-daemon", "--state", f->scratch, "--runtime", f->scratch,
+                      "--switch-path", f->bus->path, "--plugins", f->plugins, "--log-level", "error", NULL);
                 _exit(127);
         }
         while (!storage_query_query(f->to, 0, "", &query, &error)) {
@@ -71,7 +71,8 @@ static char *plugin_path(Fixture *f, const char *kind, const char *name)
 static void setup(Fixture *f, gconstpointer data)
 {
         g_autofree char *dir = NULL, *file = NULL, *bad = NULL;
-        g_autofree char *real_dir = g_build_filename(g_getenv("SM_PLUGINS"), "volume/org.xen.xapi.storage.dir", NULL);
+        g_autofree char *real_dir =
+            g_build_filename(g_getenv("SM_PLUGINS"), "volume/org.xen.xapi.storage.dir", NULL);
         g_autofree char *real_file = g_build_filename(g_getenv("SM_PLUGINS"), "datapath/file", NULL);
 
         f->bus = test_switch_new(NULL, 2000);
@@ -102,11 +103,11 @@ static void teardown(Fixture *f, gconstpointer data)
         g_free(f->plugins);
 }
 
-#define OK(call) \
-        do { \
-                StorageError *error = NULL; \
-                if (!(call)) \
-                        g_error("%s", storage_error_text(error)); \
+#define OK(call)                                                                                             \
+        do {                                                                                                 \
+                StorageError *error = NULL;                                                                  \
+                if (!(call))                                                                                 \
+                        g_error("%s", storage_error_text(error));                                            \
         } while (0)
 
 static void attach_sr(Fixture *f)
@@ -123,7 +124,9 @@ static void attach_sr(Fixture *f)
 
 static char *make_vdi(Fixture *f)
 {
-        StorageVdiInfo info = { .vdi = (char *)"", .name_label = (char *)"disk", .virtual_size = MIB, .persistent = true };
+        StorageVdiInfo info = {
+                .vdi = (char *)"", .name_label = (char *)"disk", .virtual_size = MIB, .persistent = true
+        };
         StorageVdiInfo made = { 0 };
         char *vdi;
 
@@ -180,7 +183,9 @@ typedef struct Cloner {
 static gpointer clone_on(gpointer data)
 {
         Cloner *cloner = data;
-        StorageVdiInfo info = { .vdi = (char *)cloner->vdi, .name_label = (char *)"copy", .persistent = true };
+        StorageVdiInfo info = { .vdi = (char *)cloner->vdi,
+                                .name_label = (char *)"copy",
+                                .persistent = true };
 
         while (!__atomic_load_n(&cloner->stop, __ATOMIC_RELAXED)) {
                 StorageVdiInfo made = { 0 };
@@ -231,7 +236,8 @@ static void test_killed_often(Fixture *f, gconstpointer data)
 static void write_slow(Fixture *f, const char *method, const char *body)
 {
         g_autofree char *folder = plugin_path(f, "volume", "org.xen.xapi.storage.slow");
-        g_autofree char *path = g_build_filename(folder, method, NULL), *text = g_strdup_printf("#!/bin/sh\n%s\n", body);
+        g_autofree char *path = g_build_filename(folder, method, NULL),
+                        *text = g_strdup_printf("#!/bin/sh\n%s\n", body);
 
         g_assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
 }
@@ -240,7 +246,8 @@ static void write_slow(Fixture *f, const char *method, const char *body)
 static void test_stuck(Fixture *f, gconstpointer data)
 {
         g_autofree char *pid_path = g_build_filename(f->scratch, "pid", NULL), *pid_text = NULL;
-        g_autofree char *body = g_strdup_printf("echo $$ > %s.new; mv %s.new %s; sleep 1000", pid_path, pid_path, pid_path);
+        g_autofree char *body =
+            g_strdup_printf("echo $$ > %s.new; mv %s.new %s; sleep 1000", pid_path, pid_path, pid_path);
         StorageError *error = NULL;
         BusDict config = { 0 };
 
@@ -266,7 +273,9 @@ static void test_answers(Fixture *f, gconstpointer data)
         g_assert_cmpuint(drivers.n, ==, 1);
         g_assert_cmpstr(drivers.items[0].driver, ==, "dir");
         storage_query_result_list_clear(&drivers);
-        g_assert_cmpint(test_call(f->client, "org.xen.xapi.storage.dir", "Query.query", "{\"dbg\":\"\"}", &result), ==, BUS_OK);
+        g_assert_cmpint(
+            test_call(f->client, "org.xen.xapi.storage.dir", "Query.query", "{\"dbg\":\"\"}", &result), ==,
+            BUS_OK);
         json_decref(result);
         g_assert_false(storage_vdi_enable_cbt(f->to, 0, "", SR, "x", &error));
         g_assert_cmpint(error->tag, ==, STORAGE_ERROR_UNIMPLEMENTED);

@@ -95,7 +95,8 @@ static void take_changes(Updates *updates, uint64_t from, StorageUpdates *ret)
         ret->next = bus_printf("%s:%" G_GUINT64_FORMAT, updates->epoch, updates->next);
 }
 
-bool updates_get(Updates *updates, const char *from, uint64_t deadline_usec, StorageUpdates *ret, StorageError **error)
+bool updates_get(Updates *updates, const char *from, uint64_t deadline_usec, StorageUpdates *ret,
+                 StorageError **error)
 {
         struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
                                   .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };

@@ -3,8 +3,8 @@
  * upstream gives them, so that either software reads what the other wrote. */
 #pragma once
 
-#include "smapi.h"
-#include "storage.h"
+#include "idl/bus/smapi.h"
+#include "idl/bus/storage.h"
 
 #define KEY_TYPE          "vdi-type"
 #define KEY_IS_A_SNAPSHOT "is_a_snapshot"

@@ -33,19 +33,21 @@ void vdi_learn(Use *use, const SmapiVolume *found)
 }
 
 /* Tells the plugin what it did not take from its call. */
-static bool settle_texts(Use *use, SmapiVolume *made, const char *name, const char *description, SmapiError **failed)
+static bool settle_texts(Use *use, SmapiVolume *made, const char *name, const char *description,
+                         SmapiError **failed)
 {
         const char *dbg = use->operation->dbg;
 
         if (strcmp(text_or_empty(made->name), name) != 0) {
-                if (!smapi_volume_set_name(&use->caller.caller, 0, dbg, use_handle(use), made->key, name, failed))
+                if (!smapi_volume_set_name(&use->caller.caller, 0, dbg, use_handle(use), made->key, name,
+                                           failed))
                         return false;
                 free(made->name);
                 made->name = bus_strdup(name);
         }
         if (strcmp(text_or_empty(made->description), description) != 0) {
-                if (!smapi_volume_set_description(&use->caller.caller, 0, dbg, use_handle(use), made->key, description,
-                                                  failed))
+                if (!smapi_volume_set_description(&use->caller.caller, 0, dbg, use_handle(use), made->key,
+                                                  description, failed))
                         return false;
                 free(made->description);
                 made->description = bus_strdup(description);
@@ -60,8 +62,8 @@ static bool settle_keys(Use *use, SmapiVolume *made, const BusDict *keys, SmapiE
 
                 if (g_strcmp0(bus_dict_get(&made->keys, pair->key), pair->value) == 0)
                         continue;
-                if (!smapi_volume_set(&use->caller.caller, 0, use->operation->dbg, use_handle(use), made->key, pair->key,
-                                      pair->value, failed))
+                if (!smapi_volume_set(&use->caller.caller, 0, use->operation->dbg, use_handle(use), made->key,
+                                      pair->key, pair->value, failed))
                         return false;
                 bus_dict_set(&made->keys, pair->key, pair->value);
         }
@@ -69,13 +71,14 @@ static bool settle_keys(Use *use, SmapiVolume *made, const BusDict *keys, SmapiE
 }
 
 /* Makes of a volume that the plugin has just made (taken) what was asked for; or destroys it. */
-static bool settle(Use *use, SmapiVolume *made, const StorageVdiInfo *info, const BusDict *keys, StorageVdiInfo *ret,
-                   StorageError **error)
+static bool settle(Use *use, SmapiVolume *made, const StorageVdiInfo *info, const BusDict *keys,
+                   StorageVdiInfo *ret, StorageError **error)
 {
         SmapiError *failed = NULL, *ignored = NULL;
         bool good;
 
-        good = settle_texts(use, made, text_or_empty(info->name_label), text_or_empty(info->name_description), &failed) &&
+        good = settle_texts(use, made, text_or_empty(info->name_label), text_or_empty(info->name_description),
+                            &failed) &&
                settle_keys(use, made, keys, &failed);
         if (good) {
                 vdi_learn(use, made);
@@ -83,7 +86,8 @@ static bool settle(Use *use, SmapiVolume *made, const StorageVdiInfo *info, cons
                 log_info("Volume made", "SM_SR", use->repository->id, "SM_VDI", made->key, NULL);
         } else {
                 plugin_fail(error, failed);
-                if (!smapi_volume_destroy(&use->caller.caller, 0, use->operation->dbg, use_handle(use), made->key, &ignored))
+                if (!smapi_volume_destroy(&use->caller.caller, 0, use->operation->dbg, use_handle(use),
+                                          made->key, &ignored))
                         smapi_error_free(ignored);
         }
         smapi_volume_clear(made);
@@ -102,9 +106,9 @@ bool vdi_create(Manager *manager, const Operation *operation, const char *sr, co
         if (!use_begin(&use, manager, operation, USE_SHARED, sr, NULL, error))
                 return false;
         vdi_info_keys(info, &keys);
-        if (smapi_volume_create(&use.caller.caller, 0, operation->dbg, use_handle(&use), text_or_empty(info->name_label),
-                                text_or_empty(info->name_description), info->virtual_size, info->sharable, &keys, &made,
-                                &failed))
+        if (smapi_volume_create(&use.caller.caller, 0, operation->dbg, use_handle(&use),
+                                text_or_empty(info->name_label), text_or_empty(info->name_description),
+                                info->virtual_size, info->sharable, &keys, &made, &failed))
                 good = settle(&use, &made, info, &keys, ret, error);
         else
                 good = plugin_fail(error, failed);
@@ -113,12 +117,12 @@ bool vdi_create(Manager *manager, const Operation *operation, const char *sr, co
         return good;
 }
 
-typedef bool (*Copy)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr, const char *key,
-                     const char *name, const char *description, const BusDict *keys, SmapiVolume *ret,
-                     SmapiError **error);
+typedef bool (*Copy)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,
+                     const char *key, const char *name, const char *description, const BusDict *keys,
+                     SmapiVolume *ret, SmapiError **error);
 
-static bool copy(Manager *manager, const Operation *operation, Copy function, const char *sr, const StorageVdiInfo *info,
-                 StorageVdiInfo *ret, StorageError **error)
+static bool copy(Manager *manager, const Operation *operation, Copy function, const char *sr,
+                 const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error)
 {
         SmapiError *failed = NULL;
         BusDict keys = { 0 };
@@ -129,8 +133,9 @@ static bool copy(Manager *manager, const Operation *operation, Copy function, co
         if (!use_begin(&use, manager, operation, USE_VOLUME, sr, info->vdi, error))
                 return false;
         vdi_info_keys(info, &keys);
-        if (function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi, text_or_empty(info->name_label),
-                     text_or_empty(info->name_description), &keys, &made, &failed))
+        if (function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi,
+                     text_or_empty(info->name_label), text_or_empty(info->name_description), &keys, &made,
+                     &failed))
                 good = settle(&use, &made, info, &keys, ret, error);
         else
                 good = plugin_fail(error, failed);
@@ -159,7 +164,8 @@ bool vdi_snapshot(Manager *manager, const Operation *operation, const char *sr, 
         return copy(manager, operation, smapi_volume_snapshot, sr, &wanted, ret, error);
 }
 
-bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageError **error)
+bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                 StorageError **error)
 {
         SmapiError *failed = NULL;
         bool good;
@@ -169,7 +175,8 @@ bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, c
                 return false;
         if (use.volume->datapaths->len > 0) {
                 good = vdi_fail_in_use(error, vdi, "destroy");
-        } else if (smapi_volume_destroy(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, &failed)) {
+        } else if (smapi_volume_destroy(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi,
+                                        &failed)) {
                 volume_unlearn(use.volume);
                 use.volume->opened = use.volume->in_epoch = false;
                 volume_save(use.volume);
@@ -186,13 +193,13 @@ static bool stat_volume(Use *use, SmapiVolume *ret, StorageError **error)
 {
         SmapiError *failed = NULL;
 
-        return smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key, ret,
-                                 &failed) ||
+        return smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use),
+                                 use->volume->key, ret, &failed) ||
                plugin_fail(error, failed);
 }
 
-bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, const char *vdi, int64_t size_bytes,
-                int64_t *ret_bytes, StorageError **error)
+bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                int64_t size_bytes, int64_t *ret_bytes, StorageError **error)
 {
         SmapiError *failed = NULL;
         SmapiVolume found;
@@ -201,7 +208,8 @@ bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, co
 
         if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
                 return false;
-        good = smapi_volume_resize(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, size_bytes, &failed) ||
+        good = smapi_volume_resize(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, size_bytes,
+                                   &failed) ||
                plugin_fail(error, failed);
         if (good)
                 good = stat_volume(&use, &found, error);
@@ -213,8 +221,8 @@ bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, co
         return true;
 }
 
-bool vdi_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageVdiInfo *ret,
-              StorageError **error)
+bool vdi_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+              StorageVdiInfo *ret, StorageError **error)
 {
         SmapiVolume found;
         bool good;
@@ -255,12 +263,12 @@ bool vdi_get_by_name(Manager *manager, const Operation *operation, const char *s
         return good || storage_fail_vdi_does_not_exist(error, name);
 }
 
-typedef bool (*SetText)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr, const char *key,
-                        const char *text, SmapiError **error);
+typedef bool (*SetText)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,
+                        const char *key, const char *text, SmapiError **error);
 
 /* Functions of one text after the volume: new name, new description, key to be removed. */
-static bool with_text(Manager *manager, const Operation *operation, SetText function, const char *sr, const char *vdi,
-                      const char *text, StorageError **error)
+static bool with_text(Manager *manager, const Operation *operation, SetText function, const char *sr,
+                      const char *vdi, const char *text, StorageError **error)
 {
         SmapiError *failed = NULL;
         bool good;
@@ -286,8 +294,8 @@ bool vdi_set_name_description(Manager *manager, const Operation *operation, cons
         return with_text(manager, operation, smapi_volume_set_description, sr, vdi, description, error);
 }
 
-bool vdi_set_key(Manager *manager, const Operation *operation, const char *sr, const char *vdi, const char *key,
-                 const char *value, StorageError **error)
+bool vdi_set_key(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                 const char *key, const char *value, StorageError **error)
 {
         SmapiError *failed = NULL;
         bool good;
@@ -297,7 +305,8 @@ bool vdi_set_key(Manager *manager, const Operation *operation, const char *sr, c
                 return with_text(manager, operation, smapi_volume_unset, sr, vdi, key, error);
         if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
                 return false;
-        good = smapi_volume_set(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, key, value, &failed) ||
+        good = smapi_volume_set(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, key, value,
+                                &failed) ||
                plugin_fail(error, failed);
         use_end(&use);
         return good;

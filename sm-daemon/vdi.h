@@ -12,11 +12,12 @@ bool vdi_clone(Manager *manager, const Operation *operation, const char *sr, con
 bool vdi_snapshot(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
                   StorageVdiInfo *ret, StorageError **error);
 /* VDI_IN_USE while it is attached. One that is not there is destroyed. */
-bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageError **error);
-bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, const char *vdi, int64_t size_bytes,
-                int64_t *ret_bytes, StorageError **error);
-bool vdi_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi, StorageVdiInfo *ret,
-              StorageError **error);
+bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                 StorageError **error);
+bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                int64_t size_bytes, int64_t *ret_bytes, StorageError **error);
+bool vdi_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+              StorageVdiInfo *ret, StorageError **error);
 /* The first in the order of the plugin. */
 bool vdi_get_by_name(Manager *manager, const Operation *operation, const char *sr, const char *name,
                      StorageVdiInfo *ret, StorageError **error);
@@ -25,8 +26,8 @@ bool vdi_set_name_label(Manager *manager, const Operation *operation, const char
 bool vdi_set_name_description(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
                               const char *description, StorageError **error);
 /* One of the volume's keys (vdi-info.h); value NULL removes it. */
-bool vdi_set_key(Manager *manager, const Operation *operation, const char *sr, const char *vdi, const char *key,
-                 const char *value, StorageError **error);
+bool vdi_set_key(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
+                 const char *key, const char *value, StorageError **error);
 
 /* Remembers what a plugin said of a volume of the repository in use, so that attaching it need not ask; unless somebody is
  * at work on it, or its URIs may change. */

@@ -14,8 +14,8 @@ json_t *volume_record_new(const Volume *volume)
 
         for (guint i = 0; i < volume->datapaths->len; i++)
                 json_array_append_new(datapaths, encode_datapath(g_ptr_array_index(volume->datapaths, i)));
-        return json_pack("{s:s, s:b, s:b, s:b, s:o}", "uri", volume->uri, "sharable", volume->sharable, "opened",
-                         volume->opened, "in_epoch", volume->in_epoch, "datapaths", datapaths);
+        return json_pack("{s:s, s:b, s:b, s:b, s:o}", "uri", volume->uri, "sharable", volume->sharable,
+                         "opened", volume->opened, "in_epoch", volume->in_epoch, "datapaths", datapaths);
 }
 
 static Datapath *decode_datapath(const json_t *record)

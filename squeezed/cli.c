@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "idl/bus/memory.h"
 #include "idl/runtime/bus-cli.h"
-#include "memory.h"
 
 int main(int argc, char **argv)
 {

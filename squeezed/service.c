@@ -2,7 +2,7 @@
 #include "service.h"
 
 #include "config.h"
-#include "memory.h"
+#include "idl/bus/memory.h"
 
 static bool get_diagnostics(void *data, const ServiceCall *call, MemoryGetDiagnosticsArgs *args, char **ret,
                             MemoryError **error)
@@ -16,5 +16,6 @@ BusService *squeezed_serve(Daemon *daemon)
         /* Of the others, each is answered as not implemented. */
         static const MemoryService functions = { .get_diagnostics = get_diagnostics };
 
-        return memory_serve(&functions, NULL, &(BusServiceOptions){ .bus = daemon->bus, .workers = daemon->workers });
+        return memory_serve(&functions, NULL,
+                            &(BusServiceOptions){ .bus = daemon->bus, .workers = daemon->workers });
 }

@@ -35,7 +35,8 @@ void *fail_errno(Failure *failure, int r, const char *what)
         case -EDQUOT:
                 return fail(failure, FAILURE_SR_NO_SPACE, 3, "", "There is insufficient space", details);
         case -EFBIG:
-                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is more than the file system allows", details);
+                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is more than the file system allows",
+                            details);
         default:
                 return fail(failure, FAILURE_SR_GENERAL, 3, "", "The operation failed", details);
         }
@@ -127,8 +128,8 @@ static json_t *failure_document(const Failure *failure)
                 /* A text that was cut inside a character. */
                 json_array_append_new(params, text != NULL ? text : json_string("?"));
         }
-        return json_pack("{s:s, s:o, s:{s:s, s:[], s:[]}}", "code", failure->code, "params", params, "backtrace",
-                         "error", failure->code, "files", "lines");
+        return json_pack("{s:s, s:o, s:{s:s, s:[], s:[]}}", "code", failure->code, "params", params,
+                         "backtrace", "error", failure->code, "files", "lines");
 }
 
 int call_main(const Method *methods, int argc, char **argv)
@@ -140,7 +141,8 @@ int call_main(const Method *methods, int argc, char **argv)
         json_t *args, *result = NULL;
 
         if (method == NULL || argc != 2 || strcmp(argv[1], "--json") != 0) {
-                fprintf(stderr, "Usage: <METHOD> --json < PARAMETERS\nA storage plugin; called through a link named after "
+                fprintf(stderr, "Usage: <METHOD> --json < PARAMETERS\nA storage plugin; called through a "
+                                "link named after "
                                 "one of its methods:\n");
                 for (; methods->name != NULL; methods++)
                         fprintf(stderr, "  %s\n", methods->name);

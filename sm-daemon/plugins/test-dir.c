@@ -61,17 +61,18 @@ static char *make_sr(const char *name)
 {
         char *location = g_build_filename(scratch, name, NULL);
 
-        done(directory_create, json_pack("{s:s, s:{s:s}, s:s, s:s}", "uuid", SR_UUID, "configuration", "location",
-                                         location, "name", "Local", "description", ""));
+        done(directory_create, json_pack("{s:s, s:{s:s}, s:s, s:s}", "uuid", SR_UUID, "configuration",
+                                         "location", location, "name", "Local", "description", ""));
         done(directory_attach, json_pack("{s:{s:s}}", "configuration", "location", location));
         return location;
 }
 
 static char *make_disk(const char *sr, const char *name, int64_t size)
 {
-        json_t *volume = ok(volume_create, json_pack("{s:s, s:s, s:s, s:I, s:b, s:{s:s}}", "sr", sr, "name", name,
-                                                     "description", "about it", "size", (json_int_t)size, "sharable",
-                                                     0, "keys", "vdi-type", "user"));
+        json_t *volume =
+            ok(volume_create,
+               json_pack("{s:s, s:s, s:s, s:I, s:b, s:{s:s}}", "sr", sr, "name", name, "description",
+                         "about it", "size", (json_int_t)size, "sharable", 0, "keys", "vdi-type", "user"));
         char *key = g_strdup(json_string_value(json_object_get(volume, "key")));
 
         json_decref(volume);
@@ -94,7 +95,8 @@ static char *image_path(const char *sr, const char *key)
 
 static void test_life(void)
 {
-        g_autofree char *sr = make_sr("life"), *key = make_disk(sr, "first", 10 * MIB + 1), *path = image_path(sr, key);
+        g_autofree char *sr = make_sr("life"), *key = make_disk(sr, "first", 10 * MIB + 1),
+                        *path = image_path(sr, key);
         struct stat st;
         json_t *volume;
 
@@ -104,7 +106,8 @@ static void test_life(void)
         done(volume_resize, json_pack("{s:s, s:s, s:i}", "sr", sr, "key", key, "new_size", 20 * MIB));
         fails(volume_resize, json_pack("{s:s, s:s, s:i}", "sr", sr, "key", key, "new_size", 10 * MIB),
               FAILURE_VDI_SIZE);
-        done(volume_set_name, json_pack("{s:s, s:s, s:s}", "sr", sr, "key", key, "new_name", "zweite \xc3\xbc"));
+        done(volume_set_name,
+             json_pack("{s:s, s:s, s:s}", "sr", sr, "key", key, "new_name", "zweite \xc3\xbc"));
         done(volume_set, json_pack("{s:s, s:s, s:s, s:s}", "sr", sr, "key", key, "k", "a", "v", "b"));
         done(volume_unset, json_pack("{s:s, s:s, s:s}", "sr", sr, "key", key, "k", "vdi-type"));
         volume = ok(volume_stat, at(sr, key));
@@ -149,8 +152,8 @@ static void test_copies(void)
         write_at(source, 0, "begin");
         write_at(source, 50 * MIB + 3, "middle");
         write_at(source, 100 * MIB - 3, "end");
-        volume = ok(volume_snapshot, json_pack("{s:s, s:s, s:s, s:{s:s}}", "sr", sr, "key", key, "name", "later",
-                                               "keys", "snapshot_of", key));
+        volume = ok(volume_snapshot, json_pack("{s:s, s:s, s:s, s:{s:s}}", "sr", sr, "key", key, "name",
+                                               "later", "keys", "snapshot_of", key));
         path = image_path(sr, json_string_value(json_object_get(volume, "key")));
         assert_at(path, 0, "begin");
         assert_at(path, 50 * MIB + 3, "middle");
@@ -182,7 +185,8 @@ static void test_copy_while_written(void)
                 int fd = open(source, O_WRONLY | O_CLOEXEC);
 
                 for (uint32_t i = 0;; i++)
-                        if (pwrite(fd, &i, sizeof(i), 0) < 0 || pwrite(fd, &i, sizeof(i), 4 * MIB - sizeof(i)) < 0)
+                        if (pwrite(fd, &i, sizeof(i), 0) < 0 ||
+                            pwrite(fd, &i, sizeof(i), 4 * MIB - sizeof(i)) < 0)
                                 _exit(1);
         }
         for (int i = 0; i < 20; i++) {
@@ -191,12 +195,14 @@ static void test_copy_while_written(void)
 
                 volume = volume_snapshot(args, &failure);
                 if (volume != NULL) {
-                        g_autofree char *path = image_path(sr, json_string_value(json_object_get(volume, "key")));
+                        g_autofree char *path =
+                            image_path(sr, json_string_value(json_object_get(volume, "key")));
                         uint32_t first, last;
                         int fd = open(path, O_RDONLY | O_CLOEXEC);
 
                         g_assert_cmpint(pread(fd, &first, sizeof(first), 0), ==, sizeof(first));
-                        g_assert_cmpint(pread(fd, &last, sizeof(last), 4 * MIB - sizeof(last)), ==, sizeof(last));
+                        g_assert_cmpint(pread(fd, &last, sizeof(last), 4 * MIB - sizeof(last)), ==,
+                                        sizeof(last));
                         g_assert_true(first == last || first == last + 1);
                         close(fd);
                 } else {
@@ -211,8 +217,16 @@ static void test_copy_while_written(void)
 
 static void test_paths(void)
 {
-        static const char *const keys[] = { "", ".", "..", "../x", "/etc/passwd", "sr.json", "AAAAAAAA-0000-4000-8000-000000000000",
-                                            SR_UUID "/", SR_UUID "0", "11111111-2222-4333-8444-55555555555" };
+        static const char *const keys[] = { "",
+                                            ".",
+                                            "..",
+                                            "../x",
+                                            "/etc/passwd",
+                                            "sr.json",
+                                            "AAAAAAAA-0000-4000-8000-000000000000",
+                                            SR_UUID "/",
+                                            SR_UUID "0",
+                                            "11111111-2222-4333-8444-55555555555" };
         static const char *const locations[] = { "", "relative", "/tmp/../etc", "/tmp/.." };
         g_autofree char *sr = make_sr("paths"), *inner = g_build_filename(sr, SR_UUID, NULL);
         g_autofree char *target = make_disk(sr, "target", 4096);
@@ -236,7 +250,8 @@ static void test_paths(void)
 static void test_limits(void)
 {
         g_autofree char *sr = make_sr("limits"), *key = make_disk(sr, "disk", 1);
-        g_autofree char *longest = g_strnfill(DISK_TEXT_MAX, 'x'), *too_long = g_strnfill(DISK_TEXT_MAX + 1, 'x');
+        g_autofree char *longest = g_strnfill(DISK_TEXT_MAX, 'x'),
+                        *too_long = g_strnfill(DISK_TEXT_MAX + 1, 'x');
         int64_t rounded;
 
         done(volume_set_name, json_pack("{s:s, s:s, s:s}", "sr", sr, "key", key, "new_name", longest));
@@ -250,7 +265,8 @@ static void test_limits(void)
 
 static void test_damaged(void)
 {
-        g_autofree char *sr = make_sr("damaged"), *good = make_disk(sr, "good", 4096), *bad = make_disk(sr, "bad", 4096);
+        g_autofree char *sr = make_sr("damaged"), *good = make_disk(sr, "good", 4096),
+                        *bad = make_disk(sr, "bad", 4096);
         g_autofree char *document = g_build_filename(sr, bad, DISK_DOCUMENT, NULL);
         g_autofree char *sr_document = g_build_filename(sr, DIRECTORY_DOCUMENT, NULL);
 
@@ -258,8 +274,8 @@ static void test_damaged(void)
         g_assert_cmpuint(count(sr), ==, 1);
         fails(volume_stat, at(sr, bad), FAILURE_SR_GENERAL);
         done(volume_destroy, at(sr, bad));
-        g_assert_true(g_file_set_contents(sr_document, "{\"version\":99,\"uuid\":\"\",\"name\":\"\",\"description\":\"\"}", -1,
-                                          NULL));
+        g_assert_true(g_file_set_contents(
+            sr_document, "{\"version\":99,\"uuid\":\"\",\"name\":\"\",\"description\":\"\"}", -1, NULL));
         fails(directory_ls, json_pack("{s:s}", "sr", sr), FAILURE_SR_GENERAL);
 }
 
@@ -281,7 +297,8 @@ static void test_sweep(void)
 
 static pid_t start_method(const char *method, json_t *args)
 {
-        g_autofree char *path = g_build_filename(g_getenv("SM_PLUGINS"), "volume/org.xen.xapi.storage.dir", method, NULL);
+        g_autofree char *path =
+            g_build_filename(g_getenv("SM_PLUGINS"), "volume/org.xen.xapi.storage.dir", method, NULL);
         int input[2], null = open("/dev/null", O_WRONLY | O_CLOEXEC);
         char *text = json_dumps(args, JSON_COMPACT);
         pid_t pid;
@@ -324,10 +341,12 @@ static void test_killed(void)
                 pid_t pid;
 
                 for (size_t j = 0; j < json_array_size(volumes); j++) {
-                        const char *copy = json_string_value(json_object_get(json_array_get(volumes, j), "key"));
+                        const char *copy =
+                            json_string_value(json_object_get(json_array_get(volumes, j), "key"));
 
-                        g_assert_cmpint(json_integer_value(json_object_get(json_array_get(volumes, j), "virtual_size")), ==,
-                                        8 * MIB);
+                        g_assert_cmpint(
+                            json_integer_value(json_object_get(json_array_get(volumes, j), "virtual_size")),
+                            ==, 8 * MIB);
                         if (strcmp(copy, key) == 0)
                                 continue;
                         pid = start_method("Volume.destroy", at(sr, copy));
@@ -389,18 +408,22 @@ static void test_probe(void)
         g_autofree char *sr = make_sr("probe"), *none = g_build_filename(scratch, "none", NULL);
         json_t *results = ok(directory_probe, json_pack("{s:{s:s}}", "configuration", "location", sr));
 
-        g_assert_cmpstr(json_string_value(json_object_get(json_object_get(json_array_get(results, 0), "sr"), "uuid")), ==,
-                        SR_UUID);
+        g_assert_cmpstr(
+            json_string_value(json_object_get(json_object_get(json_array_get(results, 0), "sr"), "uuid")), ==,
+            SR_UUID);
         json_decref(results);
         results = ok(directory_probe, json_pack("{s:{s:s}}", "configuration", "location", none));
         g_assert_null(json_object_get(json_array_get(results, 0), "sr"));
         json_decref(results);
-        fails(directory_attach, json_pack("{s:{s:s}}", "configuration", "location", none), FAILURE_SR_GENERAL);
+        fails(directory_attach, json_pack("{s:{s:s}}", "configuration", "location", none),
+              FAILURE_SR_GENERAL);
         /* The same again is no error; another SR in the same place is. */
-        done(directory_create, json_pack("{s:s, s:{s:s}, s:s, s:s}", "uuid", SR_UUID, "configuration", "location", sr, "name",
-                                         "", "description", ""));
-        fails(directory_create, json_pack("{s:s, s:{s:s}, s:s, s:s}", "uuid", "other", "configuration", "location", sr,
-                                          "name", "", "description", ""), FAILURE_SR_GENERAL);
+        done(directory_create, json_pack("{s:s, s:{s:s}, s:s, s:s}", "uuid", SR_UUID, "configuration",
+                                         "location", sr, "name", "", "description", ""));
+        fails(directory_create,
+              json_pack("{s:s, s:{s:s}, s:s, s:s}", "uuid", "other", "configuration", "location", sr, "name",
+                        "", "description", ""),
+              FAILURE_SR_GENERAL);
 }
 
 static void remove_tree(const char *path)

@@ -38,7 +38,8 @@ static const char *answer(int style, const Secret *secret)
         }
 }
 
-static int converse(int n, const struct pam_message **messages, struct pam_response **ret_responses, void *data)
+static int converse(int n, const struct pam_message **messages, struct pam_response **ret_responses,
+                    void *data)
 {
         struct pam_response *responses;
 
@@ -108,7 +109,8 @@ Authentication authenticate(const char *confdir, const char *user, const char *p
         Authentication outcome;
         int status;
 
-        if (user[0] == '\0' || strlen(user) > AUTHENTICATION_USER_MAX || strlen(password) > AUTHENTICATION_PASSWORD_MAX) {
+        if (user[0] == '\0' || strlen(user) > AUTHENTICATION_USER_MAX ||
+            strlen(password) > AUTHENTICATION_PASSWORD_MAX) {
                 *ret_reason = strdup("no user has such a name or password");
                 return AUTHENTICATION_REFUSED;
         }

@@ -9,7 +9,8 @@ int main(int argc, char **argv)
         BusService *service;
         Daemon *daemon;
 
-        daemon = daemon_new("xapi-helper", "The little of xapi-core that needs privileges.", NULL, &argc, &argv);
+        daemon =
+            daemon_new("xapi-helper", "The little of xapi-core that needs privileges.", NULL, &argc, &argv);
         service = helper_serve(daemon);
         daemon_run(daemon);
         daemon_close(daemon);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "authentication.h"
-#include "host.h"
+#include "idl/bus/host.h"
 
 #define PAM_FILE "/etc/pam.d/" AUTHENTICATION_SERVICE
 
@@ -20,7 +20,8 @@ static bool check_configured(HostError **error)
         return host_fail_internal(error, "PAM is not set up: there is no " PAM_FILE);
 }
 
-static bool on_authenticate(void *data, const ServiceCall *call, HostAuthenticateArgs *args, HostError **error)
+static bool on_authenticate(void *data, const ServiceCall *call, HostAuthenticateArgs *args,
+                            HostError **error)
 {
         char *reason = NULL;
         bool good;
@@ -59,7 +60,9 @@ static bool on_get_hostname(void *data, const ServiceCall *call, HostGetHostname
 BusService *helper_serve(Daemon *daemon)
 {
         /* Of the others, each is answered as not implemented. */
-        static const HostService functions = { .authenticate = on_authenticate, .get_hostname = on_get_hostname };
+        static const HostService functions = { .authenticate = on_authenticate,
+                                               .get_hostname = on_get_hostname };
 
-        return host_serve(&functions, NULL, &(BusServiceOptions){ .bus = daemon->bus, .workers = daemon->workers });
+        return host_serve(&functions, NULL,
+                          &(BusServiceOptions){ .bus = daemon->bus, .workers = daemon->workers });
 }

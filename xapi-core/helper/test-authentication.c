@@ -54,12 +54,15 @@ static void test_broken(void)
 static void test_password(void)
 {
         g_autofree char *script = g_build_filename(confdir, "check", NULL);
-        g_autofree char *text = g_strdup_printf("auth [success=1 default=ignore] pam_exec.so expose_authtok quiet %s\n"
-                                                "auth requisite pam_deny.so\nauth required pam_permit.so\n"
-                                                "account required pam_permit.so\n", script);
+        g_autofree char *text =
+            g_strdup_printf("auth [success=1 default=ignore] pam_exec.so expose_authtok quiet %s\n"
+                            "auth requisite pam_deny.so\nauth required pam_permit.so\n"
+                            "account required pam_permit.so\n",
+                            script);
         g_autofree char *longest = g_strnfill(AUTHENTICATION_PASSWORD_MAX, 'p');
         g_autofree char *body = g_strdup_printf("#!/bin/sh\nread -r p\n"
-                                                "case \"$p\" in secret|%s) exit 0;; esac\nexit 1\n", longest);
+                                                "case \"$p\" in secret|%s) exit 0;; esac\nexit 1\n",
+                                                longest);
 
         g_assert_true(g_file_set_contents_full(script, body, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
         configure(text);
@@ -70,7 +73,8 @@ static void test_password(void)
 
 static void test_limits(void)
 {
-        g_autofree char *user = g_strnfill(AUTHENTICATION_USER_MAX, 'u'), *long_user = g_strconcat(user, "u", NULL);
+        g_autofree char *user = g_strnfill(AUTHENTICATION_USER_MAX, 'u'),
+                        *long_user = g_strconcat(user, "u", NULL);
         g_autofree char *password = g_strnfill(AUTHENTICATION_PASSWORD_MAX + 1, 'p');
 
         configure("auth required pam_permit.so\naccount required pam_permit.so\n");

@@ -38,8 +38,8 @@ static const char *configured_location(json_t *args, Failure *failure)
                 return fail(failure, FAILURE_SR_GENERAL, 3, "", "The configuration lacks a value",
                             "location: the directory's absolute path");
         if (!location_valid(json_string_value(location)))
-                return fail(failure, FAILURE_SR_GENERAL, 3, "", "The location is no absolute path without \"..\"",
-                            json_string_value(location));
+                return fail(failure, FAILURE_SR_GENERAL, 3, "",
+                            "The location is no absolute path without \"..\"", json_string_value(location));
         return json_string_value(location);
 }
 
@@ -47,9 +47,11 @@ static bool document_valid(json_t *document, Failure *failure)
 {
         json_t *version = json_object_get(document, "version");
 
-        if (!json_is_string(json_object_get(document, "uuid")) || !json_is_string(json_object_get(document, "name")) ||
+        if (!json_is_string(json_object_get(document, "uuid")) ||
+            !json_is_string(json_object_get(document, "name")) ||
             !json_is_string(json_object_get(document, "description")) || !json_is_integer(version)) {
-                fail(failure, FAILURE_SR_GENERAL, 3, "", "The storage repository is damaged", DIRECTORY_DOCUMENT);
+                fail(failure, FAILURE_SR_GENERAL, 3, "", "The storage repository is damaged",
+                     DIRECTORY_DOCUMENT);
                 return false;
         }
         if (json_integer_value(version) > DIRECTORY_VERSION) {
@@ -109,8 +111,8 @@ static json_t *stat_document(Directory *directory, Failure *failure)
 
         if (fstatvfs(directory->fd, &st) < 0)
                 return fail_errno(failure, -errno, directory->location);
-        return json_pack("{s:s, s:O, s:O, s:O, s:I, s:I, s:[], s:b, s:[s,s]}", "sr", directory->location, "name",
-                         json_object_get(directory->document, "name"), "uuid",
+        return json_pack("{s:s, s:O, s:O, s:O, s:I, s:I, s:[], s:b, s:[s,s]}", "sr", directory->location,
+                         "name", json_object_get(directory->document, "name"), "uuid",
                          json_object_get(directory->document, "uuid"), "description",
                          json_object_get(directory->document, "description"), "free_space",
                          (json_int_t)(st.f_bavail * st.f_frsize), "total_space",
@@ -152,8 +154,8 @@ static json_t *create_in(int fd, json_t *args, json_t *document, Failure *failur
 
                 json_decref(old);
                 if (!same)
-                        return fail(failure, FAILURE_SR_GENERAL, 3, "", "The directory holds a storage repository already",
-                                    "");
+                        return fail(failure, FAILURE_SR_GENERAL, 3, "",
+                                    "The directory holds a storage repository already", "");
                 return json_incref(json_object_get(args, "configuration"));
         }
         if (r == -ENOENT)

@@ -12,8 +12,8 @@
 
 typedef struct Directory {
         int fd;
-        char *location;     /* as the disks' URIs have it */
-        json_t *document;   /* sr.json: {"version","uuid","name","description"} */
+        char *location;   /* as the disks' URIs have it */
+        json_t *document; /* sr.json: {"version","uuid","name","description"} */
 } Directory;
 
 /* Opens what SR.create made. NULL with *failure otherwise. */

@@ -58,11 +58,9 @@ int disk_document_new(const char *name, const char *description, bool sharable, 
 
         if (strlen(name) > DISK_TEXT_MAX || strlen(description) > DISK_TEXT_MAX)
                 return -EINVAL;
-        json_object_foreach(keys, key, value)
-                if (!text_valid(value))
-                        return -EINVAL;
-        *ret = json_pack("{s:s, s:s, s:b, s:b, s:o}", "name", name, "description", description, "read_write", true,
-                         "sharable", sharable, "keys", keys != NULL ? json_copy(keys) : json_object());
+        json_object_foreach(keys, key, value) if (!text_valid(value)) return -EINVAL;
+        *ret = json_pack("{s:s, s:s, s:b, s:b, s:o}", "name", name, "description", description, "read_write",
+                         true, "sharable", sharable, "keys", keys != NULL ? json_copy(keys) : json_object());
         return *ret != NULL ? 0 : -EINVAL;
 }
 
@@ -121,7 +119,8 @@ static int fill(int directory, const char *part, json_t *document, int64_t size_
         folder = open_folder(directory, part);
         if (folder < 0)
                 return folder;
-        r = source != NULL ? fill_from(directory, source, folder) : image_create(folder, DISK_IMAGE, size_bytes);
+        r = source != NULL ? fill_from(directory, source, folder)
+                           : image_create(folder, DISK_IMAGE, size_bytes);
         if (r == 0)
                 r = document_write(folder, DISK_DOCUMENT, document);
         return close_with(folder, r);
@@ -179,13 +178,12 @@ static int document_check(json_t *document)
         const char *key;
         json_t *value;
 
-        if (!text_valid(json_object_get(document, "name")) || !text_valid(json_object_get(document, "description")) ||
+        if (!text_valid(json_object_get(document, "name")) ||
+            !text_valid(json_object_get(document, "description")) ||
             !json_is_boolean(json_object_get(document, "read_write")) ||
             !json_is_boolean(json_object_get(document, "sharable")) || !json_is_object(keys))
                 return -EBADMSG;
-        json_object_foreach(keys, key, value)
-                if (!text_valid(value))
-                        return -EBADMSG;
+        json_object_foreach(keys, key, value) if (!text_valid(value)) return -EBADMSG;
         return 0;
 }
 
@@ -228,7 +226,8 @@ int disk_document_write(int directory, const char *key, json_t *document)
 
 static char *image_uri(const char *location, const char *key)
 {
-        static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+        static const char unreserved[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
         size_t len = strlen(location);
         char *uri = malloc(sizeof("file://") + 3 * len + DISK_KEY_LEN + sizeof("//" DISK_IMAGE));
         char *p = stpcpy(uri, "file://");

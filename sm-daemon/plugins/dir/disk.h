@@ -9,13 +9,14 @@
 
 #include <jansson.h>
 
-#define DISK_KEY_LEN  36                   /* a uuid in small letters */
-#define DISK_TEXT_MAX (64u << 10)          /* bytes of a name, a description, a value of `keys` */
+#define DISK_KEY_LEN  36          /* a uuid in small letters */
+#define DISK_TEXT_MAX (64u << 10) /* bytes of a name, a description, a value of `keys` */
 #define DISK_IMAGE    "disk.raw"
 #define DISK_DOCUMENT "disk.json"
 #define DISK_PART     ".part"
 
-bool disk_key_valid(const char *key); /* anything else, with a slash or dots for instance, never reaches a path */
+/* Anything else, with a slash or dots for instance, never reaches a path. */
+bool disk_key_valid(const char *key);
 
 /* What disk.json holds: {"name","description","read_write","sharable","keys":{text:text}}. Returns owned; -EINVAL when
  * a text is too long or `keys` (borrowed; NULL: none) holds anything but texts. */
@@ -27,7 +28,8 @@ int disk_document_set(json_t *document, const char *member, const char *key, con
 int disk_make(int directory, const char *key, json_t *document, int64_t size_bytes, const char *source);
 int disk_destroy(int directory, const char *key); /* 0 also when it was not there */
 int disk_grow(int directory, const char *key, int64_t size_bytes);
-int disk_document_read(int directory, const char *key, json_t **ret); /* -ENOENT: no such disk; -EBADMSG: damaged */
+/* -ENOENT: no such disk; -EBADMSG: damaged. */
+int disk_document_read(int directory, const char *key, json_t **ret);
 int disk_document_write(int directory, const char *key, json_t *document);
 
 /* The volume as the plugin interface has it; `location` is the directory's path. -ENOENT, -EBADMSG as above. */

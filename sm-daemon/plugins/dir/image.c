@@ -133,7 +133,8 @@ static int wait_for_tick(struct timespec changed)
 
         for (int i = 0; i < 100; i++) {
                 clock_gettime(CLOCK_REALTIME_COARSE, &now);
-                if (now.tv_sec > changed.tv_sec || (now.tv_sec == changed.tv_sec && now.tv_nsec > changed.tv_nsec))
+                if (now.tv_sec > changed.tv_sec ||
+                    (now.tv_sec == changed.tv_sec && now.tv_nsec > changed.tv_nsec))
                         return 0;
                 nanosleep(&tick, NULL);
         }

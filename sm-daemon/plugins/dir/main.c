@@ -9,13 +9,14 @@ static json_t *plugin_query(json_t *args, Failure *failure)
 {
         (void)args;
         (void)failure;
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s,s,s,s,s], s:{s:s}, s:[]}", "plugin",
-                         "dir", "name", "Directory", "description", "Sparse raw disk images in a directory of this host",
-                         "vendor", "XAPI toolstack", "copyright", "LGPL-2.1-or-later", "version", XAPI_VERSION,
-                         "required_api_version", "5.0", "features", "SR_ATTACH", "SR_DETACH", "SR_CREATE", "SR_DESTROY",
-                         "SR_PROBE", "VDI_CREATE", "VDI_DESTROY", "VDI_ATTACH", "VDI_DETACH", "VDI_RESIZE", "VDI_CLONE",
-                         "VDI_SNAPSHOT", "STABLE_URI", "configuration", "location", "the directory's absolute path",
-                         "required_cluster_stack");
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s,s,s,s,s], s:{s:s}, s:[]}",
+                         "plugin", "dir", "name", "Directory", "description",
+                         "Sparse raw disk images in a directory of this host", "vendor", "XAPI toolstack",
+                         "copyright", "LGPL-2.1-or-later", "version", XAPI_VERSION, "required_api_version",
+                         "5.0", "features", "SR_ATTACH", "SR_DETACH", "SR_CREATE", "SR_DESTROY", "SR_PROBE",
+                         "VDI_CREATE", "VDI_DESTROY", "VDI_ATTACH", "VDI_DETACH", "VDI_RESIZE", "VDI_CLONE",
+                         "VDI_SNAPSHOT", "STABLE_URI", "configuration", "location",
+                         "the directory's absolute path", "required_cluster_stack");
 }
 
 static json_t *plugin_diagnostics(json_t *args, Failure *failure)

@@ -24,8 +24,10 @@ static void *fail_disk(Failure *failure, int r, const char *key)
                 return fail(failure, FAILURE_SR_GENERAL, 3, "", "The disk is damaged", key);
         case -EBUSY:
                 return fail(failure, FAILURE_SR_GENERAL, 3, "",
-                            "The disk was written to while it was being copied, and this file system cannot copy it in one "
-                            "step", key);
+                            "The disk was written to while it was being copied, and this file system cannot "
+                            "copy it in one "
+                            "step",
+                            key);
         default:
                 return fail_errno(failure, r, key);
         }
@@ -67,13 +69,15 @@ static int key_new(char key[DISK_KEY_LEN + 1])
                 return -EIO;
         b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
         b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-        snprintf(key, DISK_KEY_LEN + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-                 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+        snprintf(key, DISK_KEY_LEN + 1,
+                 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+                 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
         return 0;
 }
 
 /* Makes a disk and returns it as a volume. */
-static json_t *make(Directory *directory, json_t *document, int64_t size_bytes, const char *source, Failure *failure)
+static json_t *make(Directory *directory, json_t *document, int64_t size_bytes, const char *source,
+                    Failure *failure)
 {
         char key[DISK_KEY_LEN + 1];
         json_t *volume;
@@ -99,7 +103,8 @@ static json_t *create_in(Directory *directory, json_t *args, Failure *failure)
             !arg_bool(args, "sharable", &sharable, failure))
                 return NULL;
         if (image_size_round(size, &size) < 0)
-                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is not between 1 byte and 64 TiB", "");
+                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is not between 1 byte and 64 TiB",
+                            "");
         if (disk_document_new(name, description, sharable, json_object_get(args, "keys"), &document) < 0)
                 return fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long", "");
         volume = make(directory, document, size, NULL, failure);
@@ -133,7 +138,8 @@ static int copy_document(json_t *source, json_t *args, bool read_write, json_t *
         if (!json_is_string(name) || !json_is_string(description))
                 return -EINVAL;
         r = disk_document_new(json_string_value(name), json_string_value(description),
-                              json_is_true(json_object_get(source, "sharable")), json_object_get(args, "keys"), ret);
+                              json_is_true(json_object_get(source, "sharable")),
+                              json_object_get(args, "keys"), ret);
         if (r == 0)
                 json_object_set_new(*ret, "read_write", json_boolean(read_write));
         return r;
@@ -189,7 +195,8 @@ json_t *volume_resize(json_t *args, Failure *failure)
         if (!arg_int(args, "new_size", &size, failure))
                 return NULL;
         if (image_size_round(size, &size) < 0)
-                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is not between 1 byte and 64 TiB", "");
+                return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is not between 1 byte and 64 TiB",
+                            "");
         if (!target_open(args, &target, failure))
                 return NULL;
         r = disk_grow(target.directory->fd, target.key, size);

@@ -50,10 +50,10 @@ static json_t *plugin_query(json_t *args, Failure *failure)
 {
         (void)args;
         (void)failure;
-        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:{}, s:[]}", "plugin", "file", "name", "File",
-                         "description", "Files as they are", "vendor", "XAPI toolstack", "copyright",
-                         "LGPL-2.1-or-later", "version", XAPI_VERSION, "required_api_version", "5.0", "features",
-                         "FILE_AS_IT_IS", "configuration", "required_cluster_stack");
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:{}, s:[]}", "plugin", "file", "name",
+                         "File", "description", "Files as they are", "vendor", "XAPI toolstack", "copyright",
+                         "LGPL-2.1-or-later", "version", XAPI_VERSION, "required_api_version", "5.0",
+                         "features", "FILE_AS_IT_IS", "configuration", "required_cluster_stack");
 }
 
 static json_t *datapath_attach(json_t *args, Failure *failure)
@@ -66,7 +66,8 @@ static json_t *datapath_attach(json_t *args, Failure *failure)
                 return NULL;
         if (path == NULL)
                 return fail(failure, FAILURE_BAD_CALL, 3, "", "The URI is not file:///PATH", uri);
-        result = json_pack("{s:s, s:[[s, {s:s}]]}", "domain_uuid", "0", "implementations", "File", "path", path);
+        result =
+            json_pack("{s:s, s:[[s, {s:s}]]}", "domain_uuid", "0", "implementations", "File", "path", path);
         free(path);
         /* json_pack refuses a path that is no UTF-8. */
         return result != NULL ? result : fail(failure, FAILURE_BAD_CALL, 3, "", "The path is no UTF-8", uri);
@@ -79,7 +80,8 @@ static json_t *datapath_open(json_t *args, Failure *failure)
         if (!arg_bool(args, "persistent", &persistent, failure))
                 return NULL;
         if (!persistent)
-                return fail(failure, "Unimplemented", 1, "Datapath.open of a disk whose writes are to be thrown away");
+                return fail(failure, "Unimplemented", 1,
+                            "Datapath.open of a disk whose writes are to be thrown away");
         return json_null();
 }
 
