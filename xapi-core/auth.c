@@ -24,9 +24,9 @@ typedef struct Entry {
 
 struct Auth {
         Bus *bus;
-        char *path;             /* of the password file; NULL: PAM */
-        pthread_mutex_t lock;   /* guards entries and modified */
-        GHashTable *entries;    /* user -> Entry */
+        char *path;           /* of the password file; NULL: PAM */
+        pthread_mutex_t lock; /* guards entries and modified */
+        GHashTable *entries;  /* user -> Entry */
         struct timespec modified;
 };
 
@@ -79,8 +79,8 @@ static void read_line(Auth *auth, const char *line)
         }
         roles = role_bit(g_strstrip(parts[2]));
         if (!roles) {
-                log_warning("The password file names a role that does not exist; line ignored", "XAPI_USER", parts[0],
-                            NULL);
+                log_warning("The password file names a role that does not exist; line ignored", "XAPI_USER",
+                            parts[0], NULL);
                 return;
         }
         e = g_new0(Entry, 1);
@@ -180,13 +180,16 @@ bool auth_check(Auth *auth, const char *user, const char *password, Principal *r
         bool local_root;
 
         if (!*user || strlen(user) > AUTH_NAME_BYTES_MAX || strlen(password) > AUTH_PASSWORD_BYTES_MAX)
-                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure", NULL);
+                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure",
+                                 NULL);
         if (auth->path && !check_file(auth, user, password, &roles))
-                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure", NULL);
+                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure",
+                                 NULL);
         if (!auth->path && !check_pam(auth, user, password, error))
                 return false;
         if (!auth_roles(auth, user, &roles, &local_root))
-                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure", NULL);
+                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure",
+                                 NULL);
         *ret = (Principal){ .user = g_strdup(user), .roles = roles, .local_root = local_root };
         return true;
 }

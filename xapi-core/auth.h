@@ -8,7 +8,7 @@
 
 /* user:hash:role lines; the hash as crypt(5) has it; role a XenAPI role's name. Re-read when it changes. */
 #define PASSWORD_FILE_BYTES_MAX (1u << 20)
-#define AUTH_NAME_BYTES_MAX 256u
+#define AUTH_NAME_BYTES_MAX     256u
 #define AUTH_PASSWORD_BYTES_MAX 4096u
 
 typedef struct Auth Auth;

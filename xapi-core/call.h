@@ -12,14 +12,14 @@ typedef struct Call {
         Manager *manager;
         Store *store;
         const Message *message;
-        Str session;       /* "" for messages without one */
-        Str task;          /* the task's ref: in the store for calls that have a task there, else DummyRef */
+        Str session; /* "" for messages without one */
+        Str task;    /* the task's ref: in the store for calls that have a task there, else DummyRef */
         bool task_stored;
-        uint32_t roles;    /* ROLE_ bits of the session */
-        bool local_root;   /* the session is the local super-user's */
-        bool local_socket; /* came over the unix socket */
-        Txn *txn;          /* PLACE_LOOP: use call_txn() */
-        Value result;      /* of message->result's type; owned; the zero value until the handler sets it */
+        uint32_t roles;      /* ROLE_ bits of the session */
+        bool local_root;     /* the session is the local super-user's */
+        bool local_socket;   /* came over the unix socket */
+        Txn *txn;            /* PLACE_LOOP: use call_txn() */
+        Value result;        /* of message->result's type; owned; the zero value until the handler sets it */
         uint64_t delay_usec; /* the reply, when it is an error, is held back that long (wrong passwords) */
 } Call;
 

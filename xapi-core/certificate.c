@@ -14,8 +14,8 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#define KEY_BITS 2048 /* clients such as the Go SDK speak RSA only */
-#define VALID_SEC (10L * 365 * 24 * 60 * 60)
+#define KEY_BITS     2048 /* clients such as the Go SDK speak RSA only */
+#define VALID_SEC    (10L * 365 * 24 * 60 * 60)
 #define SERIAL_BYTES 16
 
 static int add_extension(X509 *x509, int nid, const char *value)
@@ -50,7 +50,8 @@ static int fill(X509 *x509, EVP_PKEY *key, const char *hostname)
         return X509_set_version(x509, X509_VERSION_3) && set_serial(x509) &&
                X509_gmtime_adj(X509_getm_notBefore(x509), -60) &&
                X509_gmtime_adj(X509_getm_notAfter(x509), VALID_SEC) &&
-               X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)hostname, -1, -1, 0) &&
+               X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)hostname, -1, -1,
+                                          0) &&
                X509_set_issuer_name(x509, name) && X509_set_pubkey(x509, key) &&
                add_extension(x509, NID_basic_constraints, "critical,CA:FALSE") &&
                add_extension(x509, NID_subject_alt_name, names) && X509_sign(x509, key, EVP_sha256());

@@ -123,12 +123,13 @@ static bool check_message(const Dispatch *d, XapiError **error)
         if (d->info.local && !m->emergency && strcmp(m->name, "session.local_logout") != 0)
                 return xapi_fail(error, ERR_SESSION_INVALID, d->session, NULL);
         if (m->pool_internal)
-                return xapi_fail_internal(error,
-                                          "Internal API \"%s\" call attempted with non-pool (external) session", m->name);
+                return xapi_fail_internal(
+                    error, "Internal API \"%s\" call attempted with non-pool (external) session", m->name);
         if (m->removed)
                 return xapi_fail(error, ERR_MESSAGE_REMOVED, NULL);
         if (d->async && !m->async) {
-                g_autofree char *text = g_strdup_printf("No async mode for this operation (rpc: %s)", m->name);
+                g_autofree char *text =
+                    g_strdup_printf("No async mode for this operation (rpc: %s)", m->name);
 
                 return xapi_fail(error, "Fault", text, NULL);
         }
@@ -221,7 +222,8 @@ static void run(Dispatch *d)
         job_run(job, d->async, job_done, p);
 }
 
-void dispatch(Manager *manager, const DispatchRequest *request, HttpExchange *exchange, DispatchDone done, void *data)
+void dispatch(Manager *manager, const DispatchRequest *request, HttpExchange *exchange, DispatchDone done,
+              void *data)
 {
         Dispatch d = { .manager = manager, .request = request, .done = done, .data = data };
         XapiError *error = NULL;

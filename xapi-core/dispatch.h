@@ -10,9 +10,9 @@
 
 typedef struct DispatchRequest {
         const char *method;
-        json_t *params;          /* array; borrowed */
+        json_t *params; /* array; borrowed */
         bool local_socket;
-        const char *peer;        /* address of the client */
+        const char *peer; /* address of the client */
         const char *user_agent;
 } DispatchRequest;
 
@@ -32,4 +32,5 @@ typedef void (*DispatchDone)(const DispatchAnswer *answer, void *data);
 
 /* Calls done exactly once, on the loop, now or later; the answer is borrowed during the call. A long poll ends when the
  * client of the exchange goes away; the request is borrowed until dispatch returns. */
-void dispatch(Manager *manager, const DispatchRequest *request, HttpExchange *exchange, DispatchDone done, void *data);
+void dispatch(Manager *manager, const DispatchRequest *request, HttpExchange *exchange, DispatchDone done,
+              void *data);

@@ -62,8 +62,8 @@ static Watch *begin(Manager *m, const Message *message, const char *session, con
         }
 }
 
-bool event_dispatch(Manager *m, const Message *message, const char *session, const Value *params, HttpExchange *exchange,
-                    DispatchDone done, void *data)
+bool event_dispatch(Manager *m, const Message *message, const char *session, const Value *params,
+                    HttpExchange *exchange, DispatchDone done, void *data)
 {
         Poll *poll;
         Watch *watch;

@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "classes/classes.h"
+#include "config.h"
 #include "host-pci.h"
 #include "machine.h"
 #include "rows.h"
@@ -171,8 +171,8 @@ static const char *const RESTRICTIONS[] = {
 
 static void refresh_license(HostObjects *o)
 {
-        Map *map = map_of_strings(o->host->license_params->type, "enable_xha", "true", "platform_filter", "false",
-                                  "regular_nag_dialog", "false", NULL);
+        Map *map = map_of_strings(o->host->license_params->type, "enable_xha", "true", "platform_filter",
+                                  "false", "regular_nag_dialog", "false", NULL);
 
         for (size_t i = 0; i < G_N_ELEMENTS(RESTRICTIONS); i++) {
                 g_autofree char *key = g_strdup_printf("restrict_%s", RESTRICTIONS[i]);
@@ -215,10 +215,11 @@ static void refresh_software(HostRow *host)
         struct utsname name;
 
         uname(&name);
-        SLOT_STRINGS(host->software_version, "build_number", "0", "date", "2026-11-22", "db_schema", "5.900", "git_id", "0",
-                     "hostname", "localhost", "linux", name.release, "network_backend", "bridge", "platform_version",
-                     "3.4.0", "product_version", XAPI_VERSION, "xapi", "26.20", "xapi_build", XAPI_VERSION, "xen", "4.17",
-                     "xencenter_max", "2.23", "xencenter_min", "2.23");
+        SLOT_STRINGS(host->software_version, "build_number", "0", "date", "2026-11-22", "db_schema", "5.900",
+                     "git_id", "0", "hostname", "localhost", "linux", name.release, "network_backend",
+                     "bridge", "platform_version", "3.4.0", "product_version", XAPI_VERSION, "xapi", "26.20",
+                     "xapi_build", XAPI_VERSION, "xen", "4.17", "xencenter_max", "2.23", "xencenter_min",
+                     "2.23");
         host->API_version_major = API_VERSION_MAJOR;
         host->API_version_minor = API_VERSION_MINOR;
         slot_str(&host->API_version_vendor, "XenSource");
@@ -231,11 +232,11 @@ static void refresh_cpus(HostObjects *o)
         g_autofree char *sockets = g_strdup_printf("%d", o->machine.n_sockets);
         g_autofree char *mhz = g_strdup_printf("%.3f", o->machine.cpu_mhz);
 
-        SLOT_STRINGS(host->cpu_info, "cpu_count", count, "socket_count", sockets, "threads_per_core", "1", "vendor",
-                     o->machine.cpu_vendor, "speed", mhz, "modelname", o->machine.cpu_model, "family",
-                     o->machine.cpu_family, "model", o->machine.cpu_model_number, "stepping", o->machine.cpu_stepping,
-                     "flags", o->machine.cpu_flags, "features_pv", "", "features_hvm", "", "features_pv_host", "",
-                     "features_hvm_host", "");
+        SLOT_STRINGS(host->cpu_info, "cpu_count", count, "socket_count", sockets, "threads_per_core", "1",
+                     "vendor", o->machine.cpu_vendor, "speed", mhz, "modelname", o->machine.cpu_model,
+                     "family", o->machine.cpu_family, "model", o->machine.cpu_model_number, "stepping",
+                     o->machine.cpu_stepping, "flags", o->machine.cpu_flags, "features_pv", "",
+                     "features_hvm", "", "features_pv_host", "", "features_hvm_host", "");
         slot_map(&o->pool->cpu_info, map_ref(host->cpu_info));
         for (uint32_t i = 0; i < host->host_CPUs->n; i++)
                 txn_delete(o->txn, &CLASS_HOST_CPU, host->host_CPUs->items[i].s);
@@ -258,14 +259,15 @@ static void refresh_host(HostObjects *o)
         slot_str(&host->hostname, o->machine.hostname);
         slot_str(&host->address, o->machine.address);
         slot_str(&host->sched_policy, "credit2");
-        SLOT_STRING_SET(host->capabilities, "xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_32p", "hvm-3.0-x86_64", "");
+        SLOT_STRING_SET(host->capabilities, "xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_32p",
+                        "hvm-3.0-x86_64", "");
         SLOT_STRING_SET(host->supported_bootloaders, "pygrub", "eliloader");
         slot_set(&host->virtual_hardware_platform_versions,
                  set_new(host->virtual_hardware_platform_versions->element, 3,
                          (const Value[]){ { .i = 0 }, { .i = 1 }, { .i = 2 } }));
-        SLOT_STRINGS(host->bios_strings, "bios-vendor", "Xen", "bios-version", "", "system-manufacturer", "Xen",
-                     "system-product-name", "HVM domU", "system-version", "", "system-serial-number", "",
-                     "baseboard-manufacturer", "", "baseboard-product-name", "", "baseboard-version", "",
+        SLOT_STRINGS(host->bios_strings, "bios-vendor", "Xen", "bios-version", "", "system-manufacturer",
+                     "Xen", "system-product-name", "HVM domU", "system-version", "", "system-serial-number",
+                     "", "baseboard-manufacturer", "", "baseboard-product-name", "", "baseboard-version", "",
                      "baseboard-serial-number", "", "hp-rombios", "", "oem-1", "Xen", "oem-2",
                      "MS_VM_CERT/SHA1/bdbeb6e0a816d43fa6d3fe8aaef04c2bad9d3e3d");
         SLOT_STRINGS(host->chipset_info, "iommu", "false");
@@ -288,7 +290,8 @@ static void refresh_dom0(HostObjects *o)
         g_autofree char *label = g_strdup_printf("Control domain on host: %s", o->host->name_label);
 
         slot_str(&dom0->name_label, label);
-        slot_str(&dom0->name_description, "The domain which manages physical devices and manages other domains");
+        slot_str(&dom0->name_description,
+                 "The domain which manages physical devices and manages other domains");
         dom0->is_control_domain = true;
         dom0->domid = 0;
         dom0->power_state = VM_POWER_STATE_RUNNING;

@@ -8,7 +8,7 @@
 
 #include "rows.h"
 
-#define SYSFS "/sys/bus/pci/devices"
+#define SYSFS         "/sys/bus/pci/devices"
 #define NUMBER_DIGITS 4
 
 /* "0x8086\n" as sysfs has it, to "8086"; "" where it cannot be read. Returns owned. */

@@ -27,6 +27,6 @@ void mac_from_seed(char ret_text[MAC_TEXT_SIZE], const char *seed, const char *d
         g_checksum_update(sum, (const guchar *)seed, (gssize)strlen(seed) + 1);
         g_checksum_update(sum, (const guchar *)device, (gssize)strlen(device));
         g_checksum_get_digest(sum, b, &n);
-        snprintf(ret_text, MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", (b[0] & 0xfc) | 0x02, b[1], b[2], b[3], b[4],
-                 b[5]);
+        snprintf(ret_text, MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", (b[0] & 0xfc) | 0x02, b[1], b[2],
+                 b[3], b[4], b[5]);
 }

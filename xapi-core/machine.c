@@ -20,7 +20,8 @@ static char *field(const char *text, const char *key)
 
                 line += *line == '\n';
                 colon = strchr(line, ':');
-                if (g_str_has_prefix(line, key) && colon && line + strlen(key) + strspn(line + strlen(key), " \t") == colon) {
+                if (g_str_has_prefix(line, key) && colon &&
+                    line + strlen(key) + strspn(line + strlen(key), " \t") == colon) {
                         const char *end = strchrnul(colon, '\n');
 
                         return g_strstrip(g_strndup(colon + 1, (gsize)(end - colon - 1)));

@@ -11,12 +11,15 @@ static int port = 443, seed_vms;
 static gboolean coverage;
 
 static const GOptionEntry OPTIONS[] = {
-        { "listen", 0, 0, G_OPTION_ARG_STRING, &listen_address, "Serve HTTPS on this address (all)", "ADDRESS" },
+        { "listen", 0, 0, G_OPTION_ARG_STRING, &listen_address, "Serve HTTPS on this address (all)",
+          "ADDRESS" },
         { "port", 0, 0, G_OPTION_ARG_INT, &port, "Serve HTTPS on this port; 0: any free one (443)", "N" },
-        { "socket", 0, 0, G_OPTION_ARG_FILENAME, &socket_path, "Unix socket (xapi in the state folder)", "PATH" },
+        { "socket", 0, 0, G_OPTION_ARG_FILENAME, &socket_path, "Unix socket (xapi in the state folder)",
+          "PATH" },
         { "certificate", 0, 0, G_OPTION_ARG_FILENAME, &certificate,
           "Certificate and key; made when absent (xapi-ssl.pem in the state folder)", "PATH" },
-        { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &password_file, "Users, for trying out (PAM)", "PATH" },
+        { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &password_file, "Users, for trying out (PAM)",
+          "PATH" },
         { "seed-vms", 0, 0, G_OPTION_ARG_INT, &seed_vms, "Put that many halted VMs into a new store", "N" },
         { "coverage", 0, 0, G_OPTION_ARG_NONE, &coverage, "Say which messages are written, and exit", NULL },
         { NULL },
@@ -41,12 +44,13 @@ int main(int argc, char **argv)
         daemon = daemon_new("xapi-core", "XenAPI front end", OPTIONS, &argc, &argv);
         if (coverage)
                 print_coverage();
-        manager = manager_new(daemon, &(ManagerOptions){ .listen = listen_address,
-                                                         .port = port,
-                                                         .socket = socket_path,
-                                                         .certificate = certificate,
-                                                         .password_file = password_file,
-                                                         .seed_vms = seed_vms },
+        manager = manager_new(daemon,
+                              &(ManagerOptions){ .listen = listen_address,
+                                                 .port = port,
+                                                 .socket = socket_path,
+                                                 .certificate = certificate,
+                                                 .password_file = password_file,
+                                                 .seed_vms = seed_vms },
                               &error);
         if (!manager) {
                 g_autofree char *text = xapi_error_text(error);

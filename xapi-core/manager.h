@@ -10,7 +10,6 @@
 #include "task.h"
 #include "watch.h"
 
-
 typedef struct ManagerOptions {
         const char *listen;        /* address */
         int port;                  /* 0: any free one */
@@ -30,11 +29,11 @@ struct Manager {
         HttpServer *http;
         struct Xenops *xenops;
         struct Storage *storage;
-        uv_timer_t tick;        /* each minute: what is old goes */
-        uv_signal_t reload;     /* SIGHUP: the certificate anew */
+        uv_timer_t tick;    /* each minute: what is old goes */
+        uv_signal_t reload; /* SIGHUP: the certificate anew */
         uv_fs_poll_t certificate_poll;
         char *certificate;
-        Str host, pool, dom0;   /* refs of this host's objects; set before anything is served */
+        Str host, pool, dom0; /* refs of this host's objects; set before anything is served */
         uint64_t login_delay_usec;
 };
 

@@ -30,15 +30,16 @@ bool operation_fail_busy(const OperationRules *rules, const Row *row, XapiError 
         for (uint32_t i = 0; i < m->n; i++) {
                 const char *comma = i ? ", " : "";
 
-                g_string_append_printf(operations, "%s%s", comma, rules->operations->values[m->entries[i].value.i]);
+                g_string_append_printf(operations, "%s%s", comma,
+                                       rules->operations->values[m->entries[i].value.i]);
                 g_string_append_printf(tasks, "%s%s", comma, m->entries[i].key.s);
         }
         if (m->n > 1) {
                 g_string_append(operations, " }");
                 g_string_append(tasks, " }");
         }
-        return xapi_fail(error, ERR_OTHER_OPERATION_IN_PROGRESS, rules->class->name, row->ref, operations->str,
-                         tasks->str, NULL);
+        return xapi_fail(error, ERR_OTHER_OPERATION_IN_PROGRESS, rules->class->name, row->ref,
+                         operations->str, tasks->str, NULL);
 }
 
 static void update(Txn *txn, const OperationRules *rules, Row *row)
@@ -57,8 +58,8 @@ static void update(Txn *txn, const OperationRules *rules, Row *row)
         slot_set(allowed_slot(rules, row), set_new(element, n, allowed));
 }
 
-bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int64_t operation, const char *task,
-                     XapiError **error)
+bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int64_t operation,
+                     const char *task, XapiError **error)
 {
         Row *row = (Row *)txn_require(txn, rules->class, ref, error);
         auto_str key = NULL;
@@ -69,7 +70,8 @@ bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int
                 return true;
         row = txn_edit(txn, rules->class, ref);
         key = str_new(task);
-        slot_map(current_slot(rules, row), map_with(current(rules, row), (Value){ .s = key }, (Value){ .i = operation }));
+        slot_map(current_slot(rules, row),
+                 map_with(current(rules, row), (Value){ .s = key }, (Value){ .i = operation }));
         update(txn, rules, row);
         return true;
 }

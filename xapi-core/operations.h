@@ -14,12 +14,12 @@ typedef struct OperationRules {
 } OperationRules;
 
 extern const OperationRules VM_OPERATION_RULES, VBD_OPERATION_RULES, VIF_OPERATION_RULES, VDI_OPERATION_RULES,
-        SR_OPERATION_RULES;
+    SR_OPERATION_RULES;
 
 /* Checks, and marks the operation as under way for this task ("" marks nothing). HANDLE_INVALID where there is no such
  * object. */
-bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int64_t operation, const char *task,
-                     XapiError **error);
+bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int64_t operation,
+                     const char *task, XapiError **error);
 /* Takes the mark away; legal where the object or the mark is gone. */
 void operation_end(Txn *txn, const OperationRules *rules, const char *ref, const char *task);
 /* Makes allowed_operations right again after a change to what the check reads; legal where there is no object. */

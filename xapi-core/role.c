@@ -14,7 +14,8 @@ static const struct {
         bool internal;
 } ROLES[] = {
         { "pool-admin", "May do everything", ROLE_POOL_ADMIN, false },
-        { "pool-operator", "Manages hosts and pools, but neither users nor their roles", ROLE_POOL_OPERATOR, false },
+        { "pool-operator", "Manages hosts and pools, but neither users nor their roles", ROLE_POOL_OPERATOR,
+          false },
         { "vm-power-admin", "Makes, changes and moves VMs", ROLE_VM_POWER_ADMIN, false },
         { "vm-admin", "Makes and changes VMs", ROLE_VM_ADMIN, false },
         { "vm-operator", "Starts and stops VMs and sees their consoles", ROLE_VM_OPERATOR, false },
@@ -54,7 +55,8 @@ static Set *make_permissions(uint32_t roles)
                         if (m->key_roles[k].roles & roles) {
                                 g_autofree char *low = g_ascii_strdown(m->name, -1);
 
-                                g_ptr_array_add(names, g_strdup_printf("%s/key:%s", low, m->key_roles[k].key));
+                                g_ptr_array_add(names,
+                                                g_strdup_printf("%s/key:%s", low, m->key_roles[k].key));
                         }
         }
         g_ptr_array_add(names, NULL);
@@ -101,7 +103,8 @@ static const KeyRole *key_role(const Message *m, const Value *params)
                 const char *key = m->key_roles[i].key;
                 size_t n = strlen(key);
 
-                if (n && key[n - 1] == '*' ? strncmp(params[1].s, key, n - 1) == 0 : strcmp(params[1].s, key) == 0)
+                if (n && key[n - 1] == '*' ? strncmp(params[1].s, key, n - 1) == 0
+                                           : strcmp(params[1].s, key) == 0)
                         return &m->key_roles[i];
         }
         return NULL;
@@ -116,7 +119,8 @@ bool role_check(const Message *m, const Value *params, uint32_t roles, bool loca
                 return true;
         name = g_ascii_strdown(m->name, -1);
         permission = key ? g_strdup_printf("%s/key:%s", name, key->key) : g_strdup(name);
-        return xapi_fail(error, ERR_RBAC_PERMISSION_DENIED, permission, "No permission in user session", NULL);
+        return xapi_fail(error, ERR_RBAC_PERMISSION_DENIED, permission, "No permission in user session",
+                         NULL);
 }
 
 /* ---- objects ---- */
@@ -143,7 +147,8 @@ void roles_create(Store *store)
         for (size_t i = 0; i < G_N_ELEMENTS(ROLES); i++) {
                 auto_str ref = role_row(txn, ROLES[i].name, ROLES[i].description, ROLES[i].internal);
                 Set *names = role_permissions(ROLES[i].bit);
-                Set *subroles = set_empty(((const RoleRow *)txn_get(txn, &CLASS_ROLE, ref))->subroles->element);
+                Set *subroles =
+                    set_empty(((const RoleRow *)txn_get(txn, &CLASS_ROLE, ref))->subroles->element);
                 Value *refs = g_new(Value, names->n + 1);
 
                 for (size_t k = 0; k < names->n; k++)

@@ -4,11 +4,12 @@
 
 #include "call.h"
 
-uint32_t role_bit(const char *name);   /* "vm-admin" to ROLE_VM_ADMIN; 0: no such role */
+uint32_t role_bit(const char *name); /* "vm-admin" to ROLE_VM_ADMIN; 0: no such role */
 /* The permissions ("vm.start") of these roles, as session.rbac_permissions has them. Returns owned, shared. */
 Set *role_permissions(uint32_t roles);
 /* Whether a session with these roles may call the message with these parameters; keys of maps have roles of their own.
  * RBAC_PERMISSION_DENIED otherwise. */
-bool role_check(const Message *message, const Value *params, uint32_t roles, bool local_root, XapiError **error);
+bool role_check(const Message *message, const Value *params, uint32_t roles, bool local_root,
+                XapiError **error);
 /* Makes the role objects that are not there yet. */
 void roles_create(Store *store);

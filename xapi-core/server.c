@@ -111,8 +111,9 @@ static void run_call(Manager *manager, HttpExchange *exchange, RpcRequest *taken
 
 static void reply_refusal(HttpExchange *exchange, RpcRequest *r)
 {
-        http_reply(exchange, &(HttpReply){
-                                     .status = 200, .content_type = rpc_content_type(r->dialect), .body = &r->refusal });
+        http_reply(
+            exchange,
+            &(HttpReply){ .status = 200, .content_type = rpc_content_type(r->dialect), .body = &r->refusal });
 }
 
 static void on_post(Manager *manager, HttpExchange *exchange)

@@ -12,8 +12,8 @@
 
 struct Sessions {
         Manager *manager;
-        GHashTable *known;     /* session ref -> SessionInfo; on the loop only */
-        pthread_mutex_t lock;  /* guards local_refs */
+        GHashTable *known;    /* session ref -> SessionInfo; on the loop only */
+        pthread_mutex_t lock; /* guards local_refs */
         GHashTable *local_refs;
 };
 
@@ -115,7 +115,8 @@ typedef struct Oldest {
 
 static bool older(const SessionRow *a, const SessionRow *b)
 {
-        return !b || a->last_active < b->last_active || (a->last_active == b->last_active && a->row.created < b->row.created);
+        return !b || a->last_active < b->last_active ||
+               (a->last_active == b->last_active && a->row.created < b->row.created);
 }
 
 static bool count_session(const Row *row, void *user)

@@ -5,10 +5,10 @@
 #include "auth.h"
 #include "call.h"
 
-#define SESSION_IDLE_SEC (24 * 60 * 60)
-#define SESSION_REFRESH_SEC 600 /* last_active is written no more often than that */
+#define SESSION_IDLE_SEC            (24 * 60 * 60)
+#define SESSION_REFRESH_SEC         600 /* last_active is written no more often than that */
 #define SESSIONS_PER_ORIGINATOR_MAX 500
-#define SESSIONS_PER_USER_MAX 500
+#define SESSIONS_PER_USER_MAX       500
 
 typedef struct Sessions Sessions;
 

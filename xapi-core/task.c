@@ -75,8 +75,8 @@ void task_fail(Txn *txn, const char *ref, const XapiError *error, bool cancelled
         if (!task)
                 return;
         slot_set(&task->error_info, error_info(task->error_info->element, error));
-        end(task, cancelled && xapi_error_is(error, ERR_TASK_CANCELLED) ? TASK_STATUS_TYPE_CANCELLED :
-                                                                          TASK_STATUS_TYPE_FAILURE);
+        end(task, cancelled && xapi_error_is(error, ERR_TASK_CANCELLED) ? TASK_STATUS_TYPE_CANCELLED
+                                                                        : TASK_STATUS_TYPE_FAILURE);
 }
 
 Str task_dummy_ref(const char *label)
@@ -97,7 +97,7 @@ static bool pending(const TaskRow *task)
 void tasks_fail_interrupted(Store *store)
 {
         g_autoptr(XapiError) error = xapi_error_new(
-                ERR_INTERNAL_ERROR, "The server was restarted while this ran: its outcome is not known", NULL);
+            ERR_INTERNAL_ERROR, "The server was restarted while this ran: its outcome is not known", NULL);
         size_t n;
         const Row **rows = store_rows(store, &CLASS_TASK, &n);
         Txn *txn = txn_begin(store);
@@ -123,7 +123,8 @@ static bool too_old(const TaskRow *task, time_t now)
 {
         if (pending(task))
                 return now - task->created > TASK_PENDING_KEPT_SEC;
-        return now - task->finished > TASK_COMPLETED_KEPT_SEC && now - task->created > TASK_COMPLETED_KEPT_SEC;
+        return now - task->finished > TASK_COMPLETED_KEPT_SEC &&
+               now - task->created > TASK_COMPLETED_KEPT_SEC;
 }
 
 void tasks_collect(Store *store)
@@ -138,7 +139,8 @@ void tasks_collect(Store *store)
 
                 if (!pending(task))
                         completed++;
-                if (too_old(task, now) || (!pending(task) && (completed > TASK_COMPLETED_MAX || marked(task))))
+                if (too_old(task, now) ||
+                    (!pending(task) && (completed > TASK_COMPLETED_MAX || marked(task))))
                         txn_delete(txn, &CLASS_TASK, task->row.ref);
         }
         txn_commit(txn, NULL, NULL);

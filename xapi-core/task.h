@@ -19,8 +19,8 @@ void tasks_fail_interrupted(Store *store);
 void tasks_collect(Store *store);
 
 #define TASK_COMPLETED_KEPT_SEC (65 * 60)
-#define TASK_PENDING_KEPT_SEC (24 * 60 * 60)
-#define TASK_COMPLETED_MAX 200
+#define TASK_PENDING_KEPT_SEC   (24 * 60 * 60)
+#define TASK_COMPLETED_MAX      200
 
 /* Which jobs run, by task. */
 typedef struct RunningTasks RunningTasks;

@@ -21,18 +21,18 @@ typedef struct Template {
 } Template;
 
 static const Template TEMPLATES[] = {
-        { "Debian Bookworm 12", "Debian 12 from its network or DVD installer", DOMAIN_TYPE_HVM, 2 * GIB, GIB, 10 * GIB, 1,
-          "BIOS order", "cdn", "cdrom,nfs,http,ftp" },
-        { "Other install media", "Any operating system that installs from a CD, with emulated devices", DOMAIN_TYPE_HVM,
-          GIB, 256 * MIB, 0, 1, "BIOS order", "dc", "" },
-        { "Diskless", "A small domain without disks, for trying things out", DOMAIN_TYPE_PVH, 128 * MIB, 64 * MIB, 0, 1,
-          "", "", "" },
+        { "Debian Bookworm 12", "Debian 12 from its network or DVD installer", DOMAIN_TYPE_HVM, 2 * GIB, GIB,
+          10 * GIB, 1, "BIOS order", "cdn", "cdrom,nfs,http,ftp" },
+        { "Other install media", "Any operating system that installs from a CD, with emulated devices",
+          DOMAIN_TYPE_HVM, GIB, 256 * MIB, 0, 1, "BIOS order", "dc", "" },
+        { "Diskless", "A small domain without disks, for trying things out", DOMAIN_TYPE_PVH, 128 * MIB,
+          64 * MIB, 0, 1, "", "", "" },
 };
 
 static const char RECOMMENDATIONS[] =
-        "<restrictions><restriction field=\"memory-static-max\" max=\"1649267441664\"/>"
-        "<restriction field=\"vcpus-max\" max=\"64\"/><restriction property=\"number-of-vbds\" max=\"255\"/>"
-        "<restriction property=\"number-of-vifs\" max=\"7\"/></restrictions>";
+    "<restrictions><restriction field=\"memory-static-max\" max=\"1649267441664\"/>"
+    "<restriction field=\"vcpus-max\" max=\"64\"/><restriction property=\"number-of-vbds\" max=\"255\"/>"
+    "<restriction property=\"number-of-vifs\" max=\"7\"/></restrictions>";
 
 static void fill_other_config(VmRow *vm, const Template *t)
 {
@@ -45,9 +45,10 @@ static void fill_other_config(VmRow *vm, const Template *t)
                 SLOT_STRINGS(vm->other_config, "mac_seed", uuid);
         if (!t->disk_bytes)
                 return;
-        disks = g_strdup_printf("<provision><disk device=\"0\" size=\"%lld\" sr=\"\" bootable=\"true\" type=\"system\"/>"
-                                "</provision>",
-                                (long long)t->disk_bytes);
+        disks = g_strdup_printf(
+            "<provision><disk device=\"0\" size=\"%lld\" sr=\"\" bootable=\"true\" type=\"system\"/>"
+            "</provision>",
+            (long long)t->disk_bytes);
         slot_map(&vm->other_config, map_with_str(vm->other_config, "disks", disks));
 }
 
@@ -81,8 +82,8 @@ static void create(Txn *txn, const Template *t)
         slot_str(&vm->HVM_boot_policy, t->boot_policy);
         if (*t->boot_order)
                 SLOT_STRINGS(vm->HVM_boot_params, "order", t->boot_order);
-        SLOT_STRINGS(vm->platform, "acpi", "1", "apic", "true", "pae", "true", "nx", "true", "viridian", "false",
-                     "device-model", "qemu-upstream-compat", "videoram", "8", "vga", "std");
+        SLOT_STRINGS(vm->platform, "acpi", "1", "apic", "true", "pae", "true", "nx", "true", "viridian",
+                     "false", "device-model", "qemu-upstream-compat", "videoram", "8", "vga", "std");
         slot_str(&vm->recommendations, RECOMMENDATIONS);
         fill_memory(vm, t);
         fill_other_config(vm, t);

@@ -49,7 +49,7 @@ static bool live(int64_t state)
 /* ---- what the guest says ---- */
 
 /* A guest is an adversary: what it wrote is bounded, and is text. */
-#define GUEST_KEYS_MAX 256
+#define GUEST_KEYS_MAX        256
 #define GUEST_VALUE_BYTES_MAX 1024
 
 static Map *guest_map(const Map *old, const BusDict *said)
@@ -72,7 +72,8 @@ static Map *guest_map(const Map *old, const BusDict *said)
 /* Each domain has guest metrics of its own. */
 static void fold_guest(Txn *txn, VmRow *vm, const XenopsVmState *state, bool new_domain)
 {
-        VmGuestMetricsRow *guest = (VmGuestMetricsRow *)txn_edit(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);
+        VmGuestMetricsRow *guest =
+            (VmGuestMetricsRow *)txn_edit(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);
 
         if (new_domain && guest) {
                 txn_delete(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);

@@ -11,9 +11,9 @@
 #include "xenapi.h"
 #include "xenops-internal.h"
 
-#define FOLLOW_SEC 30        /* of one UPDATES.get */
-#define WAIT_CHECK_SEC 60    /* a task is asked for at least that often, should its event be lost */
-#define LOCKS 256
+#define FOLLOW_SEC     30 /* of one UPDATES.get */
+#define WAIT_CHECK_SEC 60 /* a task is asked for at least that often, should its event be lost */
+#define LOCKS          256
 
 /* Somebody who waits for a task of xenopsd. */
 typedef struct Waiter {
@@ -28,9 +28,9 @@ struct Xenops {
         atomic_bool stopping;
         /* One VM's reports reach the rows one at a time. Outermost: taken before the store's. */
         pthread_mutex_t vm_locks[LOCKS];
-        pthread_mutex_t lock;     /* guards the two below; innermost */
-        GHashTable *entered;      /* VM uuid -> how many operations of ours are under way */
-        GHashTable *waiters;      /* task id -> Waiter */
+        pthread_mutex_t lock; /* guards the two below; innermost */
+        GHashTable *entered;  /* VM uuid -> how many operations of ours are under way */
+        GHashTable *waiters;  /* task id -> Waiter */
 };
 
 static pthread_mutex_t *vm_lock(Xenops *x, const char *uuid)
@@ -122,7 +122,8 @@ static void forget_ended(Xenops *x, const XenopsReport *report)
 }
 
 /* With the VM's lock held. */
-static bool bring_up_to_date(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data, XapiError **error)
+static bool bring_up_to_date(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
+                             XapiError **error)
 {
         XenopsReport report = { 0 };
         bool have = report_get_row(x, vm, &report), ok;
@@ -140,7 +141,8 @@ static bool bring_up_to_date(Xenops *x, const char *vm, void (*finish)(Txn *txn,
         return ok;
 }
 
-bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data, XapiError **error)
+bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
+                  XapiError **error)
 {
         const VmRow *row = STORE_GET(VmRow, CLASS_VM, x->manager->store, vm);
         g_autofree char *uuid = g_strdup(row ? row->uuid : "");
@@ -236,8 +238,8 @@ static void reconcile(Xenops *x)
         for (size_t i = 0; i < n && !atomic_load(&x->stopping); i++) {
                 const VmRow *vm = (const VmRow *)rows[i];
 
-                if (!vm->is_control_domain && (vm->power_state == VM_POWER_STATE_RUNNING ||
-                                               vm->power_state == VM_POWER_STATE_PAUSED))
+                if (!vm->is_control_domain &&
+                    (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED))
                         vm_changed(x, vm->uuid);
         }
         store_rows_free(rows, n);
@@ -250,8 +252,8 @@ static bool follow_once(Xenops *x, int64_t *last, bool *have_last)
         XenopsUpdates updates = { 0 };
         XenopsError *e = NULL;
 
-        if (!xenops_updates_get(x->bus, (FOLLOW_SEC + 30) * UINT64_C(1000000), "updates", *have_last ? last : NULL,
-                                &timeout, &updates, &e)) {
+        if (!xenops_updates_get(x->bus, (FOLLOW_SEC + 30) * UINT64_C(1000000), "updates",
+                                *have_last ? last : NULL, &timeout, &updates, &e)) {
                 xenops_error_free(e);
                 return false;
         }
@@ -341,7 +343,8 @@ static WaitState look(Xenops *x, Call *call, const char *vm, const char *id, Xap
 
         if (!xenops_task_stat(x->bus, XENOPS_CALL_USEC, call->task, id, &task, &e)) {
                 if (e->tag == XENOPS_ERROR_DOES_NOT_EXIST) {
-                        xapi_fail_internal(error, "xenopsd was restarted while it worked on this: the outcome is not known");
+                        xapi_fail_internal(
+                            error, "xenopsd was restarted while it worked on this: the outcome is not known");
                         state = WAIT_FAILED;
                 } else if (xenops_error_failure(e) && xenops_error_failure(e)->outcome == BUS_DISCONNECTED &&
                            atomic_load(&x->stopping)) {
@@ -369,7 +372,8 @@ static void cancel_task(Xenops *x, const char *id)
                 xenops_error_free(e);
 }
 
-static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const char *id, Waiter *w, XapiError **error)
+static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const char *id, Waiter *w,
+                                  XapiError **error)
 {
         uint64_t deadline = clock_usec() + XENOPS_OPERATION_USEC;
         bool cancelled = false;
@@ -381,7 +385,8 @@ static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const c
                         return state;
                 if (clock_usec() > deadline) {
                         cancel_task(x, id);
-                        xapi_fail_internal(error, "The operation did not end in time: its outcome is not known");
+                        xapi_fail_internal(error,
+                                           "The operation did not end in time: its outcome is not known");
                         return WAIT_FAILED;
                 }
                 if (!cancelled && call_cancelled(call)) {

@@ -4,7 +4,8 @@
 #include "rows.h"
 #include "xenapi.h"
 
-Str blob_create(Txn *txn, Map **blobs, const char *name, const char *mime_type, bool public_, XapiError **error)
+Str blob_create(Txn *txn, Map **blobs, const char *name, const char *mime_type, bool public_,
+                XapiError **error)
 {
         auto_str key = str_new(name);
         BlobRow *blob;

@@ -115,20 +115,23 @@ static bool get_vms_which_prevent_evacuation(Call *call, const HostGetVmsWhichPr
         if (!host)
                 return false;
         for (uint32_t i = 0; i < host->resident_VMs->n; i++) {
-                const VmRow *vm = (const VmRow *)txn_get(call->txn, &CLASS_VM, host->resident_VMs->items[i].s);
+                const VmRow *vm =
+                    (const VmRow *)txn_get(call->txn, &CLASS_VM, host->resident_VMs->items[i].s);
                 Set *why;
 
                 if (!vm || vm->is_control_domain)
                         continue;
                 why = set_of_strings(call->message->result->element->element,
                                      (const char *const[]){ ERR_NO_HOSTS_AVAILABLE, NULL });
-                slot_map(&call->result.map, map_with(call->result.map, (Value){ .s = vm->row.ref }, (Value){ .set = why }));
+                slot_map(&call->result.map,
+                         map_with(call->result.map, (Value){ .s = vm->row.ref }, (Value){ .set = why }));
                 set_unref(why);
         }
         return true;
 }
 
-static bool get_uncooperative_resident_VMs(Call *call, const HostGetUncooperativeResidentVMsParams *p, XapiError **error)
+static bool get_uncooperative_resident_VMs(Call *call, const HostGetUncooperativeResidentVMsParams *p,
+                                           XapiError **error)
 {
         return txn_require(call_txn(call), &CLASS_HOST, p->self, error);
 }
@@ -165,13 +168,14 @@ static bool host_destroy(Call *call, const HostDestroyParams *p, XapiError **err
 
 /* ---- memory ---- */
 
-static bool get_host(Call *call, const char *ref, const HostRow **ret_host, const HostMetricsRow **ret_metrics,
-                     XapiError **error)
+static bool get_host(Call *call, const char *ref, const HostRow **ret_host,
+                     const HostMetricsRow **ret_metrics, XapiError **error)
 {
         *ret_host = (const HostRow *)txn_require(call_txn(call), &CLASS_HOST, ref, error);
         if (!*ret_host)
                 return false;
-        *ret_metrics = (const HostMetricsRow *)txn_require(call->txn, &CLASS_HOST_METRICS, (*ret_host)->metrics, error);
+        *ret_metrics =
+            (const HostMetricsRow *)txn_require(call->txn, &CLASS_HOST_METRICS, (*ret_host)->metrics, error);
         return *ret_metrics;
 }
 
@@ -184,7 +188,8 @@ static bool compute_free_memory(Call *call, const HostComputeFreeMemoryParams *p
         if (!get_host(call, p->host, &host, &metrics, error))
                 return false;
         for (uint32_t i = 0; i < host->resident_VMs->n; i++) {
-                const VmRow *vm = (const VmRow *)txn_get(call->txn, &CLASS_VM, host->resident_VMs->items[i].s);
+                const VmRow *vm =
+                    (const VmRow *)txn_get(call->txn, &CLASS_VM, host->resident_VMs->items[i].s);
 
                 if (vm)
                         used += vm->memory_dynamic_max;
@@ -215,7 +220,8 @@ static bool set_hostname_live(Call *call, const HostSetHostnameLiveParams *p, Xa
                 return xapi_fail(error, ERR_HOST_NAME_INVALID, "hostname is too long", NULL);
         for (const char *c = p->hostname; *c; c++)
                 if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.')
-                        return xapi_fail(error, ERR_HOST_NAME_INVALID, "hostname contains invalid characters", NULL);
+                        return xapi_fail(error, ERR_HOST_NAME_INVALID, "hostname contains invalid characters",
+                                         NULL);
         return xapi_fail(error, ERR_NOT_IMPLEMENTED, call->message->name, NULL);
 }
 
@@ -274,7 +280,8 @@ static bool dmesg(Call *call, const HostDmesgParams *p, XapiError **error)
         if (!host)
                 return false;
         row_unref(host);
-        if (!xenops_host_get_console_data(call->manager->daemon->bus, XENOPS_CALL_USEC, call->task, &text, &e))
+        if (!xenops_host_get_console_data(call->manager->daemon->bus, XENOPS_CALL_USEC, call->task, &text,
+                                          &e))
                 return xenops_fail("", e, error);
         str_set(&call->result.s, text);
         free(text);

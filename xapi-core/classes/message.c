@@ -12,9 +12,15 @@ static const Class *class_of(int64_t cls)
                 const char *name;
                 const Class *class;
         } CLASSES[] = {
-                { "VM", &CLASS_VM },         { "Host", &CLASS_HOST },           { "SR", &CLASS_SR },
-                { "Pool", &CLASS_POOL },     { "VMPP", &CLASS_VMPP },           { "VMSS", &CLASS_VMSS },
-                { "PVS_proxy", &CLASS_PVS_PROXY }, { "VDI", &CLASS_VDI }, { "Certificate", &CLASS_CERTIFICATE },
+                { "VM", &CLASS_VM },
+                { "Host", &CLASS_HOST },
+                { "SR", &CLASS_SR },
+                { "Pool", &CLASS_POOL },
+                { "VMPP", &CLASS_VMPP },
+                { "VMSS", &CLASS_VMSS },
+                { "PVS_proxy", &CLASS_PVS_PROXY },
+                { "VDI", &CLASS_VDI },
+                { "Certificate", &CLASS_CERTIFICATE },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(CLASSES); i++)
@@ -40,7 +46,7 @@ static bool create(Call *call, const MessageCreateParams *p, XapiError **error)
         return call_return_str(call, message->row.ref);
 }
 
-static bool delete(Call *call, const char *ref, XapiError **error)
+static bool delete (Call *call, const char *ref, XapiError **error)
 {
         if (!txn_require(call_txn(call), &CLASS_MESSAGE, ref, error))
                 return false;
@@ -50,13 +56,13 @@ static bool delete(Call *call, const char *ref, XapiError **error)
 
 static bool destroy(Call *call, const MessageDestroyParams *p, XapiError **error)
 {
-        return delete(call, p->self, error);
+        return delete (call, p->self, error);
 }
 
 static bool destroy_many(Call *call, const MessageDestroyManyParams *p, XapiError **error)
 {
         for (uint32_t i = 0; i < p->messages->n; i++)
-                if (!delete(call, p->messages->items[i].s, error))
+                if (!delete (call, p->messages->items[i].s, error))
                         return false;
         return true;
 }
@@ -72,7 +78,8 @@ typedef struct Wanted {
 
 static bool is_wanted(const MessageRow *m, const Wanted *w)
 {
-        return m->timestamp >= w->since && (w->any_object || (m->cls == w->cls && strcmp(m->obj_uuid, w->uuid) == 0));
+        return m->timestamp >= w->since &&
+               (w->any_object || (m->cls == w->cls && strcmp(m->obj_uuid, w->uuid) == 0));
 }
 
 /* As refs or as records, by the message's result. */

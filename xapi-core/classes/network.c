@@ -84,7 +84,8 @@ static bool check_unused(Txn *txn, const NetworkRow *network, XapiError **error)
 /* Interfaces that are not plugged go with their network. */
 static bool destroy(Call *call, const NetworkDestroyParams *p, XapiError **error)
 {
-        const NetworkRow *network = (const NetworkRow *)txn_require(call_txn(call), &CLASS_NETWORK, p->self, error);
+        const NetworkRow *network =
+            (const NetworkRow *)txn_require(call_txn(call), &CLASS_NETWORK, p->self, error);
         Set *vifs;
 
         if (!network || !check_unused(call->txn, network, error))
@@ -104,9 +105,11 @@ static bool destroy(Call *call, const NetworkDestroyParams *p, XapiError **error
 
 /* ---- the rest ---- */
 
-static bool set_default_locking_mode(Call *call, const NetworkSetDefaultLockingModeParams *p, XapiError **error)
+static bool set_default_locking_mode(Call *call, const NetworkSetDefaultLockingModeParams *p,
+                                     XapiError **error)
 {
-        NetworkRow *network = (NetworkRow *)txn_require_edit(call_txn(call), &CLASS_NETWORK, p->network, error);
+        NetworkRow *network =
+            (NetworkRow *)txn_require_edit(call_txn(call), &CLASS_NETWORK, p->network, error);
 
         if (!network)
                 return false;
@@ -153,8 +156,10 @@ static bool remove_purpose(Call *call, const NetworkRemovePurposeParams *p, Xapi
 
 static bool create_new_blob(Call *call, const NetworkCreateNewBlobParams *p, XapiError **error)
 {
-        NetworkRow *network = (NetworkRow *)txn_require_edit(call_txn(call), &CLASS_NETWORK, p->network, error);
-        auto_str blob = network ? blob_create(call->txn, &network->blobs, p->name, p->mime_type, p->public, error) : NULL;
+        NetworkRow *network =
+            (NetworkRow *)txn_require_edit(call_txn(call), &CLASS_NETWORK, p->network, error);
+        auto_str blob =
+            network ? blob_create(call->txn, &network->blobs, p->name, p->mime_type, p->public, error) : NULL;
 
         if (!blob)
                 return false;

@@ -14,7 +14,8 @@ static bool get_permissions(Call *call, const RoleGetPermissionsParams *p, XapiE
         return true;
 }
 
-static bool get_permissions_name_label(Call *call, const RoleGetPermissionsNameLabelParams *p, XapiError **error)
+static bool get_permissions_name_label(Call *call, const RoleGetPermissionsNameLabelParams *p,
+                                       XapiError **error)
 {
         const RoleRow *role = (const RoleRow *)txn_require(call_txn(call), &CLASS_ROLE, p->self, error);
         Value *names;
@@ -25,7 +26,7 @@ static bool get_permissions_name_label(Call *call, const RoleGetPermissionsNameL
         names = g_new(Value, role->subroles->n + 1);
         for (uint32_t i = 0; i < role->subroles->n; i++) {
                 const RoleRow *permission =
-                        (const RoleRow *)txn_get(call->txn, &CLASS_ROLE, role->subroles->items[i].s);
+                    (const RoleRow *)txn_get(call->txn, &CLASS_ROLE, role->subroles->items[i].s);
 
                 if (permission)
                         names[n++].s = permission->name_label;
@@ -73,7 +74,8 @@ static bool get_by_permission(Call *call, const RoleGetByPermissionParams *p, Xa
         return true;
 }
 
-static bool get_by_permission_name_label(Call *call, const RoleGetByPermissionNameLabelParams *p, XapiError **error)
+static bool get_by_permission_name_label(Call *call, const RoleGetByPermissionNameLabelParams *p,
+                                         XapiError **error)
 {
         Search s = { .found = call->result.set, .label = p->label };
 

@@ -8,8 +8,8 @@ static bool introduce(Call *call, const SecretIntroduceParams *p, XapiError **er
         SecretRow *secret;
 
         if (txn_get_by_uuid(call_txn(call), &CLASS_SECRET, p->uuid))
-                return xapi_fail_internal(error,
-                                          "Db_exn.Uniqueness_constraint_violation(\"secret\", \"uuid\", \"%s\")", p->uuid);
+                return xapi_fail_internal(
+                    error, "Db_exn.Uniqueness_constraint_violation(\"secret\", \"uuid\", \"%s\")", p->uuid);
         secret = (SecretRow *)txn_create(call->txn, &CLASS_SECRET, NULL, p->uuid);
         slot_str(&secret->value, p->value);
         slot_map(&secret->other_config, map_ref(p->other_config));

@@ -7,7 +7,8 @@
 #include "xenapi-handlers.h"
 
 /* Whoever can open the unix socket is root already: any name and password will do there. */
-static bool authenticate(Call *call, const char *user, const char *password, Principal *ret, XapiError **error)
+static bool authenticate(Call *call, const char *user, const char *password, Principal *ret,
+                         XapiError **error)
 {
         if (call->local_socket) {
                 *ret = (Principal){ .user = g_strdup("root"), .roles = ROLE_POOL_ADMIN, .local_root = true };
@@ -39,7 +40,8 @@ static bool slave_local_login_with_password(Call *call, const SessionSlaveLocalL
         bool ok = authenticate(call, p->uname, p->pwd, &who, error);
 
         if (ok && !who.local_root)
-                ok = xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, p->uname, "Not the local super-user", NULL);
+                ok = xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, p->uname, "Not the local super-user",
+                               NULL);
         principal_clear(&who);
         if (!ok)
                 return false;
@@ -76,7 +78,8 @@ static bool collect_subject(const Row *row, void *user)
         return true;
 }
 
-static bool get_all_subject_identifiers(Call *call, const SessionGetAllSubjectIdentifiersParams *p, XapiError **error)
+static bool get_all_subject_identifiers(Call *call, const SessionGetAllSubjectIdentifiersParams *p,
+                                        XapiError **error)
 {
         txn_each(call_txn(call), &CLASS_SESSION, collect_subject, &call->result.set);
         return true;
@@ -96,7 +99,8 @@ static bool collect_sessions(const Row *row, void *user)
         return true;
 }
 
-static bool logout_subject_identifier(Call *call, const SessionLogoutSubjectIdentifierParams *p, XapiError **error)
+static bool logout_subject_identifier(Call *call, const SessionLogoutSubjectIdentifierParams *p,
+                                      XapiError **error)
 {
         SubjectSessions found = { .sid = p->subject_identifier, .refs = g_ptr_array_new() };
 

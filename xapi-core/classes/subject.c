@@ -51,18 +51,21 @@ static bool remove_from_roles(Call *call, const SubjectRemoveFromRolesParams *p,
 }
 
 /* What the roles of a subject permit, by name. */
-static bool get_permissions_name_label(Call *call, const SubjectGetPermissionsNameLabelParams *p, XapiError **error)
+static bool get_permissions_name_label(Call *call, const SubjectGetPermissionsNameLabelParams *p,
+                                       XapiError **error)
 {
-        const SubjectRow *subject = (const SubjectRow *)txn_require(call_txn(call), &CLASS_SUBJECT, p->self, error);
+        const SubjectRow *subject =
+            (const SubjectRow *)txn_require(call_txn(call), &CLASS_SUBJECT, p->self, error);
 
         if (!subject)
                 return false;
         for (uint32_t i = 0; i < subject->roles->n; i++) {
-                const RoleRow *role = (const RoleRow *)txn_get(call->txn, &CLASS_ROLE, subject->roles->items[i].s);
+                const RoleRow *role =
+                    (const RoleRow *)txn_get(call->txn, &CLASS_ROLE, subject->roles->items[i].s);
 
                 for (uint32_t k = 0; role && k < role->subroles->n; k++) {
                         const RoleRow *permission =
-                                (const RoleRow *)txn_get(call->txn, &CLASS_ROLE, role->subroles->items[k].s);
+                            (const RoleRow *)txn_get(call->txn, &CLASS_ROLE, role->subroles->items[k].s);
 
                         if (permission)
                                 slot_set(&call->result.set,

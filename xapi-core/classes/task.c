@@ -55,7 +55,8 @@ static bool destroy(Call *call, const TaskDestroyParams *p, XapiError **error)
                 return true;
         }
         if (map_get(task->current_operations, (Value){ .s = key }))
-                return xapi_fail(error, ERR_MAP_DUPLICATE_KEY, "task", "current_operations", p->self, key, NULL);
+                return xapi_fail(error, ERR_MAP_DUPLICATE_KEY, "task", "current_operations", p->self, key,
+                                 NULL);
         mark(task, key, TASK_ALLOWED_OPERATIONS_DESTROY);
         return true;
 }
@@ -75,7 +76,8 @@ static bool cancel(Call *call, const TaskCancelParams *p, XapiError **error)
         if (!pending(task))
                 return true;
         key = task_dummy_ref("task.cancel");
-        slot_map(&task->current_operations, map_empty(task->current_operations->type)); /* as upstream: it replaces */
+        slot_map(&task->current_operations,
+                 map_empty(task->current_operations->type)); /* as upstream: it replaces */
         mark(task, key, TASK_ALLOWED_OPERATIONS_CANCEL);
         return true;
 }
