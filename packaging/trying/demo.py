@@ -5,7 +5,7 @@ import ssl
 import sys
 import xmlrpc.client
 
-TEMPLATE = 'Debian 12'
+TEMPLATE = 'Debian'
 DISK_BYTES = 8 << 30
 WAIT_SEC = 60           # for a VM to get where it is told to go
 

@@ -11,9 +11,9 @@ QUICK = True
 def curl(*arguments, data=None):
     done = subprocess.run(['curl', '--silent', '--show-error', '--max-time', '60', *arguments,
                            *(['--data-binary', '@-'] if data is not None else [])],
-                          input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                          input=data and data.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout.decode()
 
 
 def json_call(where, method, params, version='2.0'):

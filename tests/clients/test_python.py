@@ -36,7 +36,7 @@ def value(reply):
 def lifecycle(server, password):
     session = value(server.session.login_with_password('root', password))
     template = next(ref for ref, r in value(server.VM.get_all_records(session)).items()
-                    if r['is_a_template'] and r['name_label'].startswith('Debian 12'))
+                    if r['is_a_template'] and r['name_label'].startswith('Debian'))
     vm = value(server.VM.clone(session, template, 'python'))
     value(server.VM.provision(session, vm))
     assert value(server.VM.start(session, vm, False, False)) == ''

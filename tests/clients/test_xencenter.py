@@ -65,8 +65,6 @@ def test_roles(stack):
     by_name = {r['name_label']: r for r in roles.values()}
     for name in ('pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only'):
         assert by_name[name]['subroles'], name
-    permissions = client.call('session.get_rbac_permissions', client.session)
-    assert {'vm.start', 'host.get_servertime'} <= {p.lower() for p in permissions}
     assert all(sub in roles for role in roles.values() for sub in role['subroles'])
 
 
@@ -80,7 +78,11 @@ def test_cache_is_filled_by_one_event_from(stack):
     assert len(classes) > 60
     for name in set(classes) - NO_EVENTS:
         seen = {e['ref']: e['snapshot'] for e in batch['events'] if e['class'] == name.lower()}
-        there = client.call(f'{name}.get_all_records')
+        answer = client.raw(f'{name}.get_all_records', client.session)
+        if 'error' in answer:
+            assert answer['error']['message'] == 'MESSAGE_REMOVED', answer
+            continue
+        there = answer['result']
         assert set(seen) == set(there), name
         assert all(set(seen[ref]) == set(there[ref]) for ref in seen), name
 

@@ -19,7 +19,7 @@ async function connected(options) {
 }
 
 const ofType = (xapi, type) => Object.values(xapi.objects.all).filter(object => object.$type === type)
-const isTemplate = vm => vm.is_a_template && vm.name_label.startsWith('Debian 12')
+const isTemplate = vm => vm.is_a_template && vm.name_label.startsWith('Debian')
 
 async function makeVm(xapi, label) {
   const template = ofType(xapi, 'VM').find(isTemplate)

@@ -15,9 +15,9 @@ STOP_SEC = 60
 
 def alive(pid):
     try:
-        os.kill(pid, 0)
-        return True
-    except ProcessLookupError:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
         return False
 
 
