@@ -67,7 +67,7 @@ def guess(step):
     """A reason for a new line, where the server gives one."""
     for error in (step.got.get('error'), step.got.get('task', {}).get('error_info')):
         if error and error[0] == 'NOT_IMPLEMENTED':
-            return f'not written yet: {error[1]}'
+            return 'not written yet: ' + (error[1] if len(error) > 1 else step.shown())
     return '? ' + '; '.join(step.differences)[:200]
 
 
