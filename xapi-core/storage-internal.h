@@ -30,6 +30,7 @@ void sr_fold(Txn *txn, const char *sr, const StorageSrInfo *info);
 void sr_add_allocation(Txn *txn, const char *sr, int64_t bytes);
 /* What the repository says of a volume that has an object: its sizes and names; the rest is the object's. */
 void vdi_fold(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info);
+bool vdi_differs(const VdiRow *vdi, const StorageVdiInfo *info); /* whether vdi_fold would change anything */
 /* The object of a volume: the one that a scan may have made meanwhile, else a new one, with what the volume says. The
  * repository's virtual_allocation follows. Borrowed until the transaction's end. */
 VdiRow *vdi_row_for(Txn *txn, const char *sr, const StorageVdiInfo *info);
@@ -85,3 +86,13 @@ bool storage_begin(SrOperation *o, XapiError **error);
  * are what the operation itself came to. */
 bool storage_end(SrOperation *o, bool ok, void (*finish)(Txn *txn, void *data), void *data,
                  XapiError **error);
+
+/* ---- a new volume (storage-make.c) ---- */
+
+/* storage_vdi_create, _clone, _snapshot. */
+typedef bool (*StorageMakeFunction)(Bus *bus, uint64_t timeout_usec, const char *dbg, const char *sr,
+                                    const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error);
+
+/* Makes it once, also where sm-daemon dies meanwhile. Sets info->content_id, by which it is found again. */
+bool storage_make(const SrOperation *o, StorageMakeFunction make, StorageVdiInfo *info, StorageVdiInfo *ret,
+                  XapiError **error);

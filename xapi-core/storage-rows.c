@@ -72,6 +72,20 @@ static const char *snapshot_source(Txn *txn, const VdiRow *vdi, const StorageVdi
         return source && strcmp(((const VdiRow *)source)->SR, vdi->SR) == 0 ? source->ref : vdi->snapshot_of;
 }
 
+static const char *text(const char *s)
+{
+        return s ? s : "";
+}
+
+bool vdi_differs(const VdiRow *vdi, const StorageVdiInfo *info)
+{
+        return vdi->virtual_size != info->virtual_size ||
+               vdi->physical_utilisation != info->physical_utilisation ||
+               vdi->cbt_enabled != info->cbt_enabled || !vdi->managed || vdi->missing ||
+               strcmp(vdi->name_label, text(info->name_label)) != 0 ||
+               strcmp(vdi->name_description, text(info->name_description)) != 0;
+}
+
 void vdi_fold(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info)
 {
         sr_add_allocation(txn, vdi->SR, info->virtual_size - vdi->virtual_size);
@@ -80,13 +94,13 @@ void vdi_fold(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info)
         vdi->cbt_enabled = info->cbt_enabled;
         vdi->managed = true;
         vdi->missing = false;
-        slot_str(&vdi->name_label, info->name_label ? info->name_label : "");
-        slot_str(&vdi->name_description, info->name_description ? info->name_description : "");
+        slot_str(&vdi->name_label, text(info->name_label));
+        slot_str(&vdi->name_description, text(info->name_description));
 }
 
 static void fold_nature(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info)
 {
-        int type = enum_index(&ENUM_VDI_TYPE, info->ty ? info->ty : "");
+        int type = enum_index(&ENUM_VDI_TYPE, text(info->ty));
 
         slot_str(&vdi->location, info->vdi);
         slot_map(&vdi->sm_config, storage_map(vdi->sm_config->type, &info->sm_config));

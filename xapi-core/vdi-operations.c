@@ -66,9 +66,17 @@ static bool of_snapshot(Txn *txn, const VbdRow *vbd)
         return vm && vm->is_a_snapshot;
 }
 
+/* A suspended VM will go on with its disks as they were. */
+static bool is_suspended(Txn *txn, const VbdRow *vbd)
+{
+        const VmRow *vm = (const VmRow *)txn_get(txn, &CLASS_VM, vbd->VM);
+
+        return vm && vm->power_state == VM_POWER_STATE_SUSPENDED && !vm->is_a_snapshot;
+}
+
 static bool blocks(Txn *txn, const VbdRow *vbd, int64_t operation)
 {
-        if (!(vbd->currently_attached || vbd->reserved) || may_run_live(operation))
+        if (may_run_live(operation) || !(vbd->currently_attached || vbd->reserved || is_suspended(txn, vbd)))
                 return false;
         if (operation == OP(COPY))
                 return vbd->mode == VBD_MODE_RW;

@@ -91,25 +91,29 @@ static bool changed_since(const Scan *s, const VdiRow *vdi)
         return vdi->row.generation > s->generation || vdi->current_operations->n;
 }
 
+static void fold_known(Txn *txn, const Scan *s, const char *ref, const StorageVdiInfo *info)
+{
+        const VdiRow *vdi = (const VdiRow *)txn_get(txn, &CLASS_VDI, ref);
+
+        if (!changed_since(s, vdi) && vdi_differs(vdi, info))
+                vdi_fold(txn, (VdiRow *)txn_edit(txn, &CLASS_VDI, ref), info);
+}
+
 /* The objects of volumes that are there, old and new; what has no entry any more in `left` is accounted for. */
 static void fold_found(Txn *txn, Scan *s, GHashTable *left)
 {
         for (size_t i = 0; i < s->found.n; i++) {
                 const StorageVdiInfo *info = &s->found.items[i];
                 const char *ref = g_hash_table_lookup(left, info->vdi);
-                VdiRow *vdi = NULL;
 
                 if (ref) {
                         g_hash_table_remove(left, info->vdi);
-                        if (changed_since(s, (const VdiRow *)txn_get(txn, &CLASS_VDI, ref)))
-                                continue;
-                        vdi = (VdiRow *)txn_edit(txn, &CLASS_VDI, ref);
-                        vdi_fold(txn, vdi, info);
+                        fold_known(txn, s, ref, info);
                 } else if (s->confirmed[i]) {
-                        vdi = vdi_row_for(txn, s->operation.sr, info);
-                }
-                if (vdi)
+                        VdiRow *vdi = vdi_row_for(txn, s->operation.sr, info);
+
                         operation_update(txn, &VDI_OPERATION_RULES, vdi->row.ref);
+                }
         }
 }
 

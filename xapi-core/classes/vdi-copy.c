@@ -10,12 +10,9 @@
 
 /* ---- clone, snapshot ---- */
 
-typedef bool (*MakeFunction)(Bus *bus, uint64_t timeout_usec, const char *dbg, const char *sr,
-                             const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error);
-
 typedef struct Derive {
         SrOperation operation;
-        MakeFunction make;
+        StorageMakeFunction make;
         bool snapshot;
         int64_t now;
         Map *driver_params; /* borrowed; NULL: none */
@@ -39,14 +36,12 @@ static bool ask(Derive *d, XapiError **error)
                 .persistent = true,
                 .sm_config = d->driver_params ? storage_dict(d->driver_params) : (BusDict){ 0 },
         };
-        StorageError *e = NULL;
         bool ok;
 
         datetime_format(d->now, time_text);
-        ok = d->make(o->call->manager->daemon->bus, STORAGE_DATA_USEC, o->call->task, o->sr_uuid, &info,
-                     &d->made, &e);
+        ok = storage_make(o, d->make, &info, &d->made, error);
         g_free(info.sm_config.items);
-        return ok || storage_fail(o->sr, o->vdi_ref, e, error);
+        return ok;
 }
 
 static void insert(Txn *txn, void *data)

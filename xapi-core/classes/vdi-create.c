@@ -22,7 +22,6 @@ static char *borrowed(const char *text)
 static bool ask_create(Create *c, XapiError **error)
 {
         const VdiRow *args = c->args;
-        SrOperation *o = &c->operation;
         StorageVdiInfo info = {
                 .name_label = borrowed(args->name_label),
                 .name_description = borrowed(args->name_description),
@@ -33,12 +32,10 @@ static bool ask_create(Create *c, XapiError **error)
                 .persistent = true,
                 .sm_config = storage_dict(args->sm_config),
         };
-        StorageError *e = NULL;
-        bool ok = storage_vdi_create(o->call->manager->daemon->bus, STORAGE_DATA_USEC, o->call->task,
-                                     o->sr_uuid, &info, &c->made, &e);
+        bool ok = storage_make(&c->operation, storage_vdi_create, &info, &c->made, error);
 
         g_free(info.sm_config.items);
-        return ok || storage_fail(o->sr, "", e, error);
+        return ok;
 }
 
 static bool check_size(Create *c, XapiError **error)
