@@ -21,8 +21,8 @@ typedef struct Template {
 } Template;
 
 static const Template TEMPLATES[] = {
-        { "Debian Bookworm 12", "Debian 12 from its network or DVD installer", DOMAIN_TYPE_HVM, 2 * GIB, GIB,
-          10 * GIB, 1, "BIOS order", "cdn", "cdrom,nfs,http,ftp" },
+        { "Debian 12 (Bookworm)", "Debian 12 from its network or DVD installer", DOMAIN_TYPE_HVM, 2 * GIB,
+          GIB, 10 * GIB, 1, "BIOS order", "cdn", "cdrom,nfs,http,ftp" },
         { "Other install media", "Any operating system that installs from a CD, with emulated devices",
           DOMAIN_TYPE_HVM, GIB, 256 * MIB, 0, 1, "BIOS order", "dc", "" },
         { "Diskless", "A small domain without disks, for trying things out", DOMAIN_TYPE_PVH, 128 * MIB,
