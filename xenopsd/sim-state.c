@@ -95,7 +95,7 @@ void simulator_host_stat(Backend *backend, XenopsHost *host)
 
 char *simulator_console_data(Backend *backend)
 {
-        return bus_strdup("(simulator) There is no hypervisor here.\n");
+        return bus_strdup("Xen simulator");
 }
 
 char *simulator_diagnostics(Backend *backend)

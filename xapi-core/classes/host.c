@@ -4,6 +4,7 @@
 
 #include "classes.h"
 #include "manager.h"
+#include "rpc.h"
 #include "rows.h"
 #include "xenapi.h"
 #include "xenops.h"
@@ -251,6 +252,26 @@ static bool call_plugin(Call *call, const HostCallPluginParams *p, XapiError **e
         return xapi_fail(error, ERR_XENAPI_MISSING_PLUGIN, p->plugin, NULL);
 }
 
+/* The call is a document of its own; an extension that is not installed is a method that does not exist. */
+static bool call_extension(Call *call, const HostCallExtensionParams *p, XapiError **error)
+{
+        auto_rpc_request request = { 0 };
+        const char *text = p->call + strspn(p->call, " \t\r\n");
+
+        if (!txn_require(call_txn(call), &CLASS_HOST, p->host, error))
+                return false;
+        if (rpc_parse(*text != '<', p->call, strlen(p->call), &request) != RPC_CALL)
+                return xapi_fail_internal(error, "The call is neither XML-RPC nor JSON-RPC");
+        return xapi_fail(error, ERR_MESSAGE_METHOD_UNKNOWN, request.method, NULL);
+}
+
+static bool get_data_sources(Call *call, const HostGetDataSourcesParams *p, XapiError **error)
+{
+        if (!txn_require(call_txn(call), &CLASS_HOST, p->host, error))
+                return false;
+        return xapi_fail_internal(error, "rrdd has no data sources yet");
+}
+
 static bool has_extension(Call *call, const HostHasExtensionParams *p, XapiError **error)
 {
         return txn_require(call_txn(call), &CLASS_HOST, p->host, error);
@@ -307,6 +328,8 @@ const HostHandlers host_handlers = {
         .get_log = { PLACE_LOOP, get_log },
         .is_in_emergency_mode = { PLACE_LOOP, is_in_emergency_mode },
         .call_plugin = { PLACE_LOOP, call_plugin },
+        .call_extension = { PLACE_LOOP, call_extension },
+        .get_data_sources = { PLACE_LOOP, get_data_sources },
         .has_extension = { PLACE_LOOP, has_extension },
         .get_management_interface = { PLACE_LOOP, get_management_interface },
         .dmesg = { PLACE_THREAD, dmesg },
