@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include "json-text.h"
 #include "rpc-parse.h"
 
 /* Any bytes as a JSON string: what is not UTF-8 becomes U+FFFD. */
@@ -86,7 +87,7 @@ static bool refuse_dirty(RpcRequest *r)
         for (size_t i = 0; i < json_array_size(r->params); i++) {
                 auto_buffer text = { 0 };
                 print_value(&text, json_array_get(r->params, i));
-                if (rpc_text_is_clean(text.data, text.len))
+                if (json_text_is_clean(text.data, text.len))
                         continue;
                 buffer_append_literal(&r->refusal, "{\"result\":null,\"error\":[\"INVALID_VALUE\","
                                                    "\"Invalid UTF-8 string in parameter\",");
@@ -112,7 +113,7 @@ static bool read_method(const json_t *document, char **ret)
         const json_t *method = json_object_get(document, "method");
 
         if (!json_is_string(method) ||
-            !rpc_text_is_clean(json_string_value(method), json_string_length(method)))
+            !json_text_is_clean(json_string_value(method), json_string_length(method)))
                 return false;
         *ret = strdup(json_string_value(method));
         return true;
@@ -153,8 +154,10 @@ static bool read_id(const json_t *document, char **ret)
 
 RpcParse rpc_parse_json(const char *body, size_t n, RpcRequest *ret)
 {
+        /* The document and its params are not of a parameter. */
+        static const JsonLimits limits = { .depth = RPC_DEPTH_MAX + 2, .values = RPC_VALUES_MAX };
         bool dirty;
-        json_t *document = rpc_json_read(body, n, &dirty);
+        json_t *document = json_text_read(body, n, &limits, &dirty);
         bool fine = json_is_object(document) && read_version(document, &ret->dialect) &&
                     read_method(document, &ret->method) &&
                     read_params(document, ret->dialect, &ret->params) && read_id(document, &ret->id);

@@ -8,43 +8,6 @@
 
 #define FLOAT_TEXT_BYTES 40 /* more than any int, float with 16 digits, or date needs */
 
-/* How a byte of a string goes into JSON: 0 as it is, else the letter after the backslash ('u': \u00XX). */
-static const char json_escapes[256] = {
-        [0 ... 7] = 'u', ['\b'] = 'b', ['\t'] = 't',      ['\n'] = 'n', [11] = 'u',
-        ['\f'] = 'f',    ['\r'] = 'r', [14 ... 31] = 'u', ['"'] = '"',  ['\\'] = '\\',
-};
-
-static void json_write_bytes(Buffer *b, const char *text, size_t len)
-{
-        /* Room for the common case, in which nothing is escaped. */
-        buffer_reserve(b, len + 2);
-        buffer_append_literal(b, "\"");
-        size_t from = 0;
-        for (size_t i = 0; i < len; i++) {
-                unsigned char c = (unsigned char)text[i];
-                char escape = json_escapes[c];
-                if (!escape)
-                        continue;
-                buffer_append(b, text + from, i - from);
-                from = i + 1;
-                if (escape == 'u') {
-                        static const char hex[] = "0123456789abcdef";
-                        char code[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
-                        buffer_append(b, code, sizeof(code));
-                } else {
-                        char code[2] = { '\\', escape };
-                        buffer_append(b, code, sizeof(code));
-                }
-        }
-        buffer_append(b, text + from, len - from);
-        buffer_append_literal(b, "\"");
-}
-
-void json_write_string(Buffer *b, const char *text)
-{
-        json_write_bytes(b, text, strlen(text));
-}
-
 static void xml_write_bytes(Buffer *b, const char *text, size_t len)
 {
         size_t from = 0;
@@ -73,21 +36,6 @@ static void xml_write_bytes(Buffer *b, const char *text, size_t len)
 void xml_write_text(Buffer *b, const char *text)
 {
         xml_write_bytes(b, text, strlen(text));
-}
-
-void json_write_float(Buffer *b, double d)
-{
-        if (isnan(d)) {
-                buffer_append_literal(b, "NaN");
-        } else if (isinf(d)) {
-                buffer_append_text(b, d > 0 ? "Infinity" : "-Infinity");
-        } else {
-                char text[FLOAT_TEXT_BYTES];
-                snprintf(text, sizeof(text), "%.16g", d);
-                buffer_append_text(b, text);
-                if (!strpbrk(text, ".e"))
-                        buffer_append_literal(b, ".0");
-        }
 }
 
 static void xml_write_float(Buffer *b, double d)

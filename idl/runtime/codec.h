@@ -6,6 +6,7 @@
 
 #include "buffer.h"
 #include "error.h"
+#include "json-text.h"
 #include "model.h"
 
 typedef enum Dialect { DIALECT_JSON, DIALECT_XML } Dialect;
@@ -14,8 +15,6 @@ typedef enum Dialect { DIALECT_JSON, DIALECT_XML } Dialect;
 void value_write(Buffer *b, Dialect dialect, const Type *type, Value v);
 /* The record of a row, internal fields left out; row_json and row_xml keep this text. */
 void record_write(Buffer *b, Dialect dialect, const Row *row);
-void json_write_string(Buffer *b, const char *text); /* quoted and escaped */
-void json_write_float(Buffer *b, double d); /* with a point; NaN, Infinity and -Infinity as bare words */
 /* Escaped; control characters below 0x20 dropped but TAB LF CR. */
 void xml_write_text(Buffer *b, const char *text);
 

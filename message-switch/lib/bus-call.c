@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "bus-private.h"
+#include "json-text.h"
 
 struct BusPending {
         TAILQ_ENTRY(BusPending) link; /* in unsent, or in finished */
@@ -144,12 +145,10 @@ static BusOutcome bus_call_encode(const BusCall *call, uint64_t deadline_usec, B
                 g_strlcpy(header.traceparent, call->traceparent, sizeof header.traceparent);
         bus_message_begin(frame, call->queue);
         buffer_append_literal(frame, "{\"method\":");
-        json_t *method = json_string(call->method);
-        bus_message_append_json(frame, method);
-        json_decref(method);
+        json_write_string(frame, call->method);
         buffer_append_literal(frame, ",\"params\":");
         if (call->params)
-                bus_message_append_json(frame, call->params);
+                json_text_write(frame, call->params);
         else
                 buffer_append_literal(frame, "[]");
         buffer_append_literal(frame, ",\"id\":0}");

@@ -3,24 +3,13 @@
 #include <unistd.h>
 
 #include "bus-private.h"
+#include "json-text.h"
 
 void bus_message_begin(Buffer *frame, const char *name)
 {
         buffer_reserve(frame, FRAME_HEADER_SIZE);
         frame->len += FRAME_HEADER_SIZE;
         buffer_append_text(frame, name);
-}
-
-static int bus_message_on_json(const char *bytes, size_t n, void *data)
-{
-        buffer_append(data, bytes, n);
-        return 0;
-}
-
-void bus_message_append_json(Buffer *frame, const json_t *json)
-{
-        if (json_dump_callback(json, bus_message_on_json, frame, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
-                buffer_append_literal(frame, "null");
 }
 
 bool bus_message_end(Buffer *frame, FrameHeader *header, const char *name)
@@ -38,7 +27,8 @@ bool bus_message_end(Buffer *frame, FrameHeader *header, const char *name)
 
 json_t *bus_message_parse(const char *body, size_t len)
 {
-        json_t *message = json_loadb(body, len, 0, NULL);
+        static const JsonLimits limits = { .depth = BUS_DEPTH_MAX, .values = BUS_VALUES_MAX };
+        json_t *message = json_text_read(body, len, &limits, NULL);
         if (message && !json_is_object(message)) {
                 json_decref(message);
                 return NULL;

@@ -83,7 +83,6 @@ void bus_requests_orphan(Bus *bus);                /* the bus goes; those under 
 
 /* bus-message.c: a frame with room for its header, whose lengths are those of what was appended. */
 void bus_message_begin(Buffer *frame, const char *name);
-void bus_message_append_json(Buffer *frame, const json_t *json);
 /* False: over FRAME_BODY_MAX. */
 bool bus_message_end(Buffer *frame, FrameHeader *header, const char *name);
 /* A JSON-RPC object out of a body; NULL: it is none. Returns owned. */

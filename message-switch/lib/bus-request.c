@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "bus-private.h"
+#include "json-text.h"
 
 struct BusRequest {
         LIST_ENTRY(BusRequest) link; /* in the bus's requests, under its lock */
@@ -156,9 +157,9 @@ static void bus_request_encode(const BusRequest *request, const json_t *result, 
         FrameHeader header = { .kind = FRAME_REPLY, .n_fds = (uint16_t)n_fds, .id = request->id };
         bus_message_begin(frame, "");
         buffer_append_literal(frame, "{\"result\":");
-        bus_message_append_json(frame, result);
+        json_text_write(frame, result);
         buffer_append_literal(frame, ",\"error\":");
-        bus_message_append_json(frame, error);
+        json_text_write(frame, error);
         buffer_append_literal(frame, ",\"id\":0}");
         if (bus_message_end(frame, &header, ""))
                 return;

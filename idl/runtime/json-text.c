@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* JSON-RPC calls. jansson's own reader takes the last of equal keys, refuses strings that are not UTF-8, and is not
- * bounded in the number of values; clients and their recorded answers need otherwise, so this fills jansson's tree. */
+/* jansson's own reader takes the last of equal keys, refuses strings that are not UTF-8, is not bounded in the number of
+ * values, and goes from character to character; so does its writer. These fill and walk jansson's trees. */
+#include "json-text.h"
+
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <glib.h>
 
-#include "rpc-parse.h"
-
-#define NUMBER_MAX 127u /* characters of a number */
+#define NUMBER_MAX       127u /* characters of a number */
+#define FLOAT_TEXT_BYTES 40   /* more than a float with 16 digits needs */
 
 typedef struct Reader {
         const char *at, *end;
+        const JsonLimits *limits;
         unsigned depth, n_values;
         bool dirty;
         Buffer scratch; /* a string with escapes */
 } Reader;
 
-bool rpc_text_is_clean(const char *text, size_t n)
+bool json_text_is_clean(const char *text, size_t n)
 {
         unsigned char high = 0;
 
@@ -136,7 +140,7 @@ static bool read_text(Reader *r, const char **ret_text, size_t *ret_n)
         *ret_text = escaped ? r->scratch.data : run;
         *ret_n = escaped ? r->scratch.len : n;
         r->at++;
-        if (!rpc_text_is_clean(*ret_text, *ret_n))
+        if (!json_text_is_clean(*ret_text, *ret_n))
                 r->dirty = true;
         return true;
 }
@@ -242,7 +246,7 @@ static bool read_members(Reader *r, json_t *object)
 static json_t *read_container(Reader *r, bool is_object)
 {
         r->at++;
-        if (++r->depth > RPC_DEPTH_MAX + 2) /* the document and its params are not of a parameter */
+        if (++r->depth > r->limits->depth)
                 return NULL;
         json_t *tree = is_object ? json_object() : json_array();
         if (!(is_object ? read_members(r, tree) : read_items(r, tree))) {
@@ -256,7 +260,7 @@ static json_t *read_container(Reader *r, bool is_object)
 static json_t *read_value(Reader *r)
 {
         skip_blanks(r);
-        if (r->at == r->end || ++r->n_values > RPC_VALUES_MAX)
+        if (r->at == r->end || ++r->n_values > r->limits->values)
                 return NULL;
         switch (*r->at) {
         case '{':
@@ -275,17 +279,127 @@ static json_t *read_value(Reader *r)
         }
 }
 
-json_t *rpc_json_read(const char *text, size_t n, bool *ret_dirty)
+json_t *json_text_read(const char *text, size_t n, const JsonLimits *limits, bool *ret_dirty)
 {
-        Reader r = { .at = text, .end = text + n };
+        Reader r = { .at = text, .end = text + n, .limits = limits };
         json_t *tree = read_value(&r);
 
         buffer_clear(&r.scratch);
-        *ret_dirty = r.dirty;
+        if (ret_dirty)
+                *ret_dirty = r.dirty;
         skip_blanks(&r);
         if (tree && r.at != r.end) { /* text behind the document */
                 json_decref(tree);
                 return NULL;
         }
         return tree;
+}
+
+/* How a byte of a string goes into JSON: 0 as it is, else the letter after the backslash ('u': \u00XX). */
+static const char json_escapes[256] = {
+        [0 ... 7] = 'u', ['\b'] = 'b', ['\t'] = 't',      ['\n'] = 'n', [11] = 'u',
+        ['\f'] = 'f',    ['\r'] = 'r', [14 ... 31] = 'u', ['"'] = '"',  ['\\'] = '\\',
+};
+
+void json_write_bytes(Buffer *b, const char *text, size_t len)
+{
+        /* Room for the common case, in which nothing is escaped. */
+        buffer_reserve(b, len + 2);
+        buffer_append_literal(b, "\"");
+        size_t from = 0;
+        for (size_t i = 0; i < len; i++) {
+                unsigned char c = (unsigned char)text[i];
+                char escape = json_escapes[c];
+                if (!escape)
+                        continue;
+                buffer_append(b, text + from, i - from);
+                from = i + 1;
+                if (escape == 'u') {
+                        static const char hex[] = "0123456789abcdef";
+                        char code[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+                        buffer_append(b, code, sizeof(code));
+                } else {
+                        char code[2] = { '\\', escape };
+                        buffer_append(b, code, sizeof(code));
+                }
+        }
+        buffer_append(b, text + from, len - from);
+        buffer_append_literal(b, "\"");
+}
+
+void json_write_string(Buffer *b, const char *text)
+{
+        json_write_bytes(b, text, strlen(text));
+}
+
+void json_write_float(Buffer *b, double d)
+{
+        if (isnan(d)) {
+                buffer_append_literal(b, "NaN");
+        } else if (isinf(d)) {
+                buffer_append_text(b, d > 0 ? "Infinity" : "-Infinity");
+        } else {
+                char text[FLOAT_TEXT_BYTES];
+                snprintf(text, sizeof(text), "%.16g", d);
+                buffer_append_text(b, text);
+                if (!strpbrk(text, ".e"))
+                        buffer_append_literal(b, ".0");
+        }
+}
+
+static void write_array(Buffer *b, const json_t *array)
+{
+        size_t n = json_array_size(array);
+        buffer_append_literal(b, "[");
+        for (size_t i = 0; i < n; i++) {
+                if (i)
+                        buffer_append_literal(b, ",");
+                json_text_write(b, json_array_get(array, i));
+        }
+        buffer_append_literal(b, "]");
+}
+
+static void write_object(Buffer *b, json_t *object)
+{
+        bool first = true;
+        buffer_append_literal(b, "{");
+        for (void *i = json_object_iter(object); i; i = json_object_iter_next(object, i)) {
+                if (!first)
+                        buffer_append_literal(b, ",");
+                first = false;
+                json_write_bytes(b, json_object_iter_key(i), json_object_iter_key_len(i));
+                buffer_append_literal(b, ":");
+                json_text_write(b, json_object_iter_value(i));
+        }
+        buffer_append_literal(b, "}");
+}
+
+void json_text_write(Buffer *b, const json_t *json)
+{
+        switch (json_typeof(json)) {
+        case JSON_OBJECT:
+                write_object(b, (json_t *)json); /* iterating does not change it */
+                return;
+        case JSON_ARRAY:
+                write_array(b, json);
+                return;
+        case JSON_STRING:
+                json_write_bytes(b, json_string_value(json), json_string_length(json));
+                return;
+        case JSON_INTEGER:
+                buffer_append_int(b, json_integer_value(json));
+                return;
+        case JSON_REAL:
+                json_write_float(b, json_real_value(json));
+                return;
+        case JSON_TRUE:
+                buffer_append_literal(b, "true");
+                return;
+        case JSON_FALSE:
+                buffer_append_literal(b, "false");
+                return;
+        case JSON_NULL:
+                buffer_append_literal(b, "null");
+                return;
+        }
 }
