@@ -2,13 +2,10 @@
 #include "host-info.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <glib.h>
-
-#include "file.h"
 
 typedef struct CpuFact {
         const char *key; /* in /proc/cpuinfo */
@@ -45,7 +42,7 @@ void host_info_read(XenopsHost *host)
                 { "cpu family", &cpu->family }, { "model", &cpu->model },   { "stepping", &cpu->stepping },
                 { "flags", &cpu->flags },       { "siblings", &siblings },  { "cpu cores", &cores },
         };
-        if (file_read(AT_FDCWD, "/proc/cpuinfo", &text, NULL) < 0)
+        if (!g_file_get_contents("/proc/cpuinfo", &text, NULL, NULL))
                 return;
         g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
         for (char **line = lines; *line; line++) {

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "journal.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <glib.h>
 
-#include "file.h"
 #include "message-switch/lib/daemon.h"
+#include "vm-store.h"
 
 static const char *const entry_texts[] = {
         [JOURNAL_NOTHING] = "nothing",     [JOURNAL_START] = "start",   [JOURNAL_RESUME] = "resume",
@@ -18,40 +16,40 @@ static const char *const entry_texts[] = {
 };
 
 struct Journal {
-        int dir_fd;
+        Ledger *ledger;
         pthread_mutex_t lock;
         GHashTable *entries; /* VM -> JournalEntry */
 };
 
-static bool journal_load(Journal *journal, const char *vm)
+#define KEY_PREFIX "journal/"
+
+typedef char Key[sizeof KEY_PREFIX + VM_ID_MAX];
+
+static void make_key(Key key, const char *vm)
 {
-        g_autofree char *text = NULL;
-        if (file_read(journal->dir_fd, vm, &text, NULL) < 0)
-                return false;
-        for (size_t i = 1; i < G_N_ELEMENTS(entry_texts); i++)
-                if (g_str_equal(text, entry_texts[i])) {
-                        g_hash_table_insert(journal->entries, g_strdup(vm), GSIZE_TO_POINTER(i));
-                        return true;
-                }
-        return false;
+        g_snprintf(key, sizeof(Key), KEY_PREFIX "%s", vm);
 }
 
-Journal *journal_new(const char *path, char **ret_error)
+static void journal_load(Journal *journal, const char *key)
+{
+        g_autofree char *text = NULL;
+        if (ledger_get(journal->ledger, key, &text) < 0)
+                return;
+        for (size_t i = 1; i < G_N_ELEMENTS(entry_texts); i++)
+                if (g_str_equal(text, entry_texts[i]))
+                        g_hash_table_insert(journal->entries, g_strdup(key + strlen(KEY_PREFIX)),
+                                            GSIZE_TO_POINTER(i));
+}
+
+Journal *journal_new(Ledger *ledger)
 {
         Journal *journal = g_new0(Journal, 1);
+        journal->ledger = ledger;
         pthread_mutex_init(&journal->lock, NULL);
         journal->entries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        journal->dir_fd = folder_open(path, "journal");
-        g_auto(GStrv) names = journal->dir_fd < 0 ? NULL : folder_list(journal->dir_fd);
-        char **name;
-        for (name = names; name && *name; name++)
-                if (!journal_load(journal, *name))
-                        break;
-        if (!names || *name) {
-                *ret_error = g_strdup_printf("%s/journal/%s cannot be read", path, names ? *name : "");
-                journal_free(journal);
-                return NULL;
-        }
+        g_auto(GStrv) keys = ledger_keys(ledger, KEY_PREFIX);
+        for (char **key = keys; *key; key++)
+                journal_load(journal, *key);
         return journal;
 }
 
@@ -60,15 +58,15 @@ void journal_free(Journal *journal)
         if (!journal)
                 return;
         g_hash_table_destroy(journal->entries);
-        if (journal->dir_fd >= 0)
-                close(journal->dir_fd);
         pthread_mutex_destroy(&journal->lock);
         g_free(journal);
 }
 
 bool journal_begin(Journal *journal, const char *vm, JournalEntry entry, XenopsError **error)
 {
-        int r = file_replace(journal->dir_fd, vm, entry_texts[entry], strlen(entry_texts[entry]));
+        Key key;
+        make_key(key, vm);
+        int r = ledger_put(journal->ledger, key, entry_texts[entry]);
         if (r < 0)
                 return xenops_fail_internal(error, "cannot write the journal: %s", g_strerror(-r));
         pthread_mutex_lock(&journal->lock);
@@ -79,7 +77,9 @@ bool journal_begin(Journal *journal, const char *vm, JournalEntry entry, XenopsE
 
 void journal_end(Journal *journal, const char *vm)
 {
-        int r = file_remove(journal->dir_fd, vm);
+        Key key;
+        make_key(key, vm);
+        int r = ledger_remove(journal->ledger, key);
         if (r < 0)
                 log_error("Cannot remove a journal entry", "XAPI_VM", vm, "ERROR", g_strerror(-r), NULL);
         pthread_mutex_lock(&journal->lock);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "ledger.h"
 #include "xenops.h"
 
 typedef enum JournalEntry {
@@ -19,8 +20,8 @@ typedef enum JournalEntry {
 
 typedef struct Journal Journal;
 
-/* Reads what is in `path`/journal. NULL: *ret_error says why (g_free). */
-Journal *journal_new(const char *path, char **ret_error);
+/* Reads what the ledger, which is borrowed, has. */
+Journal *journal_new(Ledger *ledger);
 void journal_free(Journal *journal);
 
 /* Writes down that it is begun, in place of what stands there. */

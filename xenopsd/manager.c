@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "manager.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <glib.h>
 
-#include "file.h"
 #include "host-info.h"
 #include "operation.h"
 
@@ -24,21 +18,6 @@ static void on_shut_down(const char *vm, void *data)
 static void on_changed(const char *vm, void *data)
 {
         manager_vm_changed(data, vm);
-}
-
-/* One xenopsd a folder: an older one that has not died yet would undo what this one does. */
-static bool take_folder(Manager *manager, const char *path, char **ret_error)
-{
-        int dir_fd = folder_open(path, "");
-        manager->lock_fd = dir_fd < 0 ? dir_fd : openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        int saved = dir_fd < 0 ? -dir_fd : errno;
-        if (dir_fd >= 0)
-                close(dir_fd);
-        if (manager->lock_fd >= 0 && flock(manager->lock_fd, LOCK_EX | LOCK_NB) == 0)
-                return true;
-        *ret_error = g_strdup_printf("%s: %s", path,
-                                     manager->lock_fd < 0 ? g_strerror(saved) : "another xenopsd uses it");
-        return false;
 }
 
 static Backend *make_backend(Manager *manager, const ManagerSettings *settings, char **ret_error)
@@ -58,19 +37,20 @@ Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *worke
         manager->loop = loop;
         manager->workers = workers;
         manager->bus = bus;
-        manager->lock_fd = -1;
         manager->acknowledge_timeout_ms = settings->acknowledge_timeout_ms;
         manager->instance_id = g_uuid_string_random();
         manager->updates = updates_new(loop);
         manager->tasks = tasks_new(manager->updates);
         manager->queues = queues_new(workers);
-        if (!take_folder(manager, settings->path, ret_error) ||
-            !(manager->vms = vm_store_new(settings->path, ret_error)) ||
-            !(manager->journal = journal_new(settings->path, ret_error)) ||
-            !(manager->backend = make_backend(manager, settings, ret_error))) {
+        g_autofree char *path = g_build_filename(settings->path, "ledger", NULL);
+        manager->ledger = ledger_open(path, ret_error);
+        manager->backend = manager->ledger ? make_backend(manager, settings, ret_error) : NULL;
+        if (!manager->backend) {
                 manager_free(manager);
                 return NULL;
         }
+        manager->vms = vm_store_new(manager->ledger);
+        manager->journal = journal_new(manager->ledger);
         host_info_read(&manager->host);
         manager->backend->operations->host_stat(manager->backend, &manager->host);
         return manager;
@@ -101,12 +81,11 @@ void manager_free(Manager *manager)
                 manager->backend->operations->free(manager->backend);
         journal_free(manager->journal);
         vm_store_free(manager->vms);
+        ledger_close(manager->ledger);
         queues_free(manager->queues);
         tasks_free(manager->tasks);
         updates_free(manager->updates);
         xenops_host_clear(&manager->host);
-        if (manager->lock_fd >= 0)
-                close(manager->lock_fd);
         g_free(manager->instance_id);
         g_free(manager);
 }

@@ -17,6 +17,7 @@ typedef struct Manager {
         Loop *loop;
         Workers *workers;
         Backend *backend;
+        Ledger *ledger;
         VmStore *vms;
         Journal *journal;
         Updates *updates;

@@ -7,14 +7,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <glib.h>
 #include <jansson.h>
 
-#include "file.h"
+#include "message-switch/lib/daemon.h"
 
-#define FAULTS_FILE "faults"
+#define FAULTS_KEY  "faults"
 #define SECONDS_MAX 1e6
 
 typedef struct SimFault {
@@ -25,7 +24,7 @@ typedef struct SimFault {
 } SimFault;
 
 struct SimFaults {
-        int dir_fd;
+        Ledger *ledger;
         SimGuest standard;
         atomic_uint n_faults; /* so that nothing is locked where nothing is injected */
         pthread_mutex_t lock;
@@ -100,32 +99,25 @@ static int faults_write(SimFaults *faults)
 {
         atomic_store(&faults->n_faults, faults->faults->len);
         json_t *json = faults_to_json(faults);
-        int r = file_replace_json(faults->dir_fd, FAULTS_FILE, json);
+        int r = ledger_put_json(faults->ledger, FAULTS_KEY, json);
         json_decref(json);
         return r;
 }
 
-SimFaults *sim_faults_new(const char *path, const SimGuest *standard, char **ret_error)
+SimFaults *sim_faults_new(Ledger *ledger, const SimGuest *standard)
 {
         SimFaults *faults = g_new0(SimFaults, 1);
         json_t *json = NULL;
+        faults->ledger = ledger;
         faults->standard = *standard;
         pthread_mutex_init(&faults->lock, NULL);
         faults->faults = g_ptr_array_new_with_free_func(fault_free);
         faults->guests = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-        faults->dir_fd = folder_open(path, "");
-        int r = faults->dir_fd < 0 ? faults->dir_fd : file_read_json(faults->dir_fd, FAULTS_FILE, &json);
-        if (r == -ENOENT)
-                r = 0;
-        if (r == 0 && json && !faults_from_json(faults, json))
-                r = -EBADMSG;
+        int r = ledger_get_json(ledger, FAULTS_KEY, &json);
+        if (r != -ENOENT && (r < 0 || !faults_from_json(faults, json)))
+                log_error("What goes wrong on purpose cannot be read", NULL);
         json_decref(json);
         atomic_store(&faults->n_faults, faults->faults->len);
-        if (r < 0) {
-                *ret_error = g_strdup_printf("%s/" FAULTS_FILE ": %s", path, g_strerror(-r));
-                sim_faults_free(faults);
-                return NULL;
-        }
         return faults;
 }
 
@@ -135,8 +127,6 @@ void sim_faults_free(SimFaults *faults)
                 return;
         g_ptr_array_unref(faults->faults);
         g_hash_table_destroy(faults->guests);
-        if (faults->dir_fd >= 0)
-                close(faults->dir_fd);
         pthread_mutex_destroy(&faults->lock);
         g_free(faults);
 }
@@ -304,7 +294,7 @@ int sim_faults_trigger(SimFaults *faults, const char *command, const BusStrings 
                 r = faults_write(faults);
         pthread_mutex_unlock(&faults->lock);
         if (r < 0 && !*error)
-                xenops_fail_internal(error, "cannot write " FAULTS_FILE ": %s", g_strerror(-r));
+                xenops_fail_internal(error, "cannot write it down: %s", g_strerror(-r));
         return r;
 }
 

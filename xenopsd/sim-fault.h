@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What goes wrong on purpose in the simulated hypervisor, and how its guests behave. Kept in a file beside the
- * domains, so that it outlives xenopsd as they do. */
+/* What goes wrong on purpose in the simulated hypervisor, and how its guests behave. Kept beside the domains,
+ * so that it outlives xenopsd as they do. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "cancel.h"
+#include "ledger.h"
 #include "xenops.h"
 
 typedef struct SimFaults SimFaults;
@@ -22,8 +23,8 @@ typedef struct SimGuest {
 #define SIM_FAULTS_MAX 1000u /* injected and not used up */
 #define SIM_GUESTS_MAX 10000u
 
-/* `standard` is how guests behave that were told nothing. NULL: *ret_error says why (g_free). */
-SimFaults *sim_faults_new(const char *path, const SimGuest *standard, char **ret_error);
+/* Reads what the ledger, which is borrowed, has. `standard` is how guests behave that were told nothing. */
+SimFaults *sim_faults_new(Ledger *ledger, const SimGuest *standard);
 void sim_faults_free(SimFaults *faults);
 
 /* Happens at a step of a VM: first the delay, then the failure. False: *error is set. */

@@ -12,6 +12,8 @@
 
 #include <glib.h>
 
+#include "checksum.h"
+
 #define IMAGE_MAGIC        "XAPI-SIM-IMAGE-1"
 #define IMAGE_HEADER_BYTES 4096
 #define IMAGE_MEMORY_BYTES 65536 /* stands for all of the guest's memory, whatever its size */
@@ -20,15 +22,6 @@ typedef struct Image {
         char header[IMAGE_HEADER_BYTES];
         unsigned char memory[IMAGE_MEMORY_BYTES];
 } Image;
-
-/* FNV-1a. */
-static uint64_t memory_sum(const unsigned char *memory)
-{
-        uint64_t sum = 0xcbf29ce484222325u;
-        for (size_t i = 0; i < IMAGE_MEMORY_BYTES; i++)
-                sum = (sum ^ memory[i]) * 0x100000001b3u;
-        return sum;
-}
 
 static void memory_fill(unsigned char *memory, int64_t seed)
 {
@@ -87,7 +80,8 @@ bool simulator_save(BackendContext *context, const XenopsVm *vm, const char *pat
         memory_fill(image->memory, domain->domid);
         int n = snprintf(image->header, sizeof image->header,
                          IMAGE_MAGIC "\n%s\n%" PRId64 " %" PRId64 " %" PRIu64 " %016" PRIx64 "\n", vm->id,
-                         domain->memory_kib, domain->vcpus, domain->started_usec, memory_sum(image->memory));
+                         domain->memory_kib, domain->vcpus, domain->started_usec,
+                         checksum(image->memory, IMAGE_MEMORY_BYTES));
         simulator_abandon(context, domain);
         int r = (size_t)n < sizeof image->header ? image_write(path, image) : -ENAMETOOLONG;
         return r == 0 || simulator_fail_errno(error, "cannot write the suspend image", r);
@@ -105,7 +99,7 @@ bool simulator_restore(BackendContext *context, const XenopsVm *vm, const char *
         if (g_strv_length(lines) != 4 || !g_str_equal(lines[0], IMAGE_MAGIC) ||
             sscanf(lines[2], "%" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNx64, &memory_kib, &vcpus,
                    &started_usec, &sum) != 4 ||
-            sum != memory_sum(image->memory))
+            sum != checksum(image->memory, IMAGE_MEMORY_BYTES))
                 return xenops_fail_internal(error, "simulator: %s holds no whole suspend image", path);
         if (!g_str_equal(lines[1], vm->id))
                 return xenops_fail_internal(error, "simulator: the suspend image is of VM %s", lines[1]);

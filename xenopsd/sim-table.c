@@ -2,28 +2,27 @@
 #include "sim-table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <glib.h>
 
-#include "file.h"
+#include "message-switch/lib/daemon.h"
 
 /* Domain ids are taken from blocks, whose end is written down before the first of one is used. */
-#define DOMID_BLOCK     16
-#define DOMID_FILE      "next-domid"
-#define BOOT_FILE       "boot"
-#define DOMAIN_NAME_MAX 24
+#define DOMID_BLOCK   16
+#define DOMID_KEY     "next-domid"
+#define DOMAIN_PREFIX "domain/"
+
+typedef char DomainKey[sizeof DOMAIN_PREFIX + 24];
 
 struct SimTable {
         Loop *loop;
         uv_timer_t *timer;
         void (*on_shutdown)(const char *vm, void *data);
         void *data;
-        int dir_fd, domains_fd;
+        Ledger *ledger;
 
         /* Taken after a domain's lock, never before one. */
         pthread_mutex_t lock;
@@ -43,29 +42,29 @@ static gint compare_due(gconstpointer p, gconstpointer q, gpointer data)
         return a->domid < b->domid ? -1 : a->domid > b->domid;
 }
 
-static void domain_file_name(const SimDomain *domain, char name[DOMAIN_NAME_MAX])
+static void make_key(DomainKey key, const SimDomain *domain)
 {
-        snprintf(name, DOMAIN_NAME_MAX, "%" G_GINT64_FORMAT, domain->domid);
+        g_snprintf(key, sizeof(DomainKey), DOMAIN_PREFIX "%" G_GINT64_FORMAT, domain->domid);
 }
 
 static int domain_write(SimTable *table, const SimDomain *domain)
 {
-        char name[DOMAIN_NAME_MAX];
-        domain_file_name(domain, name);
+        DomainKey key;
+        make_key(key, domain);
         json_t *json = sim_domain_to_json(domain);
-        int r = file_replace_json(table->domains_fd, name, json);
+        int r = ledger_put_json(table->ledger, key, json);
         json_decref(json);
         return r;
 }
 
-/* Back to what the file says, because it could not be written. */
+/* Back to what the ledger says, because it could not be written. */
 static void domain_reread(SimTable *table, SimDomain *domain)
 {
-        char name[DOMAIN_NAME_MAX];
+        DomainKey key;
         json_t *json = NULL;
         int64_t kib = domain->memory_kib;
-        domain_file_name(domain, name);
-        if (file_read_json(table->domains_fd, name, &json) == 0)
+        make_key(key, domain);
+        if (ledger_get_json(table->ledger, key, &json) == 0)
                 sim_domain_from_json(domain, json);
         json_decref(json);
         domain->announce = false;
@@ -150,7 +149,7 @@ static void domain_schedule(SimTable *table, SimDomain *domain)
         pthread_mutex_unlock(&table->lock);
 }
 
-/* What became due happens. It is no matter if it cannot be written: whoever reads the file will find the same. */
+/* What became due happens. It is no matter if it cannot be written: whoever reads the ledger will find the same. */
 static void domain_advance(SimTable *table, SimDomain *domain)
 {
         if (domain->gone || !sim_domain_advance(domain, clock_usec()))
@@ -213,9 +212,9 @@ int64_t sim_table_free_kib(SimTable *table)
 static int table_take_domid(SimTable *table, int64_t *ret_domid)
 {
         if (table->next_domid == table->domid_end) {
-                char text[DOMAIN_NAME_MAX];
-                int n = snprintf(text, sizeof text, "%" G_GINT64_FORMAT, table->domid_end + DOMID_BLOCK);
-                int r = file_replace(table->dir_fd, DOMID_FILE, text, (size_t)n);
+                char text[24];
+                g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, table->domid_end + DOMID_BLOCK);
+                int r = ledger_put(table->ledger, DOMID_KEY, text);
                 if (r < 0)
                         return r;
                 table->domid_end += DOMID_BLOCK;
@@ -283,12 +282,10 @@ char **sim_table_list(SimTable *table)
 
 int sim_table_destroy(SimTable *table, SimDomain *domain)
 {
-        char name[DOMAIN_NAME_MAX];
-        domain_file_name(domain, name);
+        DomainKey key;
+        make_key(key, domain);
         pthread_mutex_lock(&domain->lock);
-        int r = domain->gone ? 0 : file_remove(table->domains_fd, name);
-        if (r == -ENOENT)
-                r = 0;
+        int r = domain->gone ? 0 : ledger_remove(table->ledger, key);
         if (r == 0 && !domain->gone) {
                 domain->gone = true;
                 domain->announce = false;
@@ -363,27 +360,13 @@ int sim_domain_wait_shutdown(SimTable *table, SimDomain *domain, uint64_t deadli
         return domain_wait(table, domain, deadline_usec, cancel, is_shut_down);
 }
 
-/* The domains of before a boot are gone, as a hypervisor's are. */
-static int table_check_boot(SimTable *table)
-{
-        g_autofree char *boot = NULL, *written = NULL;
-        int r = file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &boot, NULL);
-        if (r < 0)
-                return r;
-        if (file_read(table->dir_fd, BOOT_FILE, &written, NULL) == 0 && g_str_equal(boot, written))
-                return 0;
-        g_auto(GStrv) names = folder_list(table->domains_fd);
-        for (char **name = names; name && *name; name++)
-                file_remove(table->domains_fd, *name);
-        return file_replace(table->dir_fd, BOOT_FILE, boot, strlen(boot));
-}
-
-static bool table_load_domain(SimTable *table, const char *name)
+static bool table_load_domain(SimTable *table, const char *key)
 {
         json_t *json = NULL;
         const char *vm = json_string_value(
-            file_read_json(table->domains_fd, name, &json) == 0 ? json_object_get(json, "vm") : NULL);
-        SimDomain *domain = vm ? sim_domain_new(g_ascii_strtoll(name, NULL, 10), vm) : NULL;
+            ledger_get_json(table->ledger, key, &json) == 0 ? json_object_get(json, "vm") : NULL);
+        SimDomain *domain =
+            vm ? sim_domain_new(g_ascii_strtoll(key + strlen(DOMAIN_PREFIX), NULL, 10), vm) : NULL;
         bool good = domain && domain->domid > 0 && !g_hash_table_contains(table->by_vm, vm) &&
                     sim_domain_from_json(domain, json);
         json_decref(json);
@@ -398,34 +381,24 @@ static bool table_load_domain(SimTable *table, const char *name)
         return true;
 }
 
-static int table_load(SimTable *table, char **ret_error)
+static void table_load(SimTable *table)
 {
         g_autofree char *text = NULL;
-        int r = table_check_boot(table);
-        if (r < 0)
-                return r;
-        r = file_read(table->dir_fd, DOMID_FILE, &text, NULL);
-        if (r < 0 && r != -ENOENT)
-                return r;
-        table->next_domid = r == 0 ? MAX(g_ascii_strtoll(text, NULL, 10), 1) : 1;
-        g_auto(GStrv) names = folder_list(table->domains_fd);
-        if (!names)
-                return -errno;
-        for (char **name = names; *name; name++)
-                if (!table_load_domain(table, *name)) {
-                        *ret_error = g_strdup_printf("the file of domain %s cannot be read", *name);
-                        return -EBADMSG;
-                }
+        table->next_domid =
+            ledger_get(table->ledger, DOMID_KEY, &text) == 0 ? MAX(g_ascii_strtoll(text, NULL, 10), 1) : 1;
+        g_auto(GStrv) keys = ledger_keys(table->ledger, DOMAIN_PREFIX);
+        for (char **key = keys; *key; key++)
+                if (!table_load_domain(table, *key))
+                        log_error("A simulated domain cannot be read", "KEY", *key, NULL);
         table->domid_end = table->next_domid;
-        return 0;
 }
 
-SimTable *sim_table_new(const char *path, Loop *loop, int64_t memory_kib,
-                        void (*on_shutdown)(const char *vm, void *data), void *data, char **ret_error)
+SimTable *sim_table_new(Ledger *ledger, Loop *loop, int64_t memory_kib,
+                        void (*on_shutdown)(const char *vm, void *data), void *data)
 {
         SimTable *table = g_new0(SimTable, 1);
-        g_autofree char *error = NULL;
-        *table = (SimTable){ .loop = loop,
+        *table = (SimTable){ .ledger = ledger,
+                             .loop = loop,
                              .on_shutdown = on_shutdown,
                              .data = data,
                              .free_kib = memory_kib,
@@ -436,16 +409,7 @@ SimTable *sim_table_new(const char *path, Loop *loop, int64_t memory_kib,
         table->timer = g_new0(uv_timer_t, 1);
         uv_timer_init(loop_uv(loop), table->timer);
         table->timer->data = table;
-        table->dir_fd = folder_open(path, "");
-        table->domains_fd = folder_open(path, "domain");
-        int r = MIN(table->dir_fd, table->domains_fd);
-        if (r >= 0)
-                r = table_load(table, &error);
-        if (r < 0) {
-                *ret_error = g_strdup_printf("%s: %s", path, error ? error : g_strerror(-r));
-                sim_table_free(table);
-                return NULL;
-        }
+        table_load(table);
         return table;
 }
 
@@ -482,10 +446,6 @@ static void table_finish(void *data)
                 sim_domain_free(domain);
         g_hash_table_destroy(table->by_vm);
         uv_close((uv_handle_t *)table->timer, on_closed);
-        if (table->domains_fd >= 0)
-                close(table->domains_fd);
-        if (table->dir_fd >= 0)
-                close(table->dir_fd);
         pthread_mutex_destroy(&table->lock);
         g_free(table);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The simulated hypervisor: its domains and its memory. Each domain is a file, so that domains live on whatever
- * becomes of xenopsd, and what guests will do stands there with its time, so that they do it while nobody looks. */
+/* The simulated hypervisor: its domains and its memory. Domains stand in a ledger, so that they live on
+ * whatever becomes of xenopsd, and what guests will do with its time, so that they do it while nobody looks. */
 #pragma once
 
 #include <stdint.h>
 
 #include "cancel.h"
+#include "ledger.h"
 #include "message-switch/lib/loop.h"
 #include "sim-domain.h"
 
@@ -13,11 +14,10 @@ typedef struct SimTable SimTable;
 
 #define SIM_DOMAINS_MAX 32000u /* about as many as Xen has domain ids */
 
-/* Reads the domains of the folder `path`, made if need be; none when the machine was booted since they were written.
- * on_shutdown tells of each guest that shut down, on any thread, without a lock held, and from sim_table_start on.
- * Returns owned; NULL: *ret_error says why (g_free). */
-SimTable *sim_table_new(const char *path, Loop *loop, int64_t memory_kib,
-                        void (*on_shutdown)(const char *vm, void *data), void *data, char **ret_error);
+/* Reads the domains that the ledger, which is borrowed, has. on_shutdown tells of each guest that shut down, on any
+ * thread, without a lock held, and from sim_table_start on. */
+SimTable *sim_table_new(Ledger *ledger, Loop *loop, int64_t memory_kib,
+                        void (*on_shutdown)(const char *vm, void *data), void *data);
 void sim_table_start(SimTable *table);
 void sim_table_free(SimTable *table); /* the loop must run, or be freed, after */
 
@@ -27,11 +27,11 @@ int sim_table_create(SimTable *table, const char *vm, SimDomain **ret);
 SimDomain *sim_table_find(SimTable *table, const char *vm); /* NULL: the VM has none. Returns owned. */
 void sim_domain_unref(SimTable *table, SimDomain *domain);
 char **sim_table_list(SimTable *table); /* the VMs that have one, NULL-terminated; owned (g_strfreev) */
-/* Gives its memory back. 0, also when it is gone already, or what removing the file failed with. */
+/* Gives its memory back. 0, also when it is gone already, or what writing it down failed with. */
 int sim_table_destroy(SimTable *table, SimDomain *domain);
 
 /* A change of a domain: lock (what became due has then happened), change, commit; or unlock where nothing was
- * changed. When the commit fails, with a negative errno, the domain is as its file says. */
+ * changed. When the commit fails, with a negative errno, the domain is as the ledger says. */
 void sim_domain_lock(SimTable *table, SimDomain *domain);
 int sim_domain_commit(SimTable *table, SimDomain *domain);
 void sim_domain_unlock(SimTable *table, SimDomain *domain);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The back end without a hypervisor: domains are files (sim-table.h), guests react by the clock (sim-domain.h). */
+/* The back end without a hypervisor: domains stand in a ledger (sim-table.h), guests react by the clock (sim-domain.h). */
 #include "simulator.h"
 
 #include <errno.h>
 
 #include <glib.h>
-
-#include "file.h"
 
 static Simulator *simulator_of(BackendContext *context)
 {
@@ -289,12 +287,19 @@ static int64_t simulator_total_memory_mib(Backend *backend)
         return ((Simulator *)backend)->memory_mib;
 }
 
+/* Comes after all that the table posted. */
+static void simulator_finish(void *data)
+{
+        Simulator *simulator = data;
+        sim_faults_free(simulator->faults);
+        ledger_close(simulator->ledger);
+        g_free(simulator);
+}
+
 static void simulator_free(Backend *backend)
 {
-        Simulator *simulator = (Simulator *)backend;
-        sim_faults_free(simulator->faults);
-        sim_table_free(simulator->table);
-        g_free(simulator);
+        sim_table_free(((Simulator *)backend)->table);
+        loop_post(backend->loop, simulator_finish, backend);
 }
 
 static const BackendOperations simulator_operations = {
@@ -341,16 +346,16 @@ Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const Back
                        char **ret_error)
 {
         SimGuest standard = { true, true, true, (uint64_t)settings->guest_delay_ms * 1000 };
+        g_autofree char *path = g_build_filename(settings->path, "ledger", NULL);
+        Ledger *ledger = ledger_open(path, ret_error);
+        if (!ledger)
+                return NULL;
         Simulator *simulator = g_new0(Simulator, 1);
         simulator->backend = (Backend){ &simulator_operations, loop, *events };
         simulator->memory_mib = settings->memory_mib;
-        simulator->table = sim_table_new(settings->path, loop, settings->memory_mib * 1024, events->shut_down,
-                                         events->data, ret_error);
-        if (simulator->table)
-                simulator->faults = sim_faults_new(settings->path, &standard, ret_error);
-        if (!simulator->faults) {
-                simulator_free(&simulator->backend);
-                return NULL;
-        }
+        simulator->ledger = ledger;
+        simulator->faults = sim_faults_new(ledger, &standard);
+        simulator->table =
+            sim_table_new(ledger, loop, settings->memory_mib * 1024, events->shut_down, events->data);
         return &simulator->backend;
 }

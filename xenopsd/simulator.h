@@ -8,6 +8,7 @@
 
 typedef struct Simulator {
         Backend backend;
+        Ledger *ledger;
         SimTable *table;
         SimFaults *faults;
         int64_t memory_mib;

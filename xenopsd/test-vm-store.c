@@ -5,7 +5,6 @@
 
 #include <glib.h>
 
-#include "file.h"
 #include "test-fixture.h"
 
 static void test_ids(void)
@@ -80,27 +79,11 @@ static void test_refused(void)
         fixture_clear(&fixture);
 }
 
-/* What a kill in the middle of a write leaves is cleaned away; what is there is whole. */
-static void test_half_written(void)
-{
-        Fixture fixture;
-        fixture_init(&fixture);
-        fixture_start(&fixture);
-        fixture_add_vm(&fixture, "vm", 0, 0);
-        g_autofree char *half = g_build_filename(fixture.path, "vm", "vm.17~", NULL);
-        g_assert_true(g_file_set_contents(half, "{\"suspen", -1, NULL));
-        fixture_restart(&fixture);
-        g_assert_false(g_file_test(half, G_FILE_TEST_EXISTS));
-        g_assert_true(vm_store_has(fixture.manager->vms, "vm"));
-        fixture_clear(&fixture);
-}
-
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/vm-store/ids", test_ids);
         g_test_add_func("/vm-store/kept", test_kept);
         g_test_add_func("/vm-store/refused", test_refused);
-        g_test_add_func("/vm-store/half-written", test_half_written);
         return g_test_run();
 }

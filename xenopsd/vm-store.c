@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vm-store.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <glib.h>
 
-#include "file.h"
+#include "message-switch/lib/daemon.h"
 
 struct VmStore {
-        int dir_fd;
-        pthread_mutex_t writers; /* held while a file is written; taken before `lock` */
+        Ledger *ledger;
+        pthread_mutex_t writers; /* held while the ledger is written; taken before `lock` */
         pthread_mutex_t lock;    /* of by_id */
         GHashTable *by_id;       /* id in the version -> VmConfig */
 };
@@ -69,23 +67,34 @@ XenopsVif *vm_config_vif(const VmConfig *config, const char *device)
         return NULL;
 }
 
+#define KEY_PREFIX "vm/"
+
+typedef char Key[sizeof KEY_PREFIX + VM_ID_MAX];
+
+static void make_key(Key key, const char *id)
+{
+        g_snprintf(key, sizeof(Key), KEY_PREFIX "%s", id);
+}
+
 static int config_write(VmStore *store, const VmConfig *config)
 {
+        Key key;
+        make_key(key, config->metadata.vm.id);
         json_t *json = json_pack("{sb so}", "suspended", config->suspended, "metadata",
                                  xenops_metadata_encode(&config->metadata));
-        int r = file_replace_json(store->dir_fd, config->metadata.vm.id, json);
+        int r = ledger_put_json(store->ledger, key, json);
         json_decref(json);
         return r;
 }
 
-static bool store_load(VmStore *store, const char *name)
+static bool store_load(VmStore *store, const char *key)
 {
         json_t *json = NULL;
         BusReason reason;
         VmConfig *config = vm_config_new();
-        bool good = file_read_json(store->dir_fd, name, &json) == 0 &&
+        bool good = ledger_get_json(store->ledger, key, &json) == 0 &&
                     xenops_metadata_decode(json_object_get(json, "metadata"), &config->metadata, &reason) &&
-                    g_strcmp0(config->metadata.vm.id, name) == 0;
+                    g_strcmp0(config->metadata.vm.id, key + strlen(KEY_PREFIX)) == 0;
         config->suspended = json_is_true(json_object_get(json, "suspended"));
         json_decref(json);
         if (good)
@@ -95,26 +104,17 @@ static bool store_load(VmStore *store, const char *name)
         return good;
 }
 
-VmStore *vm_store_new(const char *path, char **ret_error)
+VmStore *vm_store_new(Ledger *ledger)
 {
         VmStore *store = g_new0(VmStore, 1);
+        store->ledger = ledger;
         pthread_mutex_init(&store->writers, NULL);
         pthread_mutex_init(&store->lock, NULL);
         store->by_id = g_hash_table_new(g_str_hash, g_str_equal);
-        store->dir_fd = folder_open(path, "vm");
-        g_auto(GStrv) names = store->dir_fd < 0 ? NULL : folder_list(store->dir_fd);
-        if (!names) {
-                *ret_error = g_strdup_printf("%s/vm: %s", path,
-                                             g_strerror(store->dir_fd < 0 ? -store->dir_fd : errno));
-                vm_store_free(store);
-                return NULL;
-        }
-        for (char **name = names; *name; name++)
-                if (!store_load(store, *name)) {
-                        *ret_error = g_strdup_printf("%s/vm/%s cannot be read", path, *name);
-                        vm_store_free(store);
-                        return NULL;
-                }
+        g_auto(GStrv) keys = ledger_keys(ledger, KEY_PREFIX);
+        for (char **key = keys; *key; key++)
+                if (!store_load(store, *key))
+                        log_error("What is known of a VM cannot be read", "KEY", *key, NULL);
         return store;
 }
 
@@ -128,8 +128,6 @@ void vm_store_free(VmStore *store)
         while (g_hash_table_iter_next(&iter, NULL, &config))
                 vm_config_unref(config);
         g_hash_table_destroy(store->by_id);
-        if (store->dir_fd >= 0)
-                close(store->dir_fd);
         pthread_mutex_destroy(&store->lock);
         pthread_mutex_destroy(&store->writers);
         g_free(store);
@@ -285,8 +283,13 @@ bool vm_store_remove(VmStore *store, const char *id, XenopsError **error)
 {
         pthread_mutex_lock(&store->writers);
         VmConfig *config = vm_store_get(store, id, error);
-        int r = config ? file_remove(store->dir_fd, id) : 0;
-        bool good = config && (r == 0 || r == -ENOENT);
+        int r = 0;
+        if (config) {
+                Key key;
+                make_key(key, id);
+                r = ledger_remove(store->ledger, key);
+        }
+        bool good = config && r == 0;
         if (good) {
                 pthread_mutex_lock(&store->lock);
                 g_hash_table_remove(store->by_id, id);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The VMs that clients made known, with their devices: immutable versions in memory, each also a file. */
+/* The VMs that clients made known, with their devices: immutable versions in memory, and in the ledger. */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "ledger.h"
 #include "xenops.h"
 
 /* One version of one VM. Never changed once it is in the store. */
@@ -31,8 +32,8 @@ typedef struct VmStore VmStore;
 #define VM_DEVICES_MAX 256u /* of a kind */
 bool vm_id_valid(const char *id);
 
-/* Reads what is in `path`/vm. NULL: *ret_error says why (g_free). */
-VmStore *vm_store_new(const char *path, char **ret_error);
+/* Reads what the ledger, which is borrowed, has. What cannot be read any more is dropped. */
+VmStore *vm_store_new(Ledger *ledger);
 void vm_store_free(VmStore *store);
 
 /* NULL, with Does_not_exist ["VM", id]: no such VM. Returns owned. */
