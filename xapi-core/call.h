@@ -54,6 +54,9 @@ bool call_cancelled(Call *call);
  * One at a time; NULL ends it, after which it is not running either. */
 void call_on_cancel(Call *call, void (*function)(void *data), void *data);
 
+/* PLACE_THREAD only: waits that long. False: the client asked to cancel. */
+bool call_sleep(Call *call, uint64_t usec);
+
 /* The row of this class, borrowed until the transaction's end, or NULL with HANDLE_INVALID [class; ref]. */
 const Row *txn_require(Txn *txn, const Class *class, const char *ref, XapiError **error);
 /* The same, to be changed in place. */

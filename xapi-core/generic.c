@@ -28,9 +28,8 @@ static void field_replace(Row *row, const Field *field, Value taken)
         *slot = taken;
 }
 
-static bool field_set(Call *call, const Value *params, XapiError **error)
+bool generic_set(Call *call, const Field *field, const Value *params, XapiError **error)
 {
-        const Field *field = call->message->field;
         Row *row = txn_require_edit(call_txn(call), call->message->class, params[0].s, error);
 
         if (!row)
@@ -39,9 +38,8 @@ static bool field_set(Call *call, const Value *params, XapiError **error)
         return true;
 }
 
-static bool field_add(Call *call, const Value *params, XapiError **error)
+bool generic_add(Call *call, const Field *field, const Value *params, XapiError **error)
 {
-        const Field *field = call->message->field;
         const Class *class = call->message->class;
         Row *row = txn_require_edit(call_txn(call), class, params[0].s, error);
         Value old;
@@ -64,9 +62,8 @@ static bool field_add(Call *call, const Value *params, XapiError **error)
         return true;
 }
 
-static bool field_remove(Call *call, const Value *params, XapiError **error)
+bool generic_remove(Call *call, const Field *field, const Value *params, XapiError **error)
 {
-        const Field *field = call->message->field;
         Row *row = txn_require_edit(call_txn(call), call->message->class, params[0].s, error);
         Value old;
 
@@ -182,11 +179,11 @@ bool generic_call(Call *call, const Value *params, XapiError **error)
         case MESSAGE_FIELD_GET:
                 return field_get(call, params, error);
         case MESSAGE_FIELD_SET:
-                return field_set(call, params, error);
+                return generic_set(call, call->message->field, params, error);
         case MESSAGE_FIELD_ADD:
-                return field_add(call, params, error);
+                return generic_add(call, call->message->field, params, error);
         case MESSAGE_FIELD_REMOVE:
-                return field_remove(call, params, error);
+                return generic_remove(call, call->message->field, params, error);
         case MESSAGE_GET_ALL:
         case MESSAGE_GET_ALL_RECORDS:
                 return collect(call, NULL, NULL, error);

@@ -21,6 +21,7 @@ static const Handler *class_handlers(const Class *class)
                 { &CLASS_SUBJECT, OF(subject_handlers) }, { &CLASS_TASK, OF(task_handlers) },
                 { &CLASS_VBD, OF(vbd_handlers) },         { &CLASS_VDI, OF(vdi_handlers) },
                 { &CLASS_VIF, OF(vif_handlers) },         { &CLASS_VM, OF(vm_handlers) },
+                { &CLASS_VM_APPLIANCE, OF(vm_appliance_handlers) },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(TABLE); i++)

@@ -2,7 +2,9 @@
 #include "job.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "codec.h"
 #include "daemon.h"
@@ -84,6 +86,49 @@ void call_on_cancel(Call *call, void (*function)(void *data), void *data)
         if (now)
                 function(data);
         pthread_mutex_unlock(&job->cancel_lock);
+}
+
+typedef struct Sleep {
+        pthread_mutex_t lock;
+        pthread_cond_t woken;
+        bool cancelled;
+} Sleep;
+
+static void wake(void *user)
+{
+        Sleep *sleep = user;
+
+        pthread_mutex_lock(&sleep->lock);
+        sleep->cancelled = true;
+        pthread_cond_signal(&sleep->woken);
+        pthread_mutex_unlock(&sleep->lock);
+}
+
+bool call_sleep(Call *call, uint64_t usec)
+{
+        Sleep sleep = { .lock = PTHREAD_MUTEX_INITIALIZER };
+        pthread_condattr_t attributes;
+        struct timespec until;
+
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += (time_t)(usec / 1000000);
+        until.tv_nsec += (long)(usec % 1000000) * 1000;
+        if (until.tv_nsec >= 1000000000) {
+                until.tv_sec++;
+                until.tv_nsec -= 1000000000;
+        }
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&sleep.woken, &attributes);
+        pthread_condattr_destroy(&attributes);
+        call_on_cancel(call, wake, &sleep);
+        pthread_mutex_lock(&sleep.lock);
+        while (!sleep.cancelled && pthread_cond_timedwait(&sleep.woken, &sleep.lock, &until) == 0)
+                ;
+        pthread_mutex_unlock(&sleep.lock);
+        call_on_cancel(call, NULL, NULL);
+        pthread_cond_destroy(&sleep.woken);
+        return !sleep.cancelled;
 }
 
 static void cancel(void *user)

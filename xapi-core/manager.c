@@ -14,6 +14,7 @@
 #include "seed.h"
 #include "server.h"
 #include "storage.h"
+#include "vm.h"
 #include "xenapi.h"
 #include "xenops.h"
 
@@ -94,6 +95,8 @@ static bool open_store(Manager *m, XapiError **error)
         if (g_mkdir_with_parents(m->daemon->state_dir, 0700) < 0)
                 return fail_errno(error, "Cannot make", m->daemon->state_dir, -errno);
         m->store = store_open(path, error);
+        if (m->store)
+                store_set_derive(m->store, vm_appliance_derive, NULL);
         return m->store;
 }
 
@@ -102,7 +105,7 @@ static void clear_operations(Store *store)
 {
         static const OperationRules *const RULES[] = { &VM_OPERATION_RULES, &VBD_OPERATION_RULES,
                                                        &VIF_OPERATION_RULES, &VDI_OPERATION_RULES,
-                                                       &SR_OPERATION_RULES };
+                                                       &SR_OPERATION_RULES,  &VM_APPLIANCE_OPERATION_RULES };
         Txn *txn = txn_begin(store);
 
         for (size_t i = 0; i < G_N_ELEMENTS(RULES); i++)

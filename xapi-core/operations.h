@@ -14,7 +14,7 @@ typedef struct OperationRules {
 } OperationRules;
 
 extern const OperationRules VM_OPERATION_RULES, VBD_OPERATION_RULES, VIF_OPERATION_RULES, VDI_OPERATION_RULES,
-    SR_OPERATION_RULES;
+    SR_OPERATION_RULES, VM_APPLIANCE_OPERATION_RULES;
 
 /* Checks, and marks the operation as under way for this task ("" marks nothing). HANDLE_INVALID where there is no such
  * object. */

@@ -86,9 +86,12 @@ static bool one_of(int64_t operation, const int64_t *list)
         return false;
 }
 
+/* Upstream's errors have no word for some. */
 static const char *operation_name(int64_t operation)
 {
-        return ENUM_VM_OPERATIONS.values[operation];
+        static const int64_t NAMELESS[] = { OP(CHANGING_VCPUS), OP(CHANGING_MEMORY_LIMITS), OP(QUERY_SERVICES), -1 };
+
+        return one_of(operation, NAMELESS) ? "(unknown operation)" : ENUM_VM_OPERATIONS.values[operation];
 }
 
 /* ---- blocked by the administrator ---- */
@@ -232,6 +235,14 @@ static bool check_kind(const VmRow *vm, int64_t operation, XapiError **error)
         return true;
 }
 
+/* A template cannot be started with the others of its appliance. */
+static bool check_appliance(Txn *txn, const VmRow *vm, int64_t operation, XapiError **error)
+{
+        if (operation != OP(MAKE_INTO_TEMPLATE) || !txn_get(txn, &CLASS_VM_APPLIANCE, vm->appliance))
+                return true;
+        return xapi_fail(error, ERR_VM_IS_PART_OF_AN_APPLIANCE, vm->row.ref, vm->appliance, NULL);
+}
+
 /* ---- what the guest can do ---- */
 
 static bool has_feature(const VmGuestMetricsRow *guest, const char *feature)
@@ -278,7 +289,8 @@ static bool check(Txn *txn, const Row *row, int64_t operation, XapiError **error
                 return false;
         if (vm->current_operations->n && !may_run_beside(vm, operation))
                 return operation_fail_busy(&VM_OPERATION_RULES, row, error);
-        return check_kind(vm, operation, error) && check_feature(txn, vm, operation, error);
+        return check_kind(vm, operation, error) && check_appliance(txn, vm, operation, error) &&
+               check_feature(txn, vm, operation, error);
 }
 
 const OperationRules VM_OPERATION_RULES = {

@@ -23,6 +23,21 @@ static BusDict dict_of(const Map *map)
         return d;
 }
 
+/* Only these keys are the guest's to read. */
+#define XENSTORE_DATA_PREFIX "vm-data"
+
+static BusDict xenstore_data(const VmRow *vm)
+{
+        const Map *map = vm->xenstore_data;
+        BusDict d = { .items = g_new0(BusPair, map->n + 1) };
+
+        for (uint32_t i = 0; i < map->n; i++)
+                if (g_str_has_prefix(map->entries[i].key.s, XENSTORE_DATA_PREFIX))
+                        d.items[d.n++] =
+                                (BusPair){ borrowed(map->entries[i].key.s), borrowed(map->entries[i].value.s) };
+        return d;
+}
+
 /* ---- the VM ---- */
 
 static void describe_hvm(const VmRow *vm, XenopsHvmInfo *ret)
@@ -115,7 +130,7 @@ static bool tell_vm(Xenops *x, Bus *bus, const VmRow *vm, XapiError **error)
         XenopsVm v = {
                 .id = borrowed(vm->uuid),
                 .name = borrowed(vm->name_label),
-                .xsdata = dict_of(vm->xenstore_data),
+                .xsdata = xenstore_data(vm),
                 .platformdata = dict_of(vm->platform),
                 .bios_strings = dict_of(vm->bios_strings),
                 .memory_static_max = vm->memory_static_max,
@@ -141,6 +156,17 @@ static bool tell_vm(Xenops *x, Bus *bus, const VmRow *vm, XapiError **error)
         g_free(v.xsdata.items);
         g_free(v.platformdata.items);
         g_free(v.bios_strings.items);
+        return ok || xenops_fail(vm->row.ref, e, error);
+}
+
+bool xenops_set_xenstore_data(Xenops *x, const VmRow *vm, char **ret_task, XapiError **error)
+{
+        BusDict data = xenstore_data(vm);
+        XenopsError *e = NULL;
+        bool ok = xenops_vm_set_xsdata(xenops_manager(x)->daemon->bus, XENOPS_CALL_USEC, "xsdata", vm->uuid, &data,
+                                       ret_task, &e);
+
+        g_free(data.items);
         return ok || xenops_fail(vm->row.ref, e, error);
 }
 

@@ -28,6 +28,8 @@ bool xenops_describe_vbd(Xenops *xenops, Manager *manager, const VmRow *vm, cons
 bool xenops_describe_vif(Xenops *xenops, Manager *manager, const VmRow *vm, const VifRow *vif, XapiError **error);
 /* Tells a plugged interface which traffic it lets through; *ret_task is to be waited for. */
 bool xenops_set_locking(Xenops *xenops, const VmRow *vm, const VifRow *vif, char **ret_task, XapiError **error);
+/* Tells a running VM what its xenstore_data is now; *ret_task is to be waited for. */
+bool xenops_set_xenstore_data(Xenops *xenops, const VmRow *vm, char **ret_task, XapiError **error);
 /* The id of a device; borrows both. */
 XenopsDeviceId xenops_device(const char *vm_uuid, const char *device);
 /* "SR uuid/location" of a VDI, as xenopsd and sm-daemon know it. Returns owned (g_free), or NULL: no such VDI. */

@@ -160,6 +160,12 @@ Map *map_without(const Map *m, Value key)
         return new;
 }
 
+Map *map_without_str(const Map *m, const char *key)
+{
+        auto_str k = str_new(key);
+        return map_without(m, (Value){ .s = k });
+}
+
 Map *map_ref(Map *m)
 {
         if (__atomic_load_n(&m->refs, __ATOMIC_RELAXED) != MEMORY_SHARED)

@@ -101,6 +101,7 @@ const char *map_get_str(const Map *m, const char *key); /* string keys, string v
 Map *map_with(const Map *m, Value key, Value value);    /* adds or replaces */
 Map *map_with_str(const Map *m, const char *key, const char *value);
 Map *map_without(const Map *m, Value key);
+Map *map_without_str(const Map *m, const char *key);
 Map *map_ref(Map *m);
 void map_unref(Map *m);
 

@@ -19,6 +19,7 @@ extern const TaskHandlers task_handlers;
 extern const VbdHandlers vbd_handlers;
 extern const VdiHandlers vdi_handlers;
 extern const VifHandlers vif_handlers;
+extern const VmApplianceHandlers vm_appliance_handlers;
 extern const VmHandlers vm_handlers;
 
 /* After a change to what they depend on. */

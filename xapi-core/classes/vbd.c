@@ -4,6 +4,7 @@
 #include "hotplug.h"
 #include "manager.h"
 #include "rows.h"
+#include "vbd.h"
 #include "vm.h"
 #include "xenapi.h"
 
@@ -52,7 +53,7 @@ static bool is_free(Txn *txn, const VmRow *vm, int64_t disk)
         return !taken(txn, vm, &(DeviceNumber){ .bus = DEVICE_BUS_XEN, .disk = disk }, false);
 }
 
-static bool choose_device(Txn *txn, const VmRow *vm, VbdRow *vbd, XapiError **error)
+bool vbd_choose_device(Txn *txn, const VmRow *vm, VbdRow *vbd, XapiError **error)
 {
         DeviceNumber n;
 
@@ -74,18 +75,21 @@ static bool choose_device(Txn *txn, const VmRow *vm, VbdRow *vbd, XapiError **er
         return true;
 }
 
-static void settle(Txn *txn, VbdRow *vbd)
+VbdRow *vbd_insert(Txn *txn, VbdRow *vbd)
 {
-        Row *metrics = txn_create(txn, &CLASS_VBD_METRICS, NULL, NULL);
-
-        slot_str(&vbd->metrics, metrics->ref);
+        slot_str(&vbd->row.ref, "");
+        slot_str(&vbd->uuid, "");
+        slot_str(&vbd->metrics, txn_create(txn, &CLASS_VBD_METRICS, NULL, NULL)->ref);
         slot_str(&vbd->device, "");
         vbd->currently_attached = false;
         if (vbd->empty)
                 slot_str(&vbd->VDI, NULL_REF);
+        slot_map(&vbd->current_operations, map_empty(vbd->current_operations->type));
+        slot_map(&vbd->runtime_properties, map_empty(vbd->runtime_properties->type));
         vbd = (VbdRow *)txn_insert(txn, &vbd->row);
         operation_update(txn, &VBD_OPERATION_RULES, vbd->row.ref);
         operation_update(txn, &VDI_OPERATION_RULES, vbd->VDI);
+        return vbd;
 }
 
 static bool create(Call *call, const VbdCreateParams *p, XapiError **error)
@@ -93,15 +97,13 @@ static bool create(Call *call, const VbdCreateParams *p, XapiError **error)
         VbdRow *vbd = (VbdRow *)row_copy(p->args);
         const VmRow *vm;
 
-        slot_str(&vbd->uuid, "");
         vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, vbd->VM, error);
         if (!vm || !check_vdi(call->txn, vbd, error) || !check_kind(vbd, error) ||
-            !choose_device(call->txn, vm, vbd, error)) {
+            !vbd_choose_device(call->txn, vm, vbd, error)) {
                 row_unref(&vbd->row);
                 return false;
         }
-        settle(call->txn, vbd);
-        return call_return_str(call, vbd->row.ref);
+        return call_return_str(call, vbd_insert(call->txn, vbd)->row.ref);
 }
 
 /* ---- destroy ---- */

@@ -4,7 +4,8 @@
 #include "manager.h"
 #include "rows.h"
 #include "uuid.h"
-#include "vm.h"
+#include "vm-handlers.h"
+#include "vm-memory.h"
 #include "xenapi.h"
 
 /* ---- create ---- */
@@ -38,7 +39,18 @@ void vm_make_metrics(Txn *txn, VmRow *vm)
         slot_str(&vm->metrics, metrics->row.ref);
 }
 
-#define HARDWARE_PLATFORM_VERSION 2 /* the newest there is: what a VM with the vendor's device needs */
+#define VENDOR_DEVICE_PLATFORM_VERSION 2
+
+void vm_ensure_platform_version(VmRow *vm)
+{
+        if (vm->has_vendor_device && vm->hardware_platform_version < VENDOR_DEVICE_PLATFORM_VERSION)
+                vm->hardware_platform_version = VENDOR_DEVICE_PLATFORM_VERSION;
+}
+
+void vm_update_overhead(VmRow *vm)
+{
+        vm->memory_overhead = vm_memory_overhead_bytes(vm->memory_static_max, vm->VCPUs_max, vm->HVM_shadow_multiplier);
+}
 
 static void settle(Txn *txn, VmRow *vm)
 {
@@ -51,6 +63,8 @@ static void settle(Txn *txn, VmRow *vm)
         vm_ensure_mac_seed(vm);
         if (!*vm->generation_id)
                 vm_fresh_generation_id(vm);
+        vm_ensure_platform_version(vm);
+        vm_update_overhead(vm);
         vm_make_metrics(txn, vm);
 }
 
@@ -89,6 +103,29 @@ static void delete_all(Txn *txn, const Class *class, Set *refs)
         set_unref(kept);
 }
 
+/* The VDIs and networks are left to see what they allow now. */
+void vm_delete_devices(Txn *txn, const VmRow *vm)
+{
+        Set *vbds = set_ref(vm->VBDs), *vifs = set_ref(vm->VIFs);
+
+        for (uint32_t i = 0; i < vbds->n; i++) {
+                const VbdRow *vbd = (const VbdRow *)txn_get(txn, &CLASS_VBD, vbds->items[i].s);
+                auto_str vdi = str_ref(vbd->VDI);
+
+                txn_delete(txn, &CLASS_VBD_METRICS, vbd->metrics);
+                txn_delete(txn, &CLASS_VBD, vbds->items[i].s);
+                operation_update(txn, &VDI_OPERATION_RULES, vdi);
+        }
+        for (uint32_t i = 0; i < vifs->n; i++) {
+                const VifRow *vif = (const VifRow *)txn_get(txn, &CLASS_VIF, vifs->items[i].s);
+
+                txn_delete(txn, &CLASS_VIF_METRICS, vif->metrics);
+                txn_delete(txn, &CLASS_VIF, vifs->items[i].s);
+        }
+        set_unref(vbds);
+        set_unref(vifs);
+}
+
 /* The children of a snapshot that goes become its parent's. */
 static void reparent(Txn *txn, const VmRow *vm)
 {
@@ -109,8 +146,7 @@ static void delete_vm(Txn *txn, const char *ref)
 
         reparent(txn, vm);
         vm = (const VmRow *)txn_get(txn, &CLASS_VM, ref);
-        delete_all(txn, &CLASS_VBD, vm->VBDs);
-        delete_all(txn, &CLASS_VIF, vm->VIFs);
+        vm_delete_devices(txn, vm);
         delete_all(txn, &CLASS_CONSOLE, vm->consoles);
         delete_all(txn, &CLASS_VTPM, vm->VTPMs);
         blobs_delete(txn, vm->blobs);
@@ -119,10 +155,37 @@ static void delete_vm(Txn *txn, const char *ref)
         txn_delete(txn, &CLASS_VM, ref);
 }
 
+static bool begin_destroy(Call *call, const char *ref, Str *ret_uuid, XapiError **error)
+{
+        Txn *txn = txn_begin(call->store);
+        const VmRow *vm;
+
+        if (!operation_begin(txn, &VM_OPERATION_RULES, ref, VM_OPERATIONS_DESTROY, call->task, error)) {
+                txn_abort(txn);
+                return false;
+        }
+        vm = (const VmRow *)txn_get(txn, &CLASS_VM, ref);
+        if (vm->is_default_template) {
+                txn_abort(txn);
+                return xapi_fail(error, ERR_VM_CANNOT_DELETE_DEFAULT_TEMPLATE, ref, NULL);
+        }
+        if (vm->last_boot_CPU_flags->n) /* it has run, so xenopsd may know it */
+                *ret_uuid = str_ref(vm->uuid);
+        txn_commit(txn, NULL, NULL);
+        return true;
+}
+
 bool vm_destroy(Call *call, const VmDestroyParams *p, XapiError **error)
 {
-        if (!operation_begin(call_txn(call), &VM_OPERATION_RULES, p->self, VM_OPERATIONS_DESTROY, "", error))
+        auto_str uuid = NULL;
+        XenopsError *e = NULL;
+        Txn *txn;
+
+        if (!begin_destroy(call, p->self, &uuid, error))
                 return false;
-        delete_vm(call->txn, p->self);
-        return true;
+        if (uuid && !xenops_vm_remove(call->manager->daemon->bus, XENOPS_CALL_USEC, call->task, uuid, &e))
+                xenops_error_free(e);
+        txn = txn_begin(call->store);
+        delete_vm(txn, p->self);
+        return txn_commit_wait(txn, error);
 }

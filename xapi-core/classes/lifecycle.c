@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lifecycle.h"
+
+#include <stdlib.h>
+
+#include "manager.h"
+#include "rows.h"
+#include "vdi.h"
+#include "xenapi.h"
+
+/* ---- around each operation ---- */
+
+bool lifecycle_begin(Lifecycle *l, XapiError **error)
+{
+        Txn *txn = txn_begin(l->call->store);
+        const VmRow *vm;
+
+        if (!operation_begin(txn, &VM_OPERATION_RULES, l->vm, l->operation, l->call->task, error)) {
+                txn_abort(txn);
+                return false;
+        }
+        vm = (const VmRow *)txn_get(txn, &CLASS_VM, l->vm);
+        l->uuid = str_ref(vm->uuid);
+        l->power_state = vm->power_state;
+        if (vm->power_state == VM_POWER_STATE_SUSPENDED)
+                l->suspend_vdi = str_ref(vm->suspend_VDI);
+        txn_commit(txn, NULL, NULL);
+        xenops_enter(l->xenops, l->uuid);
+        return true;
+}
+
+static void last_change(Txn *txn, void *user)
+{
+        Lifecycle *l = user;
+
+        if (l->finish)
+                l->finish(txn, l);
+        operation_end(txn, &VM_OPERATION_RULES, l->vm, l->call->task);
+}
+
+bool lifecycle_end(Lifecycle *l, bool ok, XapiError **error)
+{
+        XapiError *store_error = NULL;
+
+        if (!xenops_leave(l->xenops, l->vm, last_change, l, &store_error)) {
+                if (ok)
+                        *error = g_steal_pointer(&store_error);
+                ok = false;
+        }
+        xapi_error_free(store_error);
+        str_unref(l->uuid);
+        str_unref(l->suspend_vdi);
+        return ok;
+}
+
+Lifecycle lifecycle(Call *call, const char *vm, int64_t operation)
+{
+        return (Lifecycle){ .call = call,
+                            .xenops = call->manager->xenops,
+                            .bus = call->manager->daemon->bus,
+                            .vm = vm,
+                            .operation = operation };
+}
+
+bool lifecycle_wait(Lifecycle *l, bool called, char *task, XenopsError *e, XapiError **error)
+{
+        if (!called)
+                return xenops_fail(l->vm, e, error);
+        return xenops_wait(l->xenops, l->call, l->vm, task, error);
+}
+
+/* ---- steps that several operations have ---- */
+
+bool lifecycle_unpause(Lifecycle *l, XapiError **error)
+{
+        XenopsError *e = NULL;
+        char *task = NULL;
+        bool called = xenops_vm_unpause(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, &task, &e);
+
+        return lifecycle_wait(l, called, task, e, error);
+}
+
+bool lifecycle_shut_down(Lifecycle *l, const double *delay_sec, XapiError **error)
+{
+        XenopsError *e = NULL;
+        char *task = NULL;
+        bool called = xenops_vm_shutdown(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, delay_sec, &task, &e);
+
+        return lifecycle_wait(l, called, task, e, error);
+}
+
+void lifecycle_finish_halted(Txn *txn, Lifecycle *l)
+{
+        VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, l->vm);
+
+        vm->power_state = VM_POWER_STATE_HALTED;
+        slot_str(&vm->suspend_VDI, NULL_REF);
+        slot_str(&vm->resident_on, NULL_REF);
+}
+
+bool lifecycle_halt(Lifecycle *l, XapiError **error)
+{
+        XapiError *ignored = NULL;
+
+        if (l->power_state != VM_POWER_STATE_SUSPENDED)
+                return lifecycle_shut_down(l, NULL, error);
+        l->finish = lifecycle_finish_halted;
+        if (!vdi_destroy_quietly(l->call, l->suspend_vdi, &ignored))
+                log_warning("The image of a suspended VM could not be removed", "XAPI_VM", l->uuid, NULL);
+        xapi_error_free(ignored);
+        return true;
+}
