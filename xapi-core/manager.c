@@ -18,8 +18,9 @@
 #include "xenapi.h"
 #include "xenops.h"
 
-#define TICK_MSEC        (60 * 1000)
-#define LOGIN_DELAY_MSEC 5000
+#define TICK_MSEC           (60 * 1000)
+#define LOGIN_DELAY_MSEC    5000
+#define STORAGE_SETTLE_MSEC 10000
 
 static bool fail_errno(XapiError **error, const char *what, const char *path, int r)
 {
@@ -160,6 +161,7 @@ static bool start(Manager *m, const ManagerOptions *options, XapiError **error)
         m->watches = watches_new(m->store, m->daemon->loop);
         m->xenops = xenops_new(m);
         m->storage = storage_new(m);
+        storage_settle(m->storage, STORAGE_SETTLE_MSEC);
         if (!seed_vms(m, options->seed_vms, error))
                 return false;
         if (!listen_all(m, options, error))

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon.h"
 #include "mac.h"
@@ -239,7 +238,7 @@ static void insert_all(Seed *s)
 
 /* ---- all of it ---- */
 
-static void run(void *user)
+static void *run(void *user)
 {
         Seed *s = user;
         uint64_t begin_usec = clock_usec();
@@ -258,6 +257,7 @@ static void run(void *user)
         log_info("The first VMs are made", "XAPI_SECONDS", seconds, NULL);
         atomic_store(&s->done, true);
         loop_stop(s->manager->daemon->loop);
+        return NULL;
 }
 
 static void clear(Seed *s)
@@ -276,6 +276,7 @@ static void clear(Seed *s)
 bool seed_vms(Manager *manager, int n, XapiError **error)
 {
         Seed s = { .manager = manager, .n = n };
+        pthread_t thread;
 
         if (n <= 0 || has_vms(manager->store))
                 return true;
@@ -283,11 +284,11 @@ bool seed_vms(Manager *manager, int n, XapiError **error)
                 return xapi_fail_internal(error, "No more than %d VMs to begin with", SEED_VMS_MAX);
         s.disks = g_new0(StorageVdiInfo, (gsize)n * DISKS);
         pthread_mutex_init(&s.lock, NULL);
-        storage_on_first_ready(manager->storage, run, &s);
-        loop_run(manager->daemon->loop);
-        if (!atomic_load(&s.done))
-                _exit(
-                    EXIT_SUCCESS); /* a signal: threads are still at work, and what they made is found again */
+        storage_settle(manager->storage, 0);
+        if (pthread_create(&thread, NULL, run, &s) != 0)
+                abort();
+        storage_run_loop(manager, &s.done);
+        pthread_join(thread, NULL);
         clear(&s);
         if (s.error)
                 *error = s.error;

@@ -2,6 +2,8 @@
 /* What the files about SRs, PBDs and VDIs share. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "bus/storage.h"
 #include "call.h"
 #include "manager.h"
@@ -11,6 +13,12 @@
 
 #define STORAGE_CALL_USEC (UINT64_C(10) * 60 * 1000000) /* what takes moments, unless the storage hangs */
 #define STORAGE_DATA_USEC (UINT64_C(24) * 60 * 60 * 1000000) /* what may move a disk's data */
+
+/* Whether this runs down: what waits on the storage thread ends early. */
+bool storage_stopping(Storage *storage);
+/* Runs the loop until loop_stop, before anybody is served. Somebody else's loop_stop, when *done is not set yet, is a
+ * signal: it ends the process at once, which may be killed at any instant anyway. */
+void storage_run_loop(Manager *manager, atomic_bool *done);
 
 /* ---- sm-daemon's answers (storage-error.c) ---- */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon.h"
 #include "storage-internal.h"
@@ -24,8 +25,8 @@ struct Storage {
         pthread_mutex_t lock; /* guards what follows; innermost */
         pthread_cond_t stopped;
         bool stopping;
-        void (*on_ready)(void *data);
-        void *on_ready_data;
+        bool settled;      /* what should be plugged was seen to once */
+        atomic_bool *done; /* of who waits for that; set before the loop is stopped */
 };
 
 char *storage_own_location(Manager *manager)
@@ -165,18 +166,16 @@ static void plug_all(Storage *s)
 
 /* ---- the thread ---- */
 
-static void say_ready(Storage *s)
+static void say_settled(Storage *s)
 {
-        void (*function)(void *data);
-        void *data;
-
         pthread_mutex_lock(&s->lock);
-        function = s->on_ready;
-        data = s->on_ready_data;
-        s->on_ready = NULL;
+        s->settled = true;
+        if (s->done) {
+                atomic_store(s->done, true);
+                loop_stop(s->manager->daemon->loop);
+        }
+        s->done = NULL;
         pthread_mutex_unlock(&s->lock);
-        if (function)
-                function(data);
 }
 
 /* Until sm-daemon answers no more. Its own changes are none that rows tell of. */
@@ -224,7 +223,7 @@ static void *run(void *user)
                 plug_all(s);
                 if (storage_stopping(s))
                         break;
-                say_ready(s);
+                say_settled(s);
                 follow(s);
         }
         return NULL;
@@ -244,12 +243,79 @@ Storage *storage_new(Manager *manager)
         return s;
 }
 
-void storage_on_first_ready(Storage *s, void (*function)(void *data), void *data)
+void storage_run_loop(Manager *manager, atomic_bool *done)
 {
+        loop_run(manager->daemon->loop);
+        if (!atomic_load(done))
+                _exit(EXIT_SUCCESS);
+}
+
+static bool any_new(Manager *manager)
+{
+        g_autoptr(GPtrArray) pbds = wanted(manager);
+        bool new = false;
+
+        for (guint i = 0; i < pbds->len; i++) {
+                const PbdRow *pbd = STORE_GET(PbdRow, CLASS_PBD, manager->store, pbds->pdata[i]);
+
+                new |= pbd && !pbd->currently_attached;
+                if (pbd)
+                        row_unref(&pbd->row);
+        }
+        return new;
+}
+
+typedef struct Wait {
+        atomic_bool done;
+        bool closed;
+        uv_timer_t timer;
+} Wait;
+
+static void on_timeout(uv_timer_t *timer)
+{
+        Wait *w = timer->data;
+
+        log_warning("The host's own repository is not there yet: sm-daemon does not answer", NULL);
+        atomic_store(&w->done, true);
+        uv_stop(timer->loop);
+}
+
+static void on_timer_closed(uv_handle_t *timer)
+{
+        Wait *w = timer->data;
+
+        w->closed = true;
+        uv_stop(timer->loop);
+}
+
+/* False: there is nothing to wait for any more. */
+static bool wait_for(Storage *s, atomic_bool *done)
+{
+        bool settled;
+
         pthread_mutex_lock(&s->lock);
-        s->on_ready = function;
-        s->on_ready_data = data;
+        settled = s->settled;
+        s->done = settled ? NULL : done;
         pthread_mutex_unlock(&s->lock);
+        return !settled;
+}
+
+void storage_settle(Storage *s, uint64_t msec)
+{
+        uv_loop_t *uv = loop_uv(s->manager->daemon->loop);
+        Wait w = { 0 };
+
+        if ((msec && !any_new(s->manager)) || !wait_for(s, &w.done))
+                return;
+        uv_timer_init(uv, &w.timer);
+        w.timer.data = &w;
+        if (msec)
+                uv_timer_start(&w.timer, on_timeout, msec, 0);
+        storage_run_loop(s->manager, &w.done);
+        wait_for(s, NULL);
+        uv_close((uv_handle_t *)&w.timer, on_timer_closed);
+        while (!w.closed)
+                loop_run(s->manager->daemon->loop); /* and a loop_stop that came late is spent */
 }
 
 void storage_stop(Storage *s)

@@ -15,8 +15,7 @@ void storage_free(Storage *storage); /* when no worker runs any more */
 
 /* Where the host's own repository is: a path below the state folder. Returns owned (g_free). */
 char *storage_own_location(Manager *manager);
-/* Calls function(data) on the storage thread, once, when it has first plugged what should be plugged. Before
- * storage_new's caller lets the loop run. */
-void storage_on_first_ready(Storage *storage, void (*function)(void *data), void *data);
-/* Whether this runs down: what takes long on the storage thread ends early. */
-bool storage_stopping(Storage *storage);
+/* Runs the loop until what should be plugged is, or could not be; before anybody is served. msec 0: for as long as
+ * sm-daemon takes; else at most that long, and only where the host's own repository is still to be made: otherwise rows
+ * are right as they are. */
+void storage_settle(Storage *storage, uint64_t msec);
