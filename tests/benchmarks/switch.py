@@ -46,10 +46,13 @@ class Contender:
         self.program, self.protocol = tool('echo-library'), []
         self.start_switch()
 
-    def start_relay(self):
-        self.protocol, behind = ['relayed'], self.place.folder / 'relayed.sock'
+    def start_relay(self, kind='pairs'):
+        self.protocol, behind = ['relayed'], self.place.folder / f'{kind}.sock'
         self.serve(behind)
-        self.place.start(LOAD, tool('relay'), self.target, behind)
+        self.place.start(LOAD, tool('relay'), kind, self.target, behind)
+
+    def start_gathering_relay(self):
+        self.start_relay('gather')
 
     def start_dbus_broker(self):
         self.protocol = ['dbus']
@@ -79,7 +82,7 @@ class Contender:
 def measure(scale):
     rows = []
     with Place() as place:
-        contenders = {name: Contender(place, name) for name in ('relay', 'switch', 'library', *PEERS)}
+        contenders = {name: Contender(place, name) for name in ('relay', 'gathering relay', 'switch', 'library', *PEERS)}
         for shape, connections, outstanding, at_least in SHAPES:
             taken = rounds(scale.rounds, {
                 name: lambda c=contender: c.call(connections, outstanding, scale.msec)

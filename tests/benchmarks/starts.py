@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Many VMs started at once on the simulator, whose own delays are off."""
+import json
+import statistics
+import struct
+
+from .results import Row
+from .tools import LOAD, SERVERS, output, tool
+from .xapi import Measured
+
+CONNECTIONS = 16
+TIMEOUT_SEC = 60.0
+CURVE = (10, 100, 1000)
+
+
+def syncs(measured):
+    """fsync and fdatasync calls of every daemon so far -> {daemon: count}."""
+    counts = {}
+    for daemon, pid in measured.stack.status()['daemons'].items():
+        path = measured.folder / f'syncs.{pid}'
+        counts[daemon] = struct.unpack('Q', path.read_bytes())[0] if path.exists() else 0
+    return counts
+
+
+def storm(measured, refs, method, state, *params):
+    path = measured.folder / 'refs'
+    path.write_text('\n'.join(refs) + '\n')
+    return json.loads(output(LOAD, tool('storm'), measured.https, measured.body(method, '@REF@', *params),
+                             measured.body('event.from', ['vm'], '@TOKEN@', TIMEOUT_SEC), state, path, CONNECTIONS))
+
+
+def start_all(measured, refs):
+    """-> the storm's figures, with the syncs that it took by daemon; everything is halted again."""
+    before = syncs(measured)
+    figures = storm(measured, refs, 'Async.VM.start', 'Running', False, False)
+    after = syncs(measured)
+    failed = [ref for ref in refs if measured.api.call('VM.get_power_state', ref) != 'Running']
+    if failed:
+        raise RuntimeError(f'{len(failed)} VMs do not run')
+    figures['syncs'] = {daemon: after[daemon] - before[daemon] for daemon in after if after[daemon] > before[daemon]}
+    storm(measured, refs, 'Async.VM.hard_shutdown', 'Halted')
+    return figures
+
+
+class Counted(Measured):
+    """A stack on both processors whose daemons count their syncs."""
+
+    def __init__(self, vms):
+        super().__init__(vms, cpus=(SERVERS, LOAD), settings={'xenopsd': {'latency-msec': '0'}})
+
+    def __enter__(self):
+        self.environment = {'LD_PRELOAD': tool('count-syncs.so')}
+        return super().__enter__()
+
+
+def measure(scale):
+    count = scale.storm
+    with Counted(count) as measured:
+        refs = measured.vm_refs()
+        taken = [start_all(measured, refs) for _ in range(scale.storms)]
+        line = [(n, statistics.median(n * 1000 / start_all(measured, refs[:n])['done_msec'] for _ in range(scale.storms)))
+                for n in CURVE if n <= count]
+    rates = [count * 1000 / figures['done_msec'] for figures in taken]
+    total = statistics.median(sum(figures['syncs'].values()) / count for figures in taken)
+    by_daemon = ', '.join(f'{daemon} {n / count:.2f}' for daemon, n in taken[-1]['syncs'].items())
+    rows = [Row(f'Async.VM.start of {count:,} at once', statistics.median(rates), 'starts/s', 300, 1000, rounds=taken),
+            Row('of which acknowledged as a task after', statistics.median(f['acknowledged_msec'] for f in taken), 'ms'),
+            Row('fsync and fdatasync calls a start', total, 'calls', note=by_daemon)]
+    return rows, {'starts by VMs at once': {'x': 'VMs started at once', 'y': 'starts a second', 'lines': {'starts': line}}}
