@@ -6,15 +6,15 @@ from .results import Row
 from .tools import LOAD
 from .xapi import Measured
 
-# Each with the record's fields that its parameters are taken from; `ref` is the object itself. Those of one object are
-# wanted to cost the same however many there are.
+# Each with its parameters: where one is the name of a field, the VM's; `ref` is the VM itself. Those of one object are
+# wanted to cost the same however many there are. A write is acknowledged once it is on the disk.
 SINGLE = {
     'VM.get_record': ('ref',),
     'VM.get_power_state': ('ref',),
     'VM.get_by_uuid': ('uuid',),
     'VM.get_by_name_label': ('name_label',),
     'VM.get_VBDs': ('ref',),
-    'VM.set_name_description': ('ref', 'uuid'),
+    'VM.set_name_description': ('ref', '@VALUE@'),
 }
 WHOLE = {'VM.get_all': (), 'VM.get_all_records': ()}
 
@@ -24,7 +24,7 @@ def costs(measured, scale):
     ref = measured.vm_refs()[-1]
     record = {**measured.api.call('VM.get_record', ref), 'ref': ref}
     return {call: statistics.median(
-        measured.load(LOAD, measured.stack.socket, measured.request(call, *(record[field] for field in fields)), 1,
+        measured.load(LOAD, measured.stack.socket, measured.request(call, *(record.get(field, field) for field in fields)), 1,
                       scale.msec)['usec_p50'] for _ in range(3))
         for call, fields in {**SINGLE, **WHOLE}.items()}
 

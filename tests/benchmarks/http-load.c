@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* http-load TARGET REQUEST-FILE CONNECTIONS MSEC: sends the same request again and again, one at a time on each
- * connection. Prints JSON: replies a second, their times, and how busy this program was itself: near 1 it is the load
+ * connection; where @VALUE@ stands in it, another number each time. Prints JSON: replies a second, their times, and how busy this program was itself: near 1 it is the load
  * that was measured. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -12,9 +13,11 @@
 
 #define LOAD_EVENTS       256
 #define LOAD_WARM_UP_PART 5
+#define LOAD_VALUE        "@VALUE@"
+#define LOAD_VALUES       10000000u /* as many as have that many digits */
 
 static int epoll;
-static char *request;
+static char *request, *value; /* value: in the request; NULL: there is none */
 static size_t request_len;
 
 static uint64_t cpu_nsec(void)
@@ -22,6 +25,17 @@ static uint64_t cpu_nsec(void)
         struct timespec used;
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
         return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+static void send_next(HttpClient *client)
+{
+        static unsigned counter;
+        char digits[sizeof LOAD_VALUE];
+        if (value) {
+                snprintf(digits, sizeof digits, "%0*u", (int)strlen(LOAD_VALUE), counter++ % LOAD_VALUES);
+                memcpy(value, digits, strlen(LOAD_VALUE));
+        }
+        http_send(client, request, request_len);
 }
 
 static uint64_t load_until(uint64_t until, Samples *samples)
@@ -37,7 +51,7 @@ static uint64_t load_until(uint64_t until, Samples *samples)
                         replies++;
                         if (samples)
                                 samples_add(samples, now_nsec() - client->sent_nsec);
-                        http_send(client, request, request_len);
+                        send_next(client);
                 }
         }
         return replies;
@@ -52,10 +66,11 @@ int main(int argc, char **argv)
         HttpClient *client = NULL;
         Samples samples = { 0 };
         request = read_file(argv[2], &request_len);
+        value = strstr(request, LOAD_VALUE);
         epoll = epoll_create1(EPOLL_CLOEXEC);
         for (unsigned i = 0; i < connections; i++) {
                 client = http_open(argv[1], epoll);
-                http_send(client, request, request_len);
+                send_next(client);
         }
         load_until(now_nsec() + nsec / LOAD_WARM_UP_PART, NULL);
         uint64_t start = now_nsec(), cpu = cpu_nsec();

@@ -8,18 +8,25 @@ from dataclasses import dataclass
 
 from harness.stack import SOURCE
 
-from . import results, switch
+from . import events, footprint, growth, https, plot, results, starts, switch
 
-SUITES = {'switch': switch}
+SUITES = {'switch': switch, 'https': https, 'events': events, 'starts': starts, 'footprint': footprint, 'growth': growth}
 
 
 @dataclass
 class Scale:
     rounds: int     # of each comparison
     msec: int       # that one figure is taken over
+    many: int       # VMs in the store, where many are asked for
+    changes: int    # followed by events, a round
+    storms: int     # rounds of starting VMs
+    storm: int      # VMs started at once
+    sizes: tuple    # VMs in the store, for the cost's growth
+    curve: int      # points of a curve, at most
 
 
-FULL, QUICK = Scale(9, 2000), Scale(3, 300)
+FULL = Scale(9, 2000, 5000, 200, 5, 1000, (100, 1000, 10000), 9)
+QUICK = Scale(3, 300, 500, 30, 1, 100, (100, 1000), 2)
 
 DESCRIPTION = 'Measures the software beside its peers, in the same run, the sides taking turns; medians. Needs two processors.'
 
@@ -29,6 +36,7 @@ def arguments():
     parser.add_argument('--quick', action='store_true', help='few and short rounds: shows that it works, no more')
     parser.add_argument('--only', metavar='NAME', action='append', choices=SUITES,
                         help='one of: ' + ', '.join(SUITES) + '; may be repeated')
+    parser.add_argument('--plot', action='store_true', help='draw how figures grow with VMs and clients (SVG, PNG)')
     parser.add_argument('--no-build', action='store_true', help='what was built last, as it is')
     return parser.parse_args()
 
@@ -62,5 +70,8 @@ def main():
         print(results.table(new) + '\n', flush=True)
         rows += new
         curves.update(more)
-    print(f'stored in {results.store(rows, curves)}')
+    stored = results.store(rows, curves)
+    print(f'stored in {stored}')
+    if options.plot and curves:
+        print('drawn in', *plot.draw(curves, stored.with_suffix('.svg')))
     return 0

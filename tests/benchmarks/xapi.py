@@ -28,12 +28,12 @@ class Measured(Place):
 
     def __init__(self, vms=0, cpus=(SERVERS,), settings=None, environment=None):
         super().__init__()
-        self.vms, self.cpus, self.settings, self.environment = vms, cpus, settings, environment or {}
+        self.vms, self.cpus, self.settings, self.environment = vms, cpus, settings, environment or {}     # {folder} in its values is ours
 
     def __enter__(self):
         super().__enter__()
         before = dict(os.environ)
-        os.environ.update(self.environment)
+        os.environ.update({name: value.format(folder=self.folder) for name, value in self.environment.items()})
         try:
             with affinity(self.cpus):
                 self.stack = Stack(vms=self.vms, settings=self.settings)
