@@ -13,14 +13,23 @@ static const Handler *class_handlers(const Class *class)
                 const Class *class;
                 const Handler *handlers;
         } TABLE[] = {
-                { &CLASS_EVENT, OF(event_handlers) },     { &CLASS_HOST, OF(host_handlers) },
-                { &CLASS_MESSAGE, OF(message_handlers) }, { &CLASS_NETWORK, OF(network_handlers) },
-                { &CLASS_PBD, OF(pbd_handlers) },         { &CLASS_POOL, OF(pool_handlers) },
-                { &CLASS_ROLE, OF(role_handlers) },       { &CLASS_SECRET, OF(secret_handlers) },
-                { &CLASS_SESSION, OF(session_handlers) }, { &CLASS_SR, OF(sr_handlers) },
-                { &CLASS_SUBJECT, OF(subject_handlers) }, { &CLASS_TASK, OF(task_handlers) },
-                { &CLASS_VBD, OF(vbd_handlers) },         { &CLASS_VDI, OF(vdi_handlers) },
-                { &CLASS_VIF, OF(vif_handlers) },         { &CLASS_VM, OF(vm_handlers) },
+                { &CLASS_CRASHDUMP, OF(crashdump_handlers) },
+                { &CLASS_EVENT, OF(event_handlers) },
+                { &CLASS_HOST, OF(host_handlers) },
+                { &CLASS_MESSAGE, OF(message_handlers) },
+                { &CLASS_NETWORK, OF(network_handlers) },
+                { &CLASS_PBD, OF(pbd_handlers) },
+                { &CLASS_POOL, OF(pool_handlers) },
+                { &CLASS_ROLE, OF(role_handlers) },
+                { &CLASS_SECRET, OF(secret_handlers) },
+                { &CLASS_SESSION, OF(session_handlers) },
+                { &CLASS_SR, OF(sr_handlers) },
+                { &CLASS_SUBJECT, OF(subject_handlers) },
+                { &CLASS_TASK, OF(task_handlers) },
+                { &CLASS_VBD, OF(vbd_handlers) },
+                { &CLASS_VDI, OF(vdi_handlers) },
+                { &CLASS_VIF, OF(vif_handlers) },
+                { &CLASS_VM, OF(vm_handlers) },
                 { &CLASS_VM_APPLIANCE, OF(vm_appliance_handlers) },
         };
 

@@ -4,6 +4,7 @@
 
 #include "xenapi-handlers.h"
 
+extern const CrashdumpHandlers crashdump_handlers;
 extern const EventHandlers event_handlers;
 extern const HostHandlers host_handlers;
 extern const MessageHandlers message_handlers;
