@@ -94,6 +94,18 @@ static void key_text(const Type *type, Value v, char buffer[FLOAT_TEXT_BYTES], c
         assert(scalar);
 }
 
+/* A record in a value is as a rule a row of the store, which keeps its text. */
+static void row_write(Buffer *b, Dialect dialect, const Row *row)
+{
+        size_t len;
+        if (!row) {
+                record_write(b, dialect, row);
+                return;
+        }
+        const char *text = dialect == DIALECT_JSON ? row_json(row, &len) : row_xml(row, &len);
+        buffer_append(b, text, len);
+}
+
 static void json_write_value(Buffer *b, const Type *type, Value v)
 {
         char scratch[FLOAT_TEXT_BYTES];
@@ -132,7 +144,7 @@ static void json_write_value(Buffer *b, const Type *type, Value v)
                 buffer_append_literal(b, "}");
                 break;
         case TYPE_RECORD:
-                record_write(b, DIALECT_JSON, v.row);
+                row_write(b, DIALECT_JSON, v.row);
                 break;
         default:
                 key_text(type, v, scratch, &text, &len);
@@ -146,7 +158,7 @@ static void xml_write_value(Buffer *b, const Type *type, Value v)
         const char *text;
         size_t len;
         if (type->kind == TYPE_RECORD) {
-                record_write(b, DIALECT_XML, v.row);
+                row_write(b, DIALECT_XML, v.row);
                 return;
         }
         buffer_append_literal(b, "<value>");
