@@ -3,7 +3,7 @@
 
 A test asks for what it needs by the names of its parameters: `stack` (up, shared by the file's tests), `fresh` (a stack
 of its own), `folder` (an empty folder). A file may set QUICK (part of `tests/run --quick`), SANITIZED (run on the
-sanitizers' builds too), STACK (arguments of the shared Stack)."""
+sanitizers' builds too), STACK (arguments of the shared Stack), TEST_SEC (the most that one of its tests may take)."""
 import concurrent.futures
 import contextlib
 import importlib.util
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .stack import Stack
 
-TEST_SEC = 240          # the most that one test may take
+TEST_SEC = 240          # the most that one test may take, unless its file says otherwise
 
 
 @dataclass
@@ -82,7 +82,7 @@ class File:
     def record(self, name, function):
         start, failure = time.monotonic(), ''
         try:
-            with time_limit(TEST_SEC):
+            with time_limit(getattr(self.module, 'TEST_SEC', TEST_SEC)):
                 function()
         except Exception:
             failure = traceback.format_exc()

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A build folder in which each daemon is a script that runs the real one under valgrind."""
+import shlex
+import sys
+from pathlib import Path
+
+from harness.stack import SOURCE
+
+sys.path.insert(0, str(SOURCE / 'packaging'))
+from trying.stack import DAEMONS, MARK                      # noqa: E402
+
+REPORT = 'Valgrind report'      # what the harness looks for in the daemons' logs
+OPTIONS = ['--leak-check=full', '--show-leak-kinds=definite,indirect', '--errors-for-leak-kinds=definite,indirect',
+           f'--error-markers={REPORT},', '--child-silent-after-fork=yes', '--num-callers=30', '--fair-sched=yes']
+SUPPRESSIONS = Path(__file__).with_name('valgrind.supp')
+SCRIPT = """#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Made by tests/fault_parts/valgrind.py.
+G_SLICE=always-malloc G_DEBUG=gc-friendly exec valgrind {options} --log-file="${mark}/log/valgrind-{name}-%p.log" \\
+        {program} "$@"
+"""
+
+
+def wrap(build):
+    """-> the folder, beside the real one."""
+    folder = build.with_name(build.name + '-valgrind')
+    for name, path in DAEMONS.items():
+        options = OPTIONS + ([f'--suppressions={SUPPRESSIONS}'] if SUPPRESSIONS.exists() else [])
+        script = folder / path
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(SCRIPT.format(options=shlex.join(options), mark=MARK, name=name,
+                                        program=shlex.quote(str((build / path).resolve()))))
+        script.chmod(0o755)
+    (folder / '.complete').touch()
+    return folder
