@@ -16,7 +16,8 @@ SOURCE = Path(__file__).resolve().parent.parent.parent
 XAPI_TRY = SOURCE / 'packaging/xapi-try'
 PASSWORD = 'tests'
 UP_SEC = 180
-REPORT = re.compile(r'(ERROR|WARNING): (Address|Thread|Leak|Memory)Sanitizer|runtime error:|Assertion .* failed')
+REPORT = re.compile(r'(ERROR|WARNING): (Address|Thread|Leak|Memory)Sanitizer|runtime error:|Assertion .* failed|'
+                    'Valgrind report')
 DEATH = re.compile(r'^(\S+) \(pid (\d+)\) (was killed|ended)', re.M)
 
 
@@ -38,10 +39,11 @@ def xapi_try(*arguments, check=True, timeout=UP_SEC, **options):
 
 
 class Stack:
-    """Up from the moment that it is made. `users` maps further user names to (password, role)."""
+    """Up from the moment that it is made. `users` maps further user names to (password, role); `folder` is one that is
+    there, empty but for what the test has mounted in it."""
 
-    def __init__(self, vms=0, users=None, settings=None):
-        self.folder = Path(tempfile.mkdtemp(prefix='xapi-test-'))
+    def __init__(self, vms=0, users=None, settings=None, folder=None):
+        self.folder = Path(folder or tempfile.mkdtemp(prefix='xapi-test-'))
         self.expected_deaths = set()
         self.opened = []
         self.set_users({'root': (PASSWORD, 'pool-admin'), **(users or {})})
