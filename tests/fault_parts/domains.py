@@ -13,10 +13,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def folder_of(stack):
-    """Where xenopsd's simulator keeps them."""
-    found = [path for path in (stack.folder / 'run').rglob('domains') if path.is_dir()]
-    assert len(found) == 1, found
-    return found[0]
+    """Where xenopsd's simulator keeps them, a file each."""
+    return stack.folder / 'run/xenopsd/simulator/domain'
 
 
 def read(folder, name):

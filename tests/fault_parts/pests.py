@@ -5,6 +5,7 @@ import json
 import random
 import resource
 import socket
+import ssl
 import threading
 import urllib.parse
 
@@ -65,69 +66,77 @@ class LongPolls(Idle):
             connection.sendall(request('event.from', [session, ['pool_patch'], '', LONG_POLL_SEC]))
 
 
+SLOW_HEAD, ENDLESS_BODY, UNREAD_REPLIES = range(3)
+
+
+class Slot:
+    """One connection of a slow client's; begun again when the server has had enough of it."""
+
+    HEAD = b'POST /jsonrpc HTTP/1.1\r\nHost: x\r\nX-Slow: ' + b'z' * 10_000
+
+    def __init__(self, connection, habit):
+        self.connection, self.habit, self.sent = connection, habit, 0
+        connection.settimeout(0)
+        if habit == ENDLESS_BODY:
+            self.send(request('VM.get_all', ['x'], length=1 << 20))
+        elif habit == UNREAD_REPLIES:
+            self.send(request('system.listMethods') * 200)
+
+    def drip(self):
+        """-> whether the connection is still there."""
+        if self.habit == UNREAD_REPLIES:
+            return self.send(request('system.listMethods'))         # to look whether it was closed would be to read
+        self.sent += 1
+        return self.send(self.HEAD[self.sent % len(self.HEAD):][:1]) and self.is_open()
+
+    def send(self, data):
+        try:
+            self.connection.send(data)
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
+            pass
+        except OSError:
+            return False
+        return True
+
+    def is_open(self):
+        try:
+            return bool(self.connection.recv(4096))
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
+            return True
+        except OSError:
+            return False
+
+
 class Slow:
     """A byte a second of a head; bodies that never end; replies that are never read. Whoever is thrown out for it comes
     again at once, until close()."""
 
     def __init__(self, url, n):
         self.url, self.stop = url, threading.Event()
-        self.again = 0
-        self.slots = [(connection, n % 3) for n, connection in enumerate(connect_many(url, n))]
-        for connection, habit in self.slots:
-            self.begin(connection, habit)
+        self.again, self.failure = 0, None
+        self.slots = [Slot(connection, n % 3) for n, connection in enumerate(connect_many(url, n))]
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
-    @staticmethod
-    def begin(connection, habit):
-        connection.settimeout(0)
-        if habit == 1:
-            Slow.push(connection, request('VM.get_all', ['x'], length=1 << 20))
-        elif habit == 2:
-            Slow.push(connection, request('system.listMethods') * 200)
-
-    @staticmethod
-    def push(connection, data):
-        """-> whether the connection is still there."""
-        try:
-            connection.send(data)
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError as error:
-            # Full is not gone: TLS says so with an error of its own.
-            return 'write operation did not complete' in str(error)
-        return True
-
-    @staticmethod
-    def is_open(connection, habit):
-        if habit == 2:
-            return True                 # to look would be to read
-        try:
-            return bool(connection.recv(4096))
-        except OSError as error:
-            return 'did not complete' in str(error)
-
     def run(self):
-        head = b'POST /jsonrpc HTTP/1.1\r\nHost: x\r\nX-Slow: ' + b'z' * 100_000
-        tick = 0
-        while not self.stop.wait(DRIP_SEC):
-            for index, (connection, habit) in enumerate(self.slots):
-                data = request('system.listMethods') if habit == 2 else head[tick % len(head):][:1]
-                if self.stop.is_set():
-                    return
-                if not self.is_open(connection, habit) or not self.push(connection, data):
-                    connection.close()
-                    self.again += 1
-                    fresh = connect(self.url)
-                    self.begin(fresh, habit)
-                    self.slots[index] = (fresh, habit)
-            tick += 1
+        try:
+            while not self.stop.wait(DRIP_SEC):
+                for index, slot in enumerate(self.slots):
+                    if self.stop.is_set():
+                        return
+                    if not slot.drip():
+                        slot.connection.close()
+                        self.again += 1
+                        self.slots[index] = Slot(connect(self.url), slot.habit)
+        except Exception as error:
+            self.failure = error
 
     def close(self):
         self.stop.set()
         self.thread.join()
-        for connection, _ in self.slots:
-            connection.close()
+        for slot in self.slots:
+            slot.connection.close()
+        assert not self.failure, f'they kept others from connecting: {self.failure!r}'
 
 
 class Junk:

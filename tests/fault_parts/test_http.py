@@ -39,9 +39,8 @@ class Caller(threading.Thread):
                 self.seconds.append(time.monotonic() - start)
                 assert record['uuid'], record
                 if n % 10 == 0:
-                    xapi.call('VM.add_to_other_config', vm, f'caller {self.number}', str(n))
-                    assert xapi.call('VM.get_other_config', vm)[f'caller {self.number}'] == str(n)
-                    xapi.call('VM.remove_from_other_config', vm, f'caller {self.number}')
+                    xapi.call('VM.set_name_description', vms[self.number], str(n))
+                    assert xapi.call('VM.get_name_description', vms[self.number]) == str(n)
             xapi.close()
         except Exception as error:
             self.failure = error
