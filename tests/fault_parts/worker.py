@@ -30,7 +30,7 @@ class Worker(threading.Thread):
     def run(self):
         try:
             self.template = next(ref for ref, r in self.client.sure('VM.get_all_records').items()
-                                 if r['is_a_template'] and r['name_label'].startswith('Debian 12'))
+                                 if r['is_a_template'] and r['name_label'].startswith('Diskless'))
             self.sr = next(ref for ref, r in self.client.sure('SR.get_all_records').items()
                            if 'vdi_create' in r['allowed_operations'])
             while not self.stop_event.is_set():
