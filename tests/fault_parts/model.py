@@ -3,11 +3,14 @@
 
 Each VM has one client that changes it; all look at it. A counter in a field tells how far the writes have come: once
 n was acknowledged or seen, nobody may ever see less."""
+import collections
 import threading
+import time
 from dataclasses import dataclass, field
 
 FIELDS = ('name_description', 'other_config')
 KEY = 'faults'          # in other_config
+HISTORY = 12            # what was last done to a VM, shown with what was wrong of it
 
 
 def counter(record, name):
@@ -27,6 +30,13 @@ class Vm:
     gone: bool = False          # acknowledged or seen
     may_be_gone: bool = False
     disks: list = field(default_factory=list)       # VDIs that were acknowledged
+    history: collections.deque = field(default_factory=lambda: collections.deque(maxlen=HISTORY))
+
+    def note(self, *what):
+        self.history.append(f'{time.time():.3f} ' + ' '.join(map(str, what)))
+
+    def told(self):
+        return ''.join(f'\n         {line}' for line in self.history)
 
 
 class Model:
@@ -38,9 +48,9 @@ class Model:
         self.errors = {}        # code -> how often something failed with it
         self.violations = []
 
-    def violation(self, text):
+    def violation(self, text, vm=None):
         with self.lock:
-            self.violations.append(text)
+            self.violations.append(f'{time.time():.3f} {text}' + (vm.told() if vm else ''))
 
     def add(self, ref, uuid):
         with self.lock:

@@ -15,6 +15,7 @@ from .worker import Reader, Watcher, Worker
 VMS_A_WORKER = 4
 BETWEEN_KILLS = 4           # writes acknowledged since the last one
 PROGRESS_SEC = 60           # within which that must be possible
+BUSIEST = ['xapi-core', 'xenopsd', 'sm-daemon', 'message-switch']     # killed twice as often
 TOGETHER = 0.2              # of the kills do not wait until the daemon killed before serves again
 SETTLE_SEC = 120
 
@@ -24,6 +25,7 @@ class Storm:
         self.stack, self.random, self.n_kills = stack, generator, n_kills
         self.model, self.stop = Model(), threading.Event()
         self.watch = domains.Watch(stack)
+        self.kills = []
         self.recoveries = {daemon: [] for daemon in daemons.ALL}
         self.threads = [Worker(stack, self.model, random.Random(generator.random()), n, VMS_A_WORKER, self.stop)
                         for n in range(n_workers)]
@@ -46,8 +48,9 @@ class Storm:
         probes = []
         for _ in range(self.n_kills):
             self.wait_progress()
-            daemon = self.random.choice(daemons.ALL)
-            _, at = daemons.kill(self.stack, daemon)
+            daemon = self.random.choice(daemons.ALL + BUSIEST)
+            pid, at = daemons.kill(self.stack, daemon)
+            self.kills.append(f'{time.time():.3f} {daemon} {pid}')
             probe = threading.Thread(target=self.measure, args=(daemon, at))
             probe.start()
             probes.append(probe)
@@ -94,7 +97,7 @@ class Storm:
             violations += self.faults_of(vm, records.get(vm.ref))
         violations += self.lost_disks(client.sure('VDI.get_all_records'))
         violations += disagreements(self.stack, client)
-        assert not violations, '\n'.join(violations[:40])
+        assert not violations, '\n'.join(violations[:40] + ['the last that were killed:'] + self.kills[-10:])
         usable(client, self.model)
         client.close()
 
@@ -108,7 +111,7 @@ class Storm:
         if vm.power and not vm.may_be_gone:
             state, domid = record['power_state'], int(record['domid'])
             if state != vm.power or (state == 'Running' and domid != vm.domid):
-                found.append(f'{vm.ref} was {vm.power} as domain {vm.domid}, is {state} as {domid}')
+                found.append(f'{vm.ref} was {vm.power} as domain {vm.domid}, is {state} as {domid}' + vm.told())
         created = self.watch.created.get(vm.uuid, [])
         if len(created) != len(set(created)):
             found.append(f'{vm.ref}: one domain made twice: {created}')

@@ -7,6 +7,6 @@ TEST_SEC = scale(300, 3600)
 
 
 def test_kill_nine(fresh):
-    storm = Storm(fresh, seeded(), n_workers=scale(4, 8), n_kills=scale(25, 500))
+    storm = Storm(fresh, seeded(), n_workers=scale(4, 8), n_kills=scale(50, 500))
     storm.run()
     storm.check()

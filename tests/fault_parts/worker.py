@@ -74,9 +74,9 @@ class Worker(threading.Thread):
 
     def check_power(self, vm, power, domid, record):
         if power and record['power_state'] != power:
-            self.model.violation(f'{self.name}: {vm.ref} is {record["power_state"]}, {power} was acknowledged')
+            self.model.violation(f'{self.name}: {vm.ref} is {record["power_state"]}, {power} was acknowledged', vm)
         elif power == 'Running' and int(record['domid']) != domid:
-            self.model.violation(f'{self.name}: {vm.ref} ran as domain {domid}, now as {record["domid"]}')
+            self.model.violation(f'{self.name}: {vm.ref} ran as domain {domid}, now as {record["domid"]}', vm)
 
     # ---- what needs other daemons: may fail, must say the truth ----
 
@@ -142,25 +142,29 @@ class Worker(threading.Thread):
         method = self.random.choice(going)
         parameters = [False, False] if method == 'VM.start' else []
         before, vm.power = vm.power, None
+        vm.note(method)
         try:
             self.operation(method, vm, parameters)
-        except Lost:
+        except Lost as lost:
+            vm.note('lost:', lost)
             return
         except XapiError as error:
+            vm.note(error)
             self.model.failed(error)
             self.failed(vm, before, method, error)
             return
         domid = int(self.client.sure('VM.get_domid', vm.ref))
         vm.power, vm.domid = ('Halted', -1) if 'shutdown' in method else ('Running', domid)
+        vm.note('done, now', vm.power, vm.domid)
         self.model.acknowledge()
         self.look(vm)
 
     def failed(self, vm, before, method, error):
         """A refusal says that nothing was done, and why: that must be so."""
         if before and error.code in REFUSALS:
-            self.model.violation(f'{self.name}: {method} of a VM that was acknowledged as {before}: {error}')
+            self.model.violation(f'{self.name}: {method} of a VM that was acknowledged as {before}: {error}', vm)
         if error.code == BUSY and before:
-            self.model.violation(f'{self.name}: {method}: nothing is under way: {error}')
+            self.model.violation(f'{self.name}: {method}: nothing is under way: {error}', vm)
 
     def operation(self, method, vm, parameters):
         """Half of them as tasks; raises Lost where nobody can say how it ended."""
@@ -168,6 +172,7 @@ class Worker(threading.Thread):
             self.client.call(method, vm.ref, *parameters)
             return
         task = self.client.call('Async.' + method, vm.ref, *parameters)
+        vm.note('as', task)
         record = self.wait_task(task)
         self.client.sure('task.destroy', task)
         if record['status'] != 'success':
