@@ -47,24 +47,59 @@ static void report_clear(XenopsReport *r)
         xenops_vif_stat_list_clear(&r->vifs);
 }
 
+/* Whether to ask again: the answer was lost with the switch or with xenopsd, which both come back. Else *error stays. */
+static bool is_lost(Xenops *x, XenopsError **error)
+{
+        const BusFailure *failure = xenops_error_failure(*error);
+
+        if (!failure || failure->outcome != BUS_OUTCOME_UNKNOWN || atomic_load(&x->stopping))
+                return false;
+        g_clear_pointer(error, xenops_error_free);
+        return true;
+}
+
+/* What of an answer is missing says nothing only where the VM is gone meanwhile. */
+static bool is_gone(XenopsError *taken)
+{
+        bool gone = taken->tag == XENOPS_ERROR_DOES_NOT_EXIST;
+
+        xenops_error_free(taken);
+        return gone;
+}
+
+static bool report_vbds(Xenops *x, const char *uuid, XenopsVbdStatList *ret)
+{
+        XenopsError *e = NULL;
+
+        while (!xenops_vbd_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, ret, &e))
+                if (!is_lost(x, &e))
+                        return is_gone(e);
+        return true;
+}
+
+static bool report_vifs(Xenops *x, const char *uuid, XenopsVifStatList *ret)
+{
+        XenopsError *e = NULL;
+
+        while (!xenops_vif_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, ret, &e))
+                if (!is_lost(x, &e))
+                        return is_gone(e);
+        return true;
+}
+
 /* False: xenopsd does not answer. */
 static bool report_get(Xenops *x, const char *uuid, bool vbds, bool vifs, XenopsReport *ret)
 {
         XenopsError *e = NULL;
 
         *ret = (XenopsReport){ 0 };
-        ret->known = xenops_vm_stat(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vm, &e);
-        if (!ret->known) {
-                bool gone = e->tag == XENOPS_ERROR_DOES_NOT_EXIST;
-
-                xenops_error_free(e);
-                return gone;
-        }
-        if (vbds && !xenops_vbd_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vbds, &e))
-                g_clear_pointer(&e, xenops_error_free);
-        if (vifs && !xenops_vif_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vifs, &e))
-                g_clear_pointer(&e, xenops_error_free);
-        return true;
+        while (!(ret->known = xenops_vm_stat(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vm, &e)))
+                if (!is_lost(x, &e))
+                        return is_gone(e);
+        if ((!vbds || report_vbds(x, uuid, &ret->vbds)) && (!vifs || report_vifs(x, uuid, &ret->vifs)))
+                return true;
+        report_clear(ret);
+        return false;
 }
 
 static bool report_get_row(Xenops *x, const char *vm, XenopsReport *ret)
