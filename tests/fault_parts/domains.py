@@ -1,35 +1,37 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Watches the simulator's domains, as files, while everything else is being killed: a VM never has two."""
-import ctypes
+"""The simulator's domains as its ledger tells of them, change by change, whatever is being killed meanwhile: a VM never
+has two."""
 import json
 import os
-import select
-import struct
 import threading
 
-IN_MOVED_TO, IN_DELETE, IN_Q_OVERFLOW = 0x80, 0x200, 0x4000
-EVENT = struct.Struct('iIII')
-LIBC = ctypes.CDLL(None, use_errno=True)
+LEDGER = 'run/xenopsd/simulator/ledger'     # xenopsd/ledger.h: a line is a checksum, a key, and a text, empty when removed
+PREFIX = 'domain/'
+LOOK_SEC = 0.05
 
 
-def folder_of(stack):
-    """Where xenopsd's simulator keeps them, a file each."""
-    return stack.folder / 'run/xenopsd/simulator/domain'
-
-
-def read(folder, name):
-    try:
-        return json.loads((folder / name).read_text())
-    except FileNotFoundError:
-        return None
+def changes(file):
+    """The whole lines that have come since the last look -> [(domid, the domain; None: destroyed)]."""
+    found = []
+    while True:
+        at = file.tell()
+        line = file.readline()
+        if not line.endswith(b'\n'):
+            file.seek(at)               # still being written
+            return found
+        _, key, text = line.decode().rstrip('\n').split(' ', 2)
+        if key.startswith(PREFIX):
+            found.append((int(key.removeprefix(PREFIX)), json.loads(text) if text else None))
 
 
 def living(stack):
     """-> {uuid of the VM: its domain}; while nothing changes."""
-    folder = folder_of(stack)
-    domains = [domain for name in os.listdir(folder) if name.isdigit() and (domain := read(folder, name))]
-    by_vm = {domain['vm']: domain for domain in domains}
-    assert len(by_vm) == len(domains), f'a VM with two domains: {domains}'
+    domains = {}
+    with open(stack.folder / LEDGER, 'rb') as file:
+        domains.update(changes(file))
+    alive = [{**domain, 'domid': domid} for domid, domain in domains.items() if domain]
+    by_vm = {domain['vm']: domain for domain in alive}
+    assert len(by_vm) == len(alive), f'a VM with two domains: {alive}'
     return by_vm
 
 
@@ -37,55 +39,50 @@ class Watch:
     """From its making to stop(): .created is {uuid: [domid]}, .violations what must not have happened."""
 
     def __init__(self, stack):
-        self.folder = folder_of(stack)
+        self.path = stack.folder / LEDGER
         self.created, self.alive, self.violations = {}, {}, []
-        self.inotify = LIBC.inotify_init1(os.O_CLOEXEC)
-        assert self.inotify >= 0
-        watch = LIBC.inotify_add_watch(self.inotify, os.fsencode(self.folder), IN_MOVED_TO | IN_DELETE)
-        assert watch >= 0, os.strerror(ctypes.get_errno())
-        self.stopper, self.stopping = os.pipe()
+        self.file = open(self.path, 'rb')
+        self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
     def run(self):
-        while True:
-            ready, _, _ = select.select([self.inotify, self.stopper], [], [])
-            if self.inotify in ready:
-                self.take(os.read(self.inotify, 1 << 16))
-            elif ready:
-                return
+        while not self.stopping.wait(LOOK_SEC):
+            self.look()
 
-    def take(self, data):
-        while data:
-            _, mask, _, length = EVENT.unpack_from(data)
-            name = data[EVENT.size:EVENT.size + length].rstrip(b'\0').decode()
-            data = data[EVENT.size + length:]
-            assert not mask & IN_Q_OVERFLOW, 'the kernel could not keep all changes'
-            if not name.isdigit():
-                continue                # being written
-            if mask & IN_DELETE:
-                self.alive.pop(name, None)
-            elif name not in self.alive:
-                self.appeared(name)
+    def look(self):
+        with open(self.path, 'rb') as now:
+            self.take(changes(self.file))
+            if not same_file(now, self.file):
+                self.file.close()       # written anew, without what is outdated
+                self.file = open(self.path, 'rb')
+                self.take(changes(self.file))
 
-    def appeared(self, name):
-        domain = read(self.folder, name)
-        if not domain:
-            return                      # gone already
-        vm = domain['vm']
+    def take(self, found):
+        for domid, domain in found:
+            if not domain:
+                self.alive.pop(domid, None)
+            elif domid not in self.alive:
+                self.appeared(domid, domain['vm'])
+
+    def appeared(self, domid, vm):
         others = [other for other, owner in self.alive.items() if owner == vm]
         if others:
-            self.violations.append(f'{vm} has domain {name} beside {others}')
-        self.alive[name] = vm
+            self.violations.append(f'{vm} has domain {domid} beside {others}')
+        self.alive[domid] = vm
         domids = self.created.setdefault(vm, [])
-        if int(name) in domids:
-            self.violations.append(f'{vm} has domain {name} for the second time')
-        domids.append(int(name))
+        if domid in domids:
+            self.violations.append(f'{vm} has domain {domid} for the second time')
+        domids.append(domid)
 
     def stop(self):
         """-> the violations."""
-        os.write(self.stopping, b'.')
+        self.stopping.set()
         self.thread.join()
-        for fd in (self.inotify, self.stopper, self.stopping):
-            os.close(fd)
+        self.look()
+        self.file.close()
         return self.violations
+
+
+def same_file(one, other):
+    return os.path.samestat(os.fstat(one.fileno()), os.fstat(other.fileno()))
