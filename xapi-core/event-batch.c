@@ -33,6 +33,14 @@ static const char *event_operation(const EventBatch *batch, const Change *change
         return change->created > batch->since ? "add" : "mod";
 }
 
+/* What came and went since is no news, but for tasks: upstream tells of those of synchronous calls, which no client has
+ * seen. */
+static bool is_told(const EventBatch *batch, const Subscriptions *subscriptions, const Change *change)
+{
+        bool passing = change->row == NULL && change->created > batch->since && change->class != &CLASS_TASK;
+        return !passing && subscriptions_match(subscriptions, change->class, change->ref);
+}
+
 /* Puts what matches first, by kind of event and then by age, and the rest behind. */
 static void batch_select(EventBatch *batch, const Subscriptions *subscriptions)
 {
@@ -41,13 +49,12 @@ static void batch_select(EventBatch *batch, const Subscriptions *subscriptions)
         for (int order = 0; order < N_EVENT_ORDERS; order++) {
                 for (size_t i = 0; i < batch->n_all; i++) {
                         const Change *change = &batch->changes[i];
-                        if ((int)event_order(batch, change) == order &&
-                            subscriptions_match(subscriptions, change->class, change->ref))
+                        if ((int)event_order(batch, change) == order && is_told(batch, subscriptions, change))
                                 selected[n++] = *change;
                 }
         }
         for (size_t i = batch->n_all; i-- > 0;)
-                if (!subscriptions_match(subscriptions, batch->changes[i].class, batch->changes[i].ref))
+                if (!is_told(batch, subscriptions, &batch->changes[i]))
                         selected[--n_rest] = batch->changes[i];
         g_free(batch->changes);
         batch->changes = selected;

@@ -16,6 +16,7 @@ static void changes_collect(const ClassState *class, uint64_t since, GArray *cha
                         continue;
                 } else {
                         change.ref = str_new(((const Tombstone *)link)->ref);
+                        change.created = ((const Tombstone *)link)->created;
                 }
                 g_array_append_val(changes, change);
         }

@@ -21,6 +21,7 @@ typedef struct Tombstone {
         ChangeLink change;
         struct Tombstone *younger; /* of any class */
         struct ClassState *class;
+        uint64_t created; /* 0: not known any more */
         char ref[];
 } Tombstone;
 
@@ -142,7 +143,7 @@ void slot_index_uuid(Slot *slot, const Row *row);                    /* row is i
 /* Makes row what everybody sees; takes it. Returns what was seen before, owned, or NULL. */
 Row *slot_show(Store *store, Slot *slot, Row *row, uint64_t generation);
 void slot_hide(Slot *slot); /* nobody sees it any more */
-void store_bury(Store *store, ClassState *class, const char *ref, uint64_t generation);
+void store_bury(Store *store, ClassState *class, const char *ref, uint64_t created, uint64_t generation);
 void store_forget(Store *store, size_t keep); /* drops the oldest tombstones */
 
 /* store-load.c */

@@ -131,7 +131,7 @@ static bool load_deletion(const DatabaseDeletion *deletion, void *data, XapiErro
         if (class == NULL)
                 return false;
         load_show(load, deletion->generation);
-        store_bury(load->store, store_class(load->store, class), deletion->ref, deletion->generation);
+        store_bury(load->store, store_class(load->store, class), deletion->ref, 0, deletion->generation);
         return true;
 }
 

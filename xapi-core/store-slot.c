@@ -117,12 +117,13 @@ void slot_hide(Slot *slot)
         slot->visible = NULL;
 }
 
-void store_bury(Store *store, ClassState *class, const char *ref, uint64_t generation)
+void store_bury(Store *store, ClassState *class, const char *ref, uint64_t created, uint64_t generation)
 {
         size_t size = strlen(ref) + 1;
         Tombstone *tombstone = g_malloc0(sizeof(*tombstone) + size);
         memcpy(tombstone->ref, ref, size);
         tombstone->class = class;
+        tombstone->created = created;
         change_append(class, &tombstone->change, generation);
         if (store->youngest_tombstone != NULL)
                 store->youngest_tombstone->younger = tombstone;

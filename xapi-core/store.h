@@ -74,7 +74,7 @@ typedef struct Change {
         const Class *class;
         Str ref;                      /* owned by the array */
         const Row *row;               /* NULL: deleted */
-        uint64_t generation, created; /* created: 0 if unknown (deleted) */
+        uint64_t generation, created; /* created: 0 where it is not known any more */
 } Change;
 /* What changed after generation `since` in the classes for which wanted[class->index] is true, deletions included (of
  * objects made after `since`, too), oldest first, each object once in its latest state. 0: everything, no deletions.

@@ -138,7 +138,8 @@ static void writer_publish_version(Writer *writer, Version *version)
         Row *row = version->row, *before;
         if (row == NULL) {
                 slot_hide(slot);
-                store_bury(writer->store, slot->class, slot->ref, version->generation);
+                store_bury(writer->store, slot->class, slot->ref,
+                           version->created ? version->generation : slot->created, version->generation);
                 return;
         }
         row->generation = version->generation;

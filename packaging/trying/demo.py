@@ -73,7 +73,7 @@ def run_steps(client, undo):
 
     template, record = client.first('VM', lambda r: r['is_a_template'] and r['name_label'].startswith(TEMPLATE))
     vm = client.call('VM.clone', template, 'demo')
-    undo.callback(client.call, 'VM.destroy', vm)
+    undo.callback(remove, client, vm)
     client.call('VM.provision', vm)
     step(f'made the VM "demo" from the template "{record["name_label"]}"')
 
@@ -81,9 +81,8 @@ def run_steps(client, undo):
     vdi = client.call('VDI.create', {
         'name_label': 'demo disk', 'name_description': '', 'SR': sr, 'virtual_size': str(DISK_BYTES), 'type': 'user',
         'sharable': False, 'read_only': False, 'other_config': {}, 'xenstore_data': {}, 'sm_config': {}, 'tags': []})
-    undo.callback(client.call, 'VDI.destroy', vdi)
     client.call('VBD.create', {
-        'VM': vm, 'VDI': vdi, 'userdevice': '0', 'bootable': True, 'mode': 'RW', 'type': 'Disk', 'unpluggable': True,
+        'VM': vm, 'VDI': vdi, 'userdevice': 'autodetect', 'bootable': True, 'mode': 'RW', 'type': 'Disk', 'unpluggable': True,
         'empty': False, 'other_config': {}, 'qos_algorithm_type': '', 'qos_algorithm_params': {}})
     step(f'gave it a disk of {DISK_BYTES >> 30} GiB in "{record["name_label"]}"')
 
@@ -98,6 +97,14 @@ def run_steps(client, undo):
     undo.callback(hard_shutdown, client, vm)
     step('asking the guest to shut down')
     follow(client, vm, client.call('Async.VM.clean_shutdown', vm), 'Halted')
+
+
+def remove(client, vm):
+    """The VM, and the disks that were made for it: by the template and here."""
+    disks = [client.call('VBD.get_VDI', vbd) for vbd in client.call('VM.get_VBDs', vm)]
+    client.call('VM.destroy', vm)
+    for vdi in disks:
+        client.call('VDI.destroy', vdi)
 
 
 def hard_shutdown(client, vm):
