@@ -17,12 +17,15 @@ typedef struct Template {
         int64_t disk_bytes; /* 0: none */
         int vcpus;
         const char *boot_policy, *boot_order;
-        const char *install_methods; /* "" where nothing is installed */
+        const char *kernel; /* PV_kernel */
 } Template;
 
+/* GRUB for domains of type pvh, of Debian's package grub-xen-host: reads /boot/grub/grub.cfg of the first disk. */
+#define PVH_GRUB "/usr/lib/grub-xen/grub-i386-xen_pvh.bin"
+
 static const Template TEMPLATES[] = {
-        { "Debian 12 (Bookworm)", "Debian 12 from its network or DVD installer", DOMAIN_TYPE_HVM, 2 * GIB,
-          GIB, 10 * GIB, 1, "BIOS order", "cdn", "cdrom,nfs,http,ftp" },
+        { "Debian 12 (Bookworm)", "Debian 12, started by GRUB from the disk that it is on", DOMAIN_TYPE_PVH,
+          2 * GIB, GIB, 10 * GIB, 1, "", "", PVH_GRUB },
         { "Other install media", "Any operating system that installs from a CD, with emulated devices",
           DOMAIN_TYPE_HVM, GIB, 256 * MIB, 0, 1, "BIOS order", "dc", "" },
         { "Diskless", "A small domain without disks, for trying things out", DOMAIN_TYPE_PVH, 128 * MIB,
@@ -40,9 +43,7 @@ static void fill_other_config(VmRow *vm, const Template *t)
         g_autofree char *disks = NULL;
 
         uuid_from_name(uuid, "mac seed of a template", t->label);
-        SLOT_STRINGS(vm->other_config, "mac_seed", uuid, "install-methods", t->install_methods);
-        if (!*t->install_methods)
-                SLOT_STRINGS(vm->other_config, "mac_seed", uuid);
+        SLOT_STRINGS(vm->other_config, "mac_seed", uuid);
         if (!t->disk_bytes)
                 return;
         disks = g_strdup_printf(
@@ -79,6 +80,7 @@ static void create(Txn *txn, const Template *t)
         vm->actions_after_shutdown = ON_NORMAL_EXIT_DESTROY;
         vm->actions_after_reboot = ON_NORMAL_EXIT_RESTART;
         vm->actions_after_crash = ON_CRASH_BEHAVIOUR_RESTART;
+        slot_str(&vm->PV_kernel, t->kernel);
         slot_str(&vm->HVM_boot_policy, t->boot_policy);
         if (*t->boot_order)
                 SLOT_STRINGS(vm->HVM_boot_params, "order", t->boot_order);
