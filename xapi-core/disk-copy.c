@@ -89,13 +89,6 @@ int disk_copy_bytes(int from, int to, int64_t bytes, bool fresh,
 
 /* ---- a disk, open ---- */
 
-typedef struct End {
-        Call *call;
-        const DiskPlace *place;
-        char *dp;
-        int fd; /* -1: not open */
-} End;
-
 static const char *path_in(const StorageBackend *backend)
 {
         for (size_t i = 0; i < backend->implementations.n; i++) {
@@ -109,52 +102,51 @@ static const char *path_in(const StorageBackend *backend)
         return NULL;
 }
 
-static bool open_path(End *end, const StorageBackend *backend, bool write, XapiError **error)
+/* A descriptor, or -1 with *error. */
+static int open_path(const DiskPlace *place, const char *path, bool write, XapiError **error)
 {
-        const char *path = path_in(backend);
+        int fd;
 
-        if (!path)
-                return xapi_fail(error, ERR_SR_OPERATION_NOT_SUPPORTED, end->place->sr_ref, NULL);
-        end->fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-        if (end->fd >= 0)
-                return true;
-        return xapi_fail(error, ERR_VDI_NOT_AVAILABLE, end->place->vdi_ref, NULL);
+        if (!path) {
+                xapi_fail(error, ERR_SR_OPERATION_NOT_SUPPORTED, place->sr_ref, NULL);
+                return -1;
+        }
+        fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+        if (fd < 0)
+                xapi_fail(error, ERR_VDI_NOT_AVAILABLE, place->vdi_ref, NULL);
+        return fd;
 }
 
-static bool end_open(End *end, bool write, XapiError **error)
+/* The same. Whatever it comes to, the datapath is to be destroyed. */
+static int open_place(Call *call, const char *dp, const DiskPlace *p, bool write, XapiError **error)
 {
-        Bus *bus = end->call->manager->daemon->bus;
-        const DiskPlace *p = end->place;
+        Bus *bus = call->manager->daemon->bus;
         StorageBackend backend = { 0 };
         StorageError *e = NULL;
-        bool ok;
+        int fd = -1;
 
-        end->fd = -1;
-        end->dp = g_strdup_printf("xapi-copy-%s", p->location);
-        ok = storage_vdi_attach3(bus, STORAGE_CALL_USEC, end->call->task, end->dp, p->sr_uuid, p->location,
-                                 CONTROL_DOMAIN, write, &backend, &e) &&
-             storage_vdi_activate3(bus, STORAGE_CALL_USEC, end->call->task, end->dp, p->sr_uuid, p->location,
-                                   CONTROL_DOMAIN, &e);
-        if (!ok)
+        if (storage_vdi_attach3(bus, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid, p->location,
+                                CONTROL_DOMAIN, write, &backend, &e) &&
+            storage_vdi_activate3(bus, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid, p->location,
+                                  CONTROL_DOMAIN, &e))
+                fd = open_path(p, path_in(&backend), write, error);
+        else
                 storage_fail(p->sr_ref, p->vdi_ref, e, error);
-        ok = ok && open_path(end, &backend, write, error);
         storage_backend_clear(&backend);
-        return ok;
+        return fd;
 }
 
-static void end_close(End *end)
+static void destroy_datapath(Call *call, const char *dp)
 {
-        const DiskPlace *p = end->place;
         StorageError *e = NULL;
+        int attempt = 0;
+        bool ok;
 
-        if (!end->dp)
-                return;
-        if (end->fd >= 0)
-                close(end->fd);
-        if (!storage_dp_destroy2(end->call->manager->daemon->bus, STORAGE_CALL_USEC, end->call->task, end->dp,
-                                 p->sr_uuid, p->location, CONTROL_DOMAIN, false, &e))
-                storage_error_free(e);
-        g_free(end->dp);
+        do
+                ok = storage_dp_destroy(call->manager->daemon->bus, STORAGE_CALL_USEC, call->task, dp, false,
+                                        &e);
+        while (!ok && storage_retry(&e, &attempt));
+        storage_error_free(e);
 }
 
 /* ---- both ---- */
@@ -178,11 +170,10 @@ static bool go_on(void *data, int64_t done)
         return !call_cancelled(p->call);
 }
 
-static bool copy_open(Call *call, const End *from, const End *to, int64_t bytes, bool fresh,
-                      XapiError **error)
+static bool copy_open(Call *call, int from, int to, int64_t bytes, bool fresh, XapiError **error)
 {
         Progress progress = { .call = call, .bytes = bytes };
-        int r = disk_copy_bytes(from->fd, to->fd, bytes, fresh, go_on, &progress);
+        int r = disk_copy_bytes(from, to, bytes, fresh, go_on, &progress);
 
         if (r == 0)
                 return true;
@@ -193,15 +184,29 @@ static bool copy_open(Call *call, const End *from, const End *to, int64_t bytes,
         return xapi_fail(error, ERR_VDI_COPY_FAILED, NULL);
 }
 
+static void close_open(int fd)
+{
+        if (fd >= 0)
+                close(fd);
+}
+
 bool disk_copy(Call *call, const DiskPlace *from, const DiskPlace *to, int64_t bytes, bool fresh,
                XapiError **error)
 {
-        End source = { .call = call, .place = from, .fd = -1 },
-            target = { .call = call, .place = to, .fd = -1 };
-        bool ok = end_open(&source, false, error) && end_open(&target, true, error) &&
-                  copy_open(call, &source, &target, bytes, fresh, error);
+        Storage *storage = call->manager->storage;
+        const char *dp = storage_copy_begin(storage, error);
+        int source, target = -1;
+        bool ok;
 
-        end_close(&target);
-        end_close(&source);
+        if (!dp)
+                return false;
+        source = open_place(call, dp, from, false, error);
+        if (source >= 0)
+                target = open_place(call, dp, to, true, error);
+        ok = target >= 0 && copy_open(call, source, target, bytes, fresh, error);
+        close_open(target);
+        close_open(source);
+        destroy_datapath(call, dp);
+        storage_copy_end(storage, dp);
         return ok;
 }

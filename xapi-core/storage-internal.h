@@ -20,6 +20,12 @@ bool storage_stopping(Storage *storage);
  * signal: it ends the process at once, which may be killed at any instant anyway. */
 void storage_run_loop(Manager *manager, atomic_bool *done);
 
+/* A datapath of sm-daemon's for as long as disks are copied: its name is one of few, so that what a killed process left
+ * attached is let go of by the next one. NULL with TOO_BUSY when all are taken. Returns a name that lives for ever. */
+#define STORAGE_COPIES_MAX 16
+const char *storage_copy_begin(Storage *storage, XapiError **error);
+void storage_copy_end(Storage *storage, const char *dp);
+
 /* ---- sm-daemon's answers (storage-error.c) ---- */
 
 /* The XenAPI's error for one of sm-daemon's; takes it. sr and vdi are the refs that it is about, or "". False. */

@@ -134,10 +134,12 @@ static bool note_attached(Manager *manager, const char *dbg, const SrRow *sr, co
                           XapiError **error)
 {
         StorageSrInfo info = { 0 };
-        bool sizes = sr_stat(manager, dbg, sr->uuid, &info), ok;
+        bool sizes = sr_stat(manager, dbg, sr->uuid, &info), was = false, ok;
         Txn *txn = txn_begin(manager->store);
         PbdRow *pbd = (PbdRow *)txn_edit(txn, &CLASS_PBD, ref);
 
+        if (pbd)
+                was = pbd->currently_attached;
         if (pbd)
                 pbd->currently_attached = true;
         if (sizes)
@@ -145,7 +147,7 @@ static bool note_attached(Manager *manager, const char *dbg, const SrRow *sr, co
         operation_update(txn, &SR_OPERATION_RULES, sr->row.ref);
         ok = txn_commit_wait(txn, error);
         storage_sr_info_clear(&info);
-        if (ok)
+        if (ok && !was)
                 sr_update_volumes(manager->store, sr->row.ref);
         return ok;
 }

@@ -25,6 +25,7 @@ struct Storage {
         pthread_mutex_t lock; /* guards what follows; innermost */
         pthread_cond_t stopped;
         bool stopping;
+        uint32_t copies; /* bits: datapaths that are taken, or may be attached since a process before this */
         bool settled;      /* what should be plugged was seen to once */
         atomic_bool *done; /* of who waits for that; set before the loop is stopped */
 };
@@ -164,6 +165,57 @@ static void plug_all(Storage *s)
                 plug(s, pbds->pdata[i]);
 }
 
+/* ---- copies ---- */
+
+static const char *const COPY_DATAPATHS[] = {
+        "xapi-copy-0",  "xapi-copy-1",  "xapi-copy-2",  "xapi-copy-3",  "xapi-copy-4",  "xapi-copy-5",
+        "xapi-copy-6",  "xapi-copy-7",  "xapi-copy-8",  "xapi-copy-9",  "xapi-copy-10", "xapi-copy-11",
+        "xapi-copy-12", "xapi-copy-13", "xapi-copy-14", "xapi-copy-15",
+};
+_Static_assert(G_N_ELEMENTS(COPY_DATAPATHS) == STORAGE_COPIES_MAX, "a name each");
+#define ALL_COPIES ((UINT32_C(1) << STORAGE_COPIES_MAX) - 1)
+
+const char *storage_copy_begin(Storage *s, XapiError **error)
+{
+        const char *dp = NULL;
+
+        pthread_mutex_lock(&s->lock);
+        for (size_t i = 0; i < STORAGE_COPIES_MAX && !dp; i++) {
+                if (s->copies & (UINT32_C(1) << i))
+                        continue;
+                s->copies |= UINT32_C(1) << i;
+                dp = COPY_DATAPATHS[i];
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!dp)
+                xapi_fail(error, ERR_TOO_BUSY, NULL);
+        return dp;
+}
+
+void storage_copy_end(Storage *s, const char *dp)
+{
+        pthread_mutex_lock(&s->lock);
+        for (size_t i = 0; i < STORAGE_COPIES_MAX; i++)
+                if (COPY_DATAPATHS[i] == dp)
+                        s->copies &= ~(UINT32_C(1) << i);
+        pthread_mutex_unlock(&s->lock);
+}
+
+/* What copies of a process before this one, which was killed, still have attached. */
+static void end_old_copies(Storage *s)
+{
+        for (size_t i = 0; i < STORAGE_COPIES_MAX && !storage_stopping(s); i++) {
+                StorageError *e = NULL;
+
+                if (!storage_dp_destroy(s->manager->daemon->bus, STORAGE_CALL_USEC, "start",
+                                        COPY_DATAPATHS[i], true, &e))
+                        storage_error_free(e);
+        }
+        pthread_mutex_lock(&s->lock);
+        s->copies = 0;
+        pthread_mutex_unlock(&s->lock);
+}
+
 /* ---- the thread ---- */
 
 static void say_settled(Storage *s)
@@ -215,11 +267,16 @@ static void *run(void *user)
 {
         Storage *s = user;
 
+        bool first = true;
+
         while (!storage_stopping(s)) {
                 if (!storage_drivers_update(s->manager)) {
                         wait_a_little(s);
                         continue;
                 }
+                if (first)
+                        end_old_copies(s);
+                first = false;
                 plug_all(s);
                 if (storage_stopping(s))
                         break;
@@ -234,6 +291,7 @@ Storage *storage_new(Manager *manager)
         Storage *s = g_new0(Storage, 1);
 
         s->manager = manager;
+        s->copies = ALL_COPIES;
         pthread_mutex_init(&s->lock, NULL);
         pthread_cond_init(&s->stopped, NULL);
         for (size_t i = 0; i < LOCKS; i++)
