@@ -50,6 +50,8 @@ bool vdi_differs(const VdiRow *vdi, const StorageVdiInfo *info); /* whether vdi_
 VdiRow *vdi_row_for(Txn *txn, const char *sr, const StorageVdiInfo *info);
 /* Deletes the object and the VBDs that connect it. The repository's virtual_allocation follows. */
 void vdi_row_delete(Txn *txn, const char *vdi);
+/* Deletes the VBDs that connect it. */
+void vdi_row_disconnect(Txn *txn, const VdiRow *vdi);
 /* Puts a PBD in, which is taken; returns it borrowed. What the SR allows follows. */
 PbdRow *pbd_row_insert(Txn *txn, PbdRow *taken);
 

@@ -150,7 +150,7 @@ static void delete_all(Txn *txn, const Class *class, Set *refs)
         set_unref(kept);
 }
 
-static void delete_vbds(Txn *txn, const VdiRow *vdi)
+void vdi_row_disconnect(Txn *txn, const VdiRow *vdi)
 {
         Set *vbds = set_ref(vdi->VBDs);
 
@@ -172,7 +172,7 @@ void vdi_row_delete(Txn *txn, const char *ref)
         if (!vdi)
                 return;
         sr_add_allocation(txn, vdi->SR, -vdi->virtual_size);
-        delete_vbds(txn, vdi);
+        vdi_row_disconnect(txn, vdi);
         delete_all(txn, &CLASS_CRASHDUMP, vdi->crash_dumps);
         txn_delete(txn, &CLASS_VDI, ref);
 }

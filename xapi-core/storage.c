@@ -26,7 +26,7 @@ struct Storage {
         pthread_cond_t stopped;
         bool stopping;
         uint32_t copies; /* bits: datapaths that are taken, or may be attached since a process before this */
-        bool settled;      /* what should be plugged was seen to once */
+        bool settled;    /* what should be plugged was seen to once */
         atomic_bool *done; /* of who waits for that; set before the loop is stopped */
 };
 

@@ -30,3 +30,9 @@ bool vdi_update(Call *call, const VdiUpdateParams *p, XapiError **error);
 bool vdi_set_name_label(Call *call, const VdiSetNameLabelParams *p, XapiError **error);
 bool vdi_set_name_description(Call *call, const VdiSetNameDescriptionParams *p, XapiError **error);
 bool vdi_set_on_boot(Call *call, const VdiSetOnBootParams *p, XapiError **error);
+
+/* classes/vdi-blocks.c */
+bool vdi_enable_cbt(Call *call, const VdiEnableCbtParams *p, XapiError **error);
+bool vdi_disable_cbt(Call *call, const VdiDisableCbtParams *p, XapiError **error);
+bool vdi_data_destroy(Call *call, const VdiDataDestroyParams *p, XapiError **error);
+bool vdi_list_changed_blocks(Call *call, const VdiListChangedBlocksParams *p, XapiError **error);
