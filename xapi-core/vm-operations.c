@@ -221,6 +221,8 @@ static bool check_kind(const VmRow *vm, int64_t operation, XapiError **error)
                                                       OP(CHANGING_MEMORY_LIMITS), OP(CHANGING_VCPUS),
                                                       OP(METADATA_EXPORT), -1 };
 
+        if (operation == OP(POWER_STATE_RESET))
+                return true;
         if (vm->is_a_snapshot && !one_of(operation, OF_SNAPSHOTS))
                 return xapi_fail(error, ERR_VM_IS_SNAPSHOT, vm->row.ref, operation_name(operation), NULL);
         if (vm->is_a_template && !vm->is_a_snapshot && !one_of(operation, OF_TEMPLATES))

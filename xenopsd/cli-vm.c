@@ -191,7 +191,7 @@ static bool run_resume(const Cli *cli, XenopsError **error)
         char *task;
         return disk_of(cli, &disk, error) &&
                xenops_vm_resume(cli->bus, 0, CLI_DEBUG_INFO, cli->words[0], &disk, &task, error) &&
-               cli_wait_task(cli, task, error);
+               cli_wait_task(cli, task, error) && run_unpause(cli, error);
 }
 
 const CliCommand cli_vm_commands[] = {

@@ -144,6 +144,7 @@ static bool simulator_build(BackendContext *context, const XenopsVm *vm, XenopsE
         if (!domain)
                 return false;
         domain->built = true;
+        domain->started_usec = clock_real_usec();
         return simulator_leave(context, domain, error);
 }
 
@@ -172,8 +173,6 @@ static bool set_life(BackendContext *context, const XenopsVm *vm, const char *st
                     from == SIM_PAUSED ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING);
         }
         domain->life = to;
-        if (domain->started_usec == 0)
-                domain->started_usec = clock_real_usec();
         return simulator_leave(context, domain, error);
 }
 

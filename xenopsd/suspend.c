@@ -89,7 +89,7 @@ static bool run_resume(Operation *operation, XenopsError **error)
                     XENOPS_POWER_STATE_SUSPENDED);
         if (!journal_begin(journal, operation->vm, JOURNAL_RESUME, error))
                 return false;
-        bool good = lifecycle_bring_up(operation, &arguments->suspend_vdi, false, error) &&
+        bool good = lifecycle_bring_up(operation, &arguments->suspend_vdi, true, error) &&
                     lifecycle_set_suspended(operation, false, error);
         journal_end(journal, operation->vm);
         if (good)

@@ -159,6 +159,8 @@ static void test_suspend_resume(void)
         fixture_restart(&fixture);
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_SUSPENDED);
         g_assert_null(fixture_do(&fixture, &operation_resume, "VM.resume", "vm", arguments));
+        g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_PAUSED);
+        g_assert_null(fixture_do(&fixture, &operation_unpause, "VM.unpause", "vm", "{}"));
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_RUNNING);
         tear_down();
 }

@@ -21,9 +21,11 @@ static bool begin(VmCopy *c, int64_t operation, XapiError **error)
 static void end(VmCopy *c)
 {
         Txn *txn = txn_begin(c->call->store);
+        XapiError *ignored = NULL;
 
         operation_end(txn, &VM_OPERATION_RULES, c->source, c->call->task);
-        txn_commit(txn, NULL, NULL);
+        if (!txn_commit_wait(txn, &ignored))
+                xapi_error_free(ignored);
 }
 
 static bool finish(VmCopy *c, XapiError **error)

@@ -269,8 +269,8 @@ VmRow *vm_copy_insert(VmCopy *c, Txn *txn)
                 become_snapshot(c, vm, source);
         else
                 become_vm(vm);
-        copy_metrics(txn, vm);
         vm = (VmRow *)txn_insert(txn, &vm->row);
+        copy_metrics(txn, vm);
         if (is_snapshot(c))
                 slot_str(&source->parent, vm->row.ref);
         insert_devices(c, txn, source, vm);

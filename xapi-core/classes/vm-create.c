@@ -58,11 +58,12 @@ static void settle(Txn *txn, VmRow *vm)
         vm->is_default_template = false;
         vm->is_control_domain = false;
         vm->is_a_snapshot = false;
+        vm->is_snapshot_from_vmpp = false;
+        vm->is_vmss_snapshot = false;
+        slot_map(&vm->blocked_operations, map_empty(vm->blocked_operations->type));
         if (vm->domain_type == DOMAIN_TYPE_UNSPECIFIED)
                 vm->domain_type = *vm->HVM_boot_policy ? DOMAIN_TYPE_HVM : DOMAIN_TYPE_PV;
         vm_ensure_mac_seed(vm);
-        if (!*vm->generation_id)
-                vm_fresh_generation_id(vm);
         vm_ensure_platform_version(vm);
         vm_update_overhead(vm);
         vm_make_metrics(txn, vm);
@@ -77,16 +78,13 @@ static bool check_power_state(const VmRow *vm, XapiError **error)
 
 bool vm_create(Call *call, const VmCreateParams *p, XapiError **error)
 {
-        Row *row;
-        VmRow *vm;
+        VmRow *vm = (VmRow *)row_copy(p->args);
 
-        if (!check_power_state((const VmRow *)p->args, error))
-                return false;
-        row = row_copy(p->args);
-        vm = (VmRow *)row;
-        vm->power_state = VM_POWER_STATE_HALTED;
         slot_str(&vm->uuid, "");
-        vm = (VmRow *)txn_insert(call_txn(call), row);
+        vm = (VmRow *)txn_insert(call_txn(call), &vm->row);
+        if (!check_power_state(vm, error))
+                return false;
+        vm->power_state = VM_POWER_STATE_HALTED;
         settle(call->txn, vm);
         operation_update(call->txn, &VM_OPERATION_RULES, vm->row.ref);
         return call_return_str(call, vm->row.ref);

@@ -19,6 +19,8 @@ static void prepare_row(Lifecycle *l)
         VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, l->vm);
         const HostRow *host = (const HostRow *)txn_get(txn, &CLASS_HOST, l->call->manager->host);
 
+        if (vm && (!*vm->generation_id || strcmp(vm->generation_id, "0:0") == 0))
+                vm_fresh_generation_id(vm);
         if (vm && !txn_get(txn, &CLASS_VM_METRICS, vm->metrics))
                 vm_make_metrics(txn, vm); /* a VM that has been a template has none */
         if (vm && host) {

@@ -147,9 +147,11 @@ static bool finish(Provision *p, XapiError **error)
 static void give_up(Provision *p)
 {
         Txn *txn = txn_begin(p->call->store);
+        XapiError *ignored = NULL;
 
         operation_end(txn, &VM_OPERATION_RULES, p->vm, p->call->task);
-        txn_commit(txn, NULL, NULL);
+        if (!txn_commit_wait(txn, &ignored))
+                xapi_error_free(ignored);
         remove_disks(p);
 }
 

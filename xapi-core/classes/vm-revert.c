@@ -151,9 +151,11 @@ static bool begin_snapshot(Call *call, const char *ref, Str *ret_vm, XapiError *
 static void end_snapshot(Call *call, const char *ref)
 {
         Txn *txn = txn_begin(call->store);
+        XapiError *ignored = NULL;
 
         operation_end(txn, &VM_OPERATION_RULES, ref, call->task);
-        txn_commit(txn, NULL, NULL);
+        if (!txn_commit_wait(txn, &ignored))
+                xapi_error_free(ignored);
 }
 
 /* No domain is left, and xenopsd forgets the VM: what it knew is not what it will be. */
