@@ -91,7 +91,17 @@ static void fold_guest(Txn *txn, VmRow *vm, const XenopsVmState *state, bool new
 
 /* ---- the VM ---- */
 
-static void fold_metrics(Txn *txn, VmRow *vm, const XenopsVmState *state, bool is_live)
+/* No two domains of a VM started at the same time, so that whoever looks at it sees each restart. */
+static int64_t start_time(const VmMetricsRow *metrics, const XenopsVmState *state, bool new_domain)
+{
+        int64_t said = (int64_t)state->last_start_time;
+
+        if (!metrics->start_time)
+                return said;
+        return new_domain ? MAX(said, metrics->start_time + 1) : metrics->start_time;
+}
+
+static void fold_metrics(Txn *txn, VmRow *vm, const XenopsVmState *state, bool is_live, bool new_domain)
 {
         VmMetricsRow *metrics = (VmMetricsRow *)txn_edit(txn, &CLASS_VM_METRICS, vm->metrics);
 
@@ -103,7 +113,7 @@ static void fold_metrics(Txn *txn, VmRow *vm, const XenopsVmState *state, bool i
         metrics->nomigrate = is_live && state->nomigrate;
         metrics->nested_virt = is_live && state->nested_virt;
         metrics->memory_actual = is_live ? state->memory_actual : 0;
-        metrics->start_time = is_live ? (int64_t)state->last_start_time : 0;
+        metrics->start_time = is_live ? start_time(metrics, state, new_domain) : 0;
 }
 
 static void fold_vm(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *state)
@@ -118,7 +128,7 @@ static void fold_vm(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *
         slot_str(&vm->scheduled_to_be_resident_on, NULL_REF);
         if (live(new_state))
                 fold_guest(txn, vm, state, new_domain);
-        fold_metrics(txn, vm, state, live(new_state));
+        fold_metrics(txn, vm, state, live(new_state), new_domain);
 }
 
 /* ---- devices ---- */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <arpa/inet.h>
-#include <stdlib.h>
+#include <sys/socket.h>
 
 #include "classes.h"
 #include "hotplug.h"
+#include "ip-address.h"
 #include "mac.h"
 #include "manager.h"
 #include "rows.h"
+#include "vif.h"
 #include "vm.h"
 #include "xenapi.h"
 
@@ -210,18 +211,8 @@ static bool move(Call *call, const VifMoveParams *p, XapiError **error)
 
 static bool check_address(int family, const char *text, const char *field, XapiError **error)
 {
-        g_autofree char *address = g_strdup(text);
-        char *slash = strchr(address, '/'), *end = NULL;
-        unsigned char binary[sizeof(struct in6_addr)];
-        long max = family == AF_INET ? 32 : 128, prefix = max;
-
-        if (slash) {
-                *slash = '\0';
-                prefix = strspn(slash + 1, "0123456789") == strlen(slash + 1) && slash[1] ? strtol(slash + 1, &end, 10) : -1;
-        }
-        if (inet_pton(family, address, binary) == 1 && prefix >= 0 && prefix <= max)
-                return true;
-        return xapi_fail(error, ERR_INVALID_IP_ADDRESS_SPECIFIED, field, NULL);
+        return ip_address_is_valid(family, text) || ip_cidr_is_valid(family, text) ||
+               xapi_fail(error, ERR_INVALID_IP_ADDRESS_SPECIFIED, field, NULL);
 }
 
 static bool check_addresses(int family, const Set *addresses, const char *field, XapiError **error)
@@ -349,6 +340,8 @@ const VifHandlers vif_handlers = {
         .unplug = { PLACE_THREAD, unplug },
         .unplug_force = { PLACE_THREAD, unplug_force },
         .move = { PLACE_THREAD, move },
+        .configure_ipv4 = { PLACE_THREAD, vif_configure_ipv4 },
+        .configure_ipv6 = { PLACE_THREAD, vif_configure_ipv6 },
         .set_locking_mode = { PLACE_THREAD, set_locking_mode },
         .set_ipv4_allowed = { PLACE_THREAD, set_ipv4_allowed },
         .set_ipv6_allowed = { PLACE_THREAD, set_ipv6_allowed },
