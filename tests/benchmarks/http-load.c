@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* http-load TARGET REQUEST-FILE CONNECTIONS MSEC: sends the same request again and again, one at a time on each
- * connection; where @VALUE@ stands in it, another number each time. Prints JSON: replies a second, their times, and how busy this program was itself: near 1 it is the load
+ * connection; where @VALUE@ stands in it, another number each time. Prints JSON: replies in all and a second, their times, and how busy this program was itself: near 1 it is the load
  * that was measured. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,12 +73,13 @@ int main(int argc, char **argv)
                 client = http_open(argv[1], epoll);
                 send_next(client);
         }
-        load_until(now_nsec() + nsec / LOAD_WARM_UP_PART, NULL);
+        uint64_t uncounted = load_until(now_nsec() + nsec / LOAD_WARM_UP_PART, NULL);
         uint64_t start = now_nsec(), cpu = cpu_nsec();
         uint64_t replies = load_until(start + nsec, &samples);
         double seconds = (double)(now_nsec() - start) / 1e9;
-        printf("{\"rate\": %.1f, \"busy\": %.3f, \"cipher\": \"%s\", ", (double)replies / seconds,
-               (double)(cpu_nsec() - cpu) / 1e9 / seconds, http_cipher(client));
+        printf("{\"replies\": %" PRIu64 ", \"rate\": %.1f, \"busy\": %.3f, \"cipher\": \"%s\", ",
+               uncounted + replies, (double)replies / seconds, (double)(cpu_nsec() - cpu) / 1e9 / seconds,
+               http_cipher(client));
         samples_print(&samples, "usec");
         printf("}\n");
         return EXIT_SUCCESS;

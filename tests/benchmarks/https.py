@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Reading objects over HTTPS, beside nginx serving the same bytes as a file with the same certificate."""
+import statistics
+
 from .nginx import Nginx
 from .results import Row, compare, rounds
-from .tools import LOAD
+from .tools import LOAD, cpu_seconds
 from .xapi import Measured
 
 CONNECTIONS = 16
@@ -11,21 +13,27 @@ CURVE = (1, 4, 16, 64, 256, 1024)
 
 
 def beside_nginx(measured, nginx, scale, what, name, targets, method, *params, connections=CONNECTIONS):
-    taken, busy = [], []
+    taken, busy, used = [], [], {}
     request, file = measured.request(method, *params), nginx.request(name, measured.answer(method, *params))
 
-    def side(target, bytes_):
+    def side(name, pid, target, bytes_):
         def take():
+            before = cpu_seconds(pid)
             figures = measured.load(LOAD, target, bytes_, connections, scale.msec)
+            used.setdefault(name, []).append((cpu_seconds(pid) - before) / figures['replies'] * 1e6)
             taken.append(figures)
             busy.append(figures['busy'])
             return figures['rate']
         return take
-    figures = rounds(scale.rounds, {'xapi-core': side(measured.https, request), 'nginx': side(nginx.target, file)})
+    figures = rounds(scale.rounds, {
+        'xapi-core': side('xapi-core', measured.stack.status()['daemons']['xapi-core'], measured.https, request),
+        'nginx': side('nginx', nginx.worker(), nginx.target, file)})
     ciphers = {figure['cipher'] for figure in taken}
     if len(ciphers) > 1:
         raise RuntimeError(f'the two sides do not use the same cipher: {ciphers}')
-    note = f'{ciphers.pop()}; the load was busy {max(busy):.2f} of the time at most'
+    note = f'{ciphers.pop()}; processor time a call: ' + ', '.join(
+        f'{name} {statistics.median(values):.0f} µs' for name, values in used.items())
+    note += f'; the load was busy {max(busy):.2f} of the time at most'
     if max(busy) > BUSY_MAX:
         note += ', so both sides may be faster than this'
     return compare(what, 'calls/s', figures, 'xapi-core', 'nginx', *targets, note=note)

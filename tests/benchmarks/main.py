@@ -67,7 +67,7 @@ def main():
     for name in options.only or SUITES:
         print(f'{name} ...', file=sys.stderr, flush=True)
         new, more = SUITES[name].measure(QUICK if options.quick else FULL)
-        print(results.table(new) + '\n', flush=True)
+        print(results.table(new), results.notes(new), sep='\n', flush=True)
         rows += new
         curves.update(more)
     stored = results.store(rows, curves)

@@ -37,8 +37,12 @@ class Nginx:
         place.folder.chmod(0o755)       # the worker is another user
         config = place.folder / 'nginx.conf'
         config.write_text(CONFIG.format(folder=place.folder, port=self.port, certificate=certificate))
-        place.start(SERVERS, 'nginx', '-c', config)
+        self.master = place.start(SERVERS, 'nginx', '-c', config).pid
         wait_for(lambda: serves_tcp(self.port), 'nginx')
+
+    def worker(self):
+        with open(f'/proc/{self.master}/task/{self.master}/children') as file:
+            return int(file.read())
 
     def request(self, name, body):
         """Serves these bytes from now on -> the request for them."""

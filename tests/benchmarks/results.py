@@ -92,6 +92,10 @@ def sync_usec():
     return statistics.median(taken)
 
 
+def notes(rows):
+    return '\n'.join(f'  {row.what}: {row.note}' for row in rows if row.note)
+
+
 def machine():
     with open('/proc/cpuinfo') as file:
         names = {line.partition(': ')[2].strip() for line in file if line.startswith('model name')}

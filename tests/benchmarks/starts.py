@@ -6,10 +6,10 @@ import statistics
 import struct
 
 from .results import Row
-from .tools import LOAD, SERVERS, output, tool
+from .tools import LOAD, SERVERS, cpu_seconds, output, tool
 from .xapi import Measured
 
-CONNECTIONS = 16
+CONNECTIONS = 64                # of the clients that start them
 TIMEOUT_SEC = 60.0
 CURVE = (1, 10, 100, 1000)
 
@@ -23,6 +23,10 @@ def syncs(measured):
     return counts
 
 
+def cpu(measured):
+    return {daemon: cpu_seconds(pid) for daemon, pid in measured.stack.status()['daemons'].items()}
+
+
 def storm(measured, refs, method, state, *params):
     path = measured.folder / 'refs'
     path.write_text('\n'.join(refs) + '\n')
@@ -32,13 +36,14 @@ def storm(measured, refs, method, state, *params):
 
 def start_all(measured, refs):
     """-> the storm's figures, with the syncs that it took by daemon; everything is halted again."""
-    before = syncs(measured)
+    before, cpu_before = syncs(measured), cpu(measured)
     figures = storm(measured, refs, 'Async.VM.start', 'Running', False, False)
-    after = syncs(measured)
+    after, cpu_after = syncs(measured), cpu(measured)
     failed = [ref for ref in refs if measured.api.call('VM.get_power_state', ref) != 'Running']
     if failed:
         raise RuntimeError(f'{len(failed)} VMs do not run')
     figures['syncs'] = dict(after - before)
+    figures['cpu_msec'] = {daemon: 1000 * (cpu_after[daemon] - cpu_before[daemon]) / len(refs) for daemon in cpu_after}
     storm(measured, refs, 'Async.VM.hard_shutdown', 'Halted')
     return figures
 
@@ -56,5 +61,8 @@ def measure(scale):
     by_daemon = ', '.join(f'{daemon} {n / count:.2f}' for daemon, n in taken[-1]['syncs'].items())
     rows = [Row(f'Async.VM.start of {count:,} at once', statistics.median(rates), 'starts/s', 300, 1000, rounds=taken),
             Row('of which acknowledged as a task after', statistics.median(f['acknowledged_msec'] for f in taken), 'ms'),
+            Row('processor time of all daemons a start',
+                statistics.median(sum(figures['cpu_msec'].values()) for figures in taken), 'ms',
+                note=', '.join(f'{daemon} {value:.2f}' for daemon, value in taken[-1]['cpu_msec'].items())),
             Row('fsync and fdatasync calls a start', total, 'calls', note=by_daemon)]
     return rows, {'starts by VMs at once': {'x': 'VMs started at once', 'y': 'starts a second', 'lines': {'starts': line}}}

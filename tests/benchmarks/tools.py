@@ -32,6 +32,13 @@ def output(cpu, *argv, timeout=600):
     return done.stdout
 
 
+def cpu_seconds(pid):
+    """That a process and its threads have used."""
+    with open(f'/proc/{pid}/stat') as file:
+        fields = file.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
 class Place(contextlib.ExitStack):
     """A folder, and processes that are ended with it."""
 
