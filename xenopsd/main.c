@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* xenopsd: the domains of the host. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <glib.h>
 
@@ -52,6 +53,8 @@ int main(int argc, char **argv)
         manager_start(manager);
         BusService *service = xenopsd_serve(manager);
         daemon_run(daemon);
+        if (!manager_settle(manager))
+                _exit(EXIT_SUCCESS);
         daemon_close(daemon);
         bus_service_free(service);
         manager_free(manager);

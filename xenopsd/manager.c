@@ -73,6 +73,18 @@ void manager_start(Manager *manager)
         manager->backend->operations->start(manager->backend);
 }
 
+/* Long enough for what is about to end anyway. */
+#define SETTLE_USEC (200u * 1000u)
+
+bool manager_settle(Manager *manager)
+{
+        for (uint64_t deadline = clock_usec() + SETTLE_USEC; clock_usec() < deadline; g_usleep(1000))
+                if (queues_length(manager->queues) == 0)
+                        return true;
+        log_info("Operations are left to the next xenopsd", NULL);
+        return false;
+}
+
 void manager_free(Manager *manager)
 {
         if (!manager)

@@ -42,6 +42,9 @@ Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *worke
                      char **ret_error);
 /* Completes or undoes what the last xenopsd left half done, and tells of every VM. Does not wait. */
 void manager_start(Manager *manager);
+/* After the loop has stopped. True: no operation runs, all may be freed. False: some still wait for a guest or a daemon;
+ * the process is to end as if it were killed, and the next one sees to them. */
+bool manager_settle(Manager *manager);
 void manager_free(Manager *manager); /* when no worker runs; the loop must run, or be freed, after */
 
 /* Has clients look at it again. */

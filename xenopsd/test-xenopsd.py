@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""xenopsd and xenops-cli over a switch of the test's own. Arguments: the switch, xenopsd, xenops-cli."""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+import uuid
+
+SWITCH, XENOPSD, CLI = sys.argv[1:4]
+GUEST_DELAY_MS = 20
+
+
+class Xenopsd(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = temporary.name
+        self.path = os.path.join(self.folder, 'sock')
+        self.config = os.path.join(self.folder, 'config')
+        with open(self.config, 'w') as file:
+            file.write(f'[daemon]\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n')
+        policy = os.path.join(self.folder, 'policy')
+        with open(policy, 'w'):
+            pass
+        self.switch = self.spawn(SWITCH, '--policy', policy)
+        self.addCleanup(self.stop, 'switch')
+        self.up()
+        self.addCleanup(self.stop, 'xenopsd')
+
+    def spawn(self, program, *arguments):
+        ready, wait = os.pipe()
+        log = open(os.path.join(self.folder, 'log'), 'a')
+        process = subprocess.Popen(
+            [program, '--state', os.path.join(self.folder, 'state'), '--runtime', os.path.join(self.folder, 'run'),
+             '--switch-path', self.path, '--ready-fd', str(wait), *arguments], pass_fds=[wait], stderr=log)
+        log.close()
+        os.close(wait)
+        self.assertEqual(os.read(ready, 1), b'\n', 'it did not become ready')
+        os.close(ready)
+        return process
+
+    def up(self):
+        self.xenopsd = self.spawn(XENOPSD, '--config', self.config)
+
+    def stop(self, name):
+        process = getattr(self, name)
+        process.terminate()
+        self.assertEqual(process.wait(timeout=60), 0)
+
+    def kill(self):
+        self.xenopsd.kill()
+        self.xenopsd.wait()
+
+    def begin(self, *arguments):
+        return subprocess.Popen([CLI, '--switch-path', self.path, *arguments], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def end(self, process, status=0):
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, status, (process.args, out, err))
+        return out if status == 0 else err
+
+    def cli(self, *arguments, status=0):
+        return self.end(self.begin(*arguments), status)
+
+    def call(self, method, **params):
+        words = [word for name, value in params.items() for word in (f'--{name}', json.dumps(value)
+                 if not isinstance(value, str) else value)]
+        out = self.cli('call', method, *words)
+        return json.loads(out) if out else None
+
+    def create(self, name='vm'):
+        return self.cli('create', name).strip()
+
+    def state(self, vm):
+        return self.call('VM.stat', id=vm)[1]
+
+    def await_state(self, vm, wanted):
+        """Waits for events until the VM is so."""
+        last = self.call('UPDATES.last_id')
+        while (found := self.state(vm))['power_state'] != wanted:
+            last = self.call('UPDATES.get', last_id=last, timeout=30)[2]
+        return found
+
+    # ---- the tests ----
+
+    def test_life(self):
+        vm = self.create()
+        self.assertIn('Halted', self.cli('list'))
+        self.cli('start', vm)
+        state = self.state(vm)
+        self.assertEqual(state['power_state'], 'Running')
+        self.assertEqual(len(state['domids']), 1)
+        self.assertEqual(state['guest_agent']['control/feature-shutdown'], '1')
+        self.cli('pause', vm)
+        self.assertEqual(self.state(vm)['power_state'], 'Paused')
+        self.cli('unpause', vm)
+        self.cli('reboot', vm, '--timeout', '30')
+        self.assertNotEqual(self.state(vm)['domids'], state['domids'])
+        self.cli('shutdown', vm, '--timeout', '30')
+        self.assertEqual(self.state(vm)['power_state'], 'Halted')
+        self.assertIn('Bad_power_state', self.cli('pause', vm, status=1))
+        self.cli('remove', vm)
+        self.assertEqual(self.cli('list'), '')
+        self.assertEqual(self.cli('tasks'), '')
+
+    def test_suspend(self):
+        vm, disk = self.create(), os.path.join(self.folder, 'disk')
+        with open(disk, 'w') as file:
+            file.truncate(1 << 20)
+        self.cli('start', vm)
+        self.cli('suspend', vm, '--disk', disk)
+        self.assertEqual(self.state(vm)['power_state'], 'Suspended')
+        self.kill()
+        self.up()
+        self.assertEqual(self.state(vm)['power_state'], 'Suspended')
+        self.cli('resume', vm, '--disk', disk)
+        self.assertEqual(self.state(vm)['power_state'], 'Running')
+
+    def test_domains_outlive_xenopsd(self):
+        vms = [self.create() for _ in range(3)]
+        self.cli('start', *vms)
+        before = [self.state(vm) for vm in vms]
+        last = self.call('UPDATES.last_id')
+        self.kill()
+        self.up()
+        self.assertEqual([self.state(vm) for vm in vms], before)
+        # Whoever lost its place hears of every VM, and numbers go on growing.
+        _, events, following = self.call('UPDATES.get', last_id=last, timeout=30)
+        self.assertGreater(following, last)
+        self.assertEqual({id for kind, id in events if kind == 'Vm'}, set(vms))
+
+    def test_killed_in_the_middle_of_a_start(self):
+        vm = self.create()
+        for step in 'create', 'memory', 'build', 'device-model', 'unpause':
+            self.cli('inject', '--vm', vm, '--step', step, '--latency', '3600')
+            starting = self.begin('start', vm)
+            self.eventually(lambda: 'pending' in self.cli('tasks'))
+            self.assertEqual(self.state(vm)['power_state'], 'Halted')
+            task = self.cli('tasks').split()[0]
+            self.kill()
+            self.up()
+            self.end(starting, status=1)
+            self.cli('forget')
+            self.assertEqual(self.state(vm)['power_state'], 'Halted')
+            self.assertIn('Does_not_exist', self.cli('call', 'Task.stat', '--id', task, status=1))
+            self.cli('start', vm)  # waits for what is undone, and is not in its way
+            self.cli('shutdown', vm)
+            self.assertIn('simulator: 0 domains', self.cli('diagnostics'))
+
+    def eventually(self, so):
+        for _ in range(2000):
+            if so():
+                return
+        self.fail('it never was so')
+
+    def test_killed_in_the_middle_of_a_reboot(self):
+        vm = self.create()
+        self.cli('start', vm)
+        self.cli('inject', '--vm', vm, '--step', 'build', '--latency', '3600', '--count', '1')
+        rebooting = self.begin('reboot', vm)
+        self.eventually(lambda: '"faults": []' in self.cli('diagnostics'))
+        self.assertEqual(self.state(vm)['power_state'], 'Running')
+        self.kill()
+        self.up()
+        self.end(rebooting, status=1)
+        self.await_state(vm, 'Running')
+        self.eventually(lambda: self.state(vm)['domids'])
+
+    def test_ends_at_once(self):
+        vm = self.create()
+        self.cli('inject', '--vm', vm, '--step', 'build', '--latency', '3600', '--count', '1')
+        starting = self.begin('start', vm)
+        self.eventually(lambda: 'pending' in self.cli('tasks'))
+        self.stop('xenopsd')
+        self.up()
+        self.end(starting, status=1)
+        self.cli('start', vm)
+
+    def test_guest_ends_while_xenopsd_is_dead(self):
+        vm = self.create()
+        self.cli('start', vm)
+        self.cli('guest', vm, 'poweroff', '--after', '0.2')
+        self.kill()
+        self.up()
+        self.await_state(vm, 'Halted')
+
+    def test_failing_steps(self):
+        vm = self.create()
+        self.cli('inject', '--vm', vm, '--step', 'build', '--fail', 'on purpose', '--count', '1')
+        self.assertIn('on purpose', self.cli('start', vm, status=1))
+        self.assertIn('simulator: 0 domains', self.cli('diagnostics'))
+        self.cli('start', vm)
+        self.assertIn('no argument', self.cli('call', 'DEBUG.trigger', '--cmd', 'inject', '--args', '["x=1"]',
+                                              status=1))
+
+    def test_silent_guests(self):
+        vms = [self.create() for _ in range(20)]
+        other = self.create()
+        self.cli('behave', '--acknowledges', 'false')
+        self.cli('start', *vms)
+        asking = [self.begin('shutdown', vm, '--timeout', '3600') for vm in vms]
+        self.eventually(lambda: self.cli('tasks').count('pending') == len(vms))
+        self.cli('start', other)
+        self.cli('shutdown', *vms)
+        for process in asking:
+            self.assertIn('Cancelled', self.end(process, status=1))
+        self.assertEqual({self.state(vm)['power_state'] for vm in vms}, {'Halted'})
+        asking = self.begin('shutdown', other, '--timeout', '3600')
+        self.eventually(lambda: 'pending' in self.cli('tasks'))
+        self.cli('task-cancel', [line.split()[0] for line in self.cli('tasks').splitlines() if 'pending' in line][0])
+        self.assertIn('Cancelled', self.end(asking, status=1))
+
+    def test_guests_act(self):
+        vm = self.create()
+        self.cli('start', vm)
+        before = self.state(vm)['domids']
+        self.cli('guest', vm, 'reboot')
+        self.eventually(lambda: self.state(vm)['domids'] not in (before, []))
+        self.cli('guest', vm, 'crash')
+        self.await_state(vm, 'Halted')
+
+    def test_repeated_operation(self):
+        vm = self.create()
+        params = {'debug_info': 'start\n' + str(uuid.uuid4()), 'id': vm, 'paused': False}
+        first = self.call('VM.start', **params)
+        self.assertEqual(self.call('VM.start', **params), first)
+
+    def test_disk_without_storage(self):
+        vm = self.create()
+        self.call('VBD.add', vbd={'id': [vm, '0'], 'backend': ['VDI', 'sr/vdi']})
+        error = self.cli('start', vm, status=1)
+        self.assertIn('Storage_backend_error', error)
+        self.assertIn('simulator: 0 domains', self.cli('diagnostics'))
+
+    def test_storm_of_kills(self):
+        vms = [self.create() for _ in range(8)]
+        random.seed(1)
+        for _ in range(12):
+            working = [self.begin(random.choice(['start', 'shutdown', 'reboot']), vm) for vm in vms]
+            working[0].wait(timeout=60)
+            self.kill()
+            self.up()
+            for process in working:
+                process.communicate(timeout=60)
+        self.cli('shutdown', *vms)
+        self.assertEqual({self.state(vm)['power_state'] for vm in vms}, {'Halted'})
+        self.assertIn('simulator: 0 domains', self.cli('diagnostics'))
+        self.cli('start', *vms)
+        domids = [self.state(vm)['domids'][0] for vm in vms]
+        self.assertEqual(len(set(domids)), len(vms))
+
+
+if __name__ == '__main__':
+    signal.alarm(300)
+    unittest.main(argv=[sys.argv[0], '-v', *sys.argv[4:]])
