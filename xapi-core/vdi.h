@@ -8,7 +8,8 @@
  * call's task, which may have one operation of each disk under way at a time. */
 
 /* A new disk in this SR, of at least that many bytes; type is a VDI_TYPE_ value. */
-Str vdi_create_in(Call *call, const char *sr, const char *label, int64_t bytes, int64_t type, XapiError **error);
+Str vdi_create_in(Call *call, const char *sr, const char *label, int64_t bytes, int64_t type,
+                  XapiError **error);
 /* As VDI.clone: a writable disk in the same SR that begins with what this one holds. */
 Str vdi_clone_of(Call *call, const char *vdi, XapiError **error);
 /* As VDI.snapshot: a read-only disk in the same SR that keeps what this one holds now. */
