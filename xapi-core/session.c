@@ -153,14 +153,18 @@ static void make_room(Txn *txn, const char *user, const char *originator)
                 txn_delete(txn, &CLASS_SESSION, b->row.ref);
 }
 
-Str sessions_open(Sessions *s, const Principal *who, const char *originator, XapiError **error)
+/* Returns NULL with *error where it could not be stored. */
+static Str make_session(Sessions *s, const Principal *who, const char *originator, bool durable, XapiError **error)
 {
         Txn *txn = txn_begin(s->manager->store);
         SessionRow *session;
         auto_str ref = NULL;
 
-        make_room(txn, who->user, originator);
+        if (durable)
+                make_room(txn, who->user, originator);
         session = (SessionRow *)txn_create(txn, &CLASS_SESSION, NULL, NULL);
+        if (!durable)
+                txn_make_volatile(txn, &CLASS_SESSION, session->row.ref);
         slot_str(&session->this_host, s->manager->host);
         slot_str(&session->auth_user_name, who->user);
         slot_str(&session->originator, originator);
@@ -172,6 +176,21 @@ Str sessions_open(Sessions *s, const Principal *who, const char *originator, Xap
         if (!txn_commit_wait(txn, error))
                 return NULL;
         return str_ref(ref);
+}
+
+Str sessions_open(Sessions *s, const Principal *who, const char *originator, XapiError **error)
+{
+        XapiError *second = NULL;
+        Str ref = make_session(s, who, originator, true, error);
+
+        if (ref)
+                return ref;
+        /* Somebody has to get in to make room on a full disk: this session ends with the process. */
+        ref = make_session(s, who, originator, false, &second);
+        if (ref)
+                g_clear_pointer(error, xapi_error_free);
+        xapi_error_free(second);
+        return ref;
 }
 
 Str sessions_open_local(Sessions *s)

@@ -109,6 +109,7 @@ static void daemon_watch(DaemonPrivate *private)
 {
         uv_loop_t *uv = loop_uv(private->daemon.loop);
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of its write */
         uv_signal_init(uv, &private->terminate);
         uv_signal_init(uv, &private->interrupt);
         uv_timer_init(uv, &private->watchdog);

@@ -9,6 +9,7 @@ from harness.stack import PASSWORD
 
 AGAIN_SEC = 60          # until a server that was killed must take a connection again
 BETWEEN_SEC = 0.01
+SMALL = 'Diskless'      # the template of most VMs here
 
 
 class Lost(Exception):

@@ -2,6 +2,7 @@
 """Small disks that can be full, read-only or stalled, for parts of a stack's folder. They need root, and a kernel and
 tools that let it mount; where they do not, `Impossible` says what is missing."""
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -105,6 +106,10 @@ def read_only(folder):
         raise Impossible(f'{trigger} is not there')
     command('mount', '-o', 'remount,errors=remount-ro', folder)
     trigger.write_text('tests')
-    if os.statvfs(folder).f_flag & os.ST_RDONLY == 0:
+    try:
+        (folder / 'written').touch()
+    except OSError as error:
+        assert error.errno == errno.EROFS, error
+    else:
         raise Impossible(f'{folder} did not become read-only')
     yield

@@ -5,7 +5,7 @@ import time
 
 from harness.client import eventually
 from harness.stack import build_folder
-from fault_parts.clients import Client
+from fault_parts.clients import SMALL, Client
 from fault_parts.daemons import switch_path
 from fault_parts.report import milliseconds, tell
 from fault_parts.scale import scale
@@ -41,8 +41,8 @@ def timed(function, *arguments):
 
 def test_guests_that_never_answer(fresh):
     xapi = Client(fresh).xapi()
-    vms = [xapi.make_vm(f'deaf {n}') for n in range(GUESTS)]
-    others = [xapi.make_vm(f'other {n}') for n in range(LOOKED_AT)]
+    vms = [xapi.make_vm(f'deaf {n}', template=SMALL) for n in range(GUESTS)]
+    others = [xapi.make_vm(f'other {n}', template=SMALL) for n in range(LOOKED_AT)]
     run_all(xapi, 'VM.start', vms, False, False)
     xenops_cli(fresh, 'behave', '--answers', 'false')
     tasks = {vm: xapi.call('Async.VM.clean_shutdown', vm) for vm in vms}
@@ -73,7 +73,7 @@ def cancel(xapi, task):
 def test_guests_that_do_not_even_acknowledge(fresh):
     """Nothing in them listens: the others go on, and these end when they are told to in the hard way."""
     xapi = Client(fresh).xapi()
-    vms = [xapi.make_vm(f'dead {n}') for n in range(LOOKED_AT)]
+    vms = [xapi.make_vm(f'dead {n}', template=SMALL) for n in range(LOOKED_AT)]
     run_all(xapi, 'VM.start', vms, False, False)
     xenops_cli(fresh, 'behave', '--acknowledges', 'false')
     tasks = [xapi.call('Async.VM.clean_reboot', vm) for vm in vms]

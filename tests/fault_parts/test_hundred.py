@@ -2,7 +2,7 @@
 """A start, a storm of a hundred VMs, and a stop, without a report of a sanitizer or of valgrind in any log."""
 import threading
 
-from fault_parts.clients import Client
+from fault_parts.clients import SMALL, Client
 from fault_parts.storm import disagreements, no_operation_is_under_way, no_task_pends
 from fault_parts.worker import PENDING_SEC
 
@@ -17,7 +17,7 @@ def live(stack, number, failures):
     try:
         client = Client(stack, Client.kinds[number % len(Client.kinds)])
         xapi = client.xapi()
-        vms = [xapi.make_vm(f'hundred {number}-{n}', disks=n % 2, interfaces=1) for n in range(VMS // CLIENTS)]
+        vms = [xapi.make_vm(f'hundred {number}-{n}', n % 2, 1, SMALL) for n in range(VMS // CLIENTS)]
         disks = [xapi.call('VBD.get_VDI', vbd) for vm in vms for vbd in xapi.call('VM.get_VBDs', vm)]
         for method, *parameters in (('VM.start', False, False), ('VM.clean_reboot',), ('VM.hard_shutdown',),
                                     ('VM.destroy',)):

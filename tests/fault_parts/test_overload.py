@@ -5,7 +5,7 @@ import time
 
 from harness.client import XapiError, eventually
 from harness.stack import Stack
-from fault_parts.clients import Client
+from fault_parts.clients import SMALL, Client
 from fault_parts.report import milliseconds, tell
 from fault_parts.scale import scale
 from fault_parts.storm import no_operation_is_under_way, no_task_pends
@@ -32,7 +32,7 @@ def test_more_operations_than_threads():
     stack = small_stack()
     try:
         xapi = Client(stack).xapi()
-        vms = [xapi.make_vm(f'crowd {n}') for n in range(OPERATIONS)]
+        vms = [xapi.make_vm(f'crowd {n}', template=SMALL) for n in range(OPERATIONS)]
         for vm in vms:
             xapi.call('VM.start', vm, False, False)
         xenops_cli(stack, 'behave', '--answers', 'false')
@@ -142,7 +142,7 @@ def read_everything(stack, stop):
 def start_tasks(stack, stop):
     """More of them than are ever waited for; each is answered, or refused clearly."""
     xapi = stack.json()
-    vm = xapi.make_vm('greedy')
+    vm = xapi.make_vm('greedy', template=SMALL)
     while not stop.is_set():
         for method, *parameters in (('Async.VM.start', vm, False, False), ('Async.VM.hard_shutdown', vm),
                                     ('Async.VM.clone', vm, 'copy')):
@@ -152,7 +152,7 @@ def start_tasks(stack, stop):
 
 def write_without_end(stack, stop):
     xapi, n = stack.json(), 0
-    vm = xapi.make_vm('greedy')
+    vm = xapi.make_vm('greedy', template=SMALL)
     while not stop.is_set():
         n += 1
         xapi.call('VM.set_name_label', vm, f'greedy {n}')

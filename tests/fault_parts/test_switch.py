@@ -11,6 +11,7 @@ import threading
 import time
 
 from fault_parts import frames
+from fault_parts.clients import SMALL
 from fault_parts.daemons import QUEUES, switch_path
 from fault_parts.report import milliseconds, tell
 from fault_parts.scale import scale
@@ -27,7 +28,7 @@ BURST = 500
 def lives(stack):
     """VMs started and shut down meanwhile -> seconds of each life."""
     xapi, seconds = stack.json(), []
-    vm = xapi.make_vm('beside')
+    vm = xapi.make_vm('beside', template=SMALL)
     for _ in range(LIVES):
         start = time.monotonic()
         xapi.call('VM.start', vm, False, False)

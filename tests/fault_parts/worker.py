@@ -5,7 +5,7 @@ import threading
 import time
 
 from harness.client import XapiError
-from .clients import Client, Lost
+from .clients import SMALL, Client, Lost
 from .model import KEY
 
 PENDING_SEC = 90        # a task that has not ended after so long, with daemons back within a second, never will
@@ -30,7 +30,7 @@ class Worker(threading.Thread):
     def run(self):
         try:
             self.template = next(ref for ref, r in self.client.sure('VM.get_all_records').items()
-                                 if r['is_a_template'] and r['name_label'].startswith('Diskless'))
+                                 if r['is_a_template'] and r['name_label'].startswith(SMALL))
             self.sr = next(ref for ref, r in self.client.sure('SR.get_all_records').items()
                            if 'vdi_create' in r['allowed_operations'])
             while not self.stop_event.is_set():

@@ -150,8 +150,8 @@ class Xapi:
         return next(ref for ref, r in self.call('SR.get_all_records').items()
                     if 'vdi_create' in r['allowed_operations'])
 
-    def make_vm(self, name='vm', disks=0, interfaces=0):
-        vm = self.call('VM.clone', self.template(), name)
+    def make_vm(self, name='vm', disks=0, interfaces=0, template='Debian'):
+        vm = self.call('VM.clone', self.template(template), name)
         self.call('VM.provision', vm)
         for device in range(disks):
             self.add_disk(vm, str(device))

@@ -40,10 +40,10 @@ def xapi_try(*arguments, check=True, timeout=UP_SEC, **options):
 
 class Stack:
     """Up from the moment that it is made. `users` maps further user names to (password, role); `folder` is one that is
-    there, empty but for what the test has mounted in it."""
+    there, with what the test has mounted in it, and stays."""
 
     def __init__(self, vms=0, users=None, settings=None, folder=None):
-        self.folder = Path(folder or tempfile.mkdtemp(prefix='xapi-test-'))
+        self.folder, self.is_own = Path(folder or tempfile.mkdtemp(prefix='xapi-test-')), not folder
         self.expected_deaths = set()
         self.opened = []
         self.set_users({'root': (PASSWORD, 'pool-admin'), **(users or {})})
@@ -111,5 +111,6 @@ class Stack:
                 faults.append(f'{path.name}: {text[found.start():found.start() + 4000]}')
         if faults:
             faults.append(self.tails())
-        shutil.rmtree(self.folder)
+        if self.is_own:
+            shutil.rmtree(self.folder)
         return '\n'.join(faults)
