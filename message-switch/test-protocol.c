@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <glib.h>
@@ -462,6 +463,99 @@ static void test_many_connections(void)
         test_switch_free(test);
 }
 
+static int open_plain(const TestSwitch *test)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        g_strlcpy(address.sun_path, test->path, sizeof address.sun_path);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        g_assert_cmpint(fd, >=, 0);
+        g_assert_cmpint(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+        return fd;
+}
+
+/* So many connections are kept, and the one past them is closed. Of other users there is a smaller number, so that they
+ * cannot take everybody's place. */
+static void try_connections(const char *policy, uid_t uid, size_t n)
+{
+        TestSwitch *test = test_switch_new(policy, 0);
+        g_autofree int *fds = g_new(int, n + 1);
+        g_assert_cmpint(seteuid(uid), ==, 0);
+        for (size_t i = 0; i < n; i++)
+                fds[i] = open_plain(test);
+        TestRaw last = { .socket = fds[n - 1], .space = g_malloc(FRAME_READER_SPACE) };
+        test_raw_send(&last, FRAME_HELLO, 1, "last", NULL, 0);
+        test_raw_expect(&last, FRAME_OK, 1, BUS_OK);
+        fds[n] = open_plain(test);
+        char byte;
+        g_assert_cmpint(read(fds[n], &byte, 1), ==, 0);
+        g_assert_cmpint(seteuid(0), ==, 0);
+        for (size_t i = 0; i <= n; i++)
+                close(fds[i]);
+        g_free(last.space);
+        test_switch_free(test);
+}
+
+static void test_most_connections(void)
+{
+        struct rlimit limit;
+        if (geteuid() != 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+            limit.rlim_max < MANAGER_PEERS_MAX + 100) {
+                g_test_skip("wants root and many descriptors");
+                return;
+        }
+        limit.rlim_cur = limit.rlim_max;
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+        try_connections(NULL, 0, MANAGER_PEERS_MAX);
+        try_connections(NULL, NOBODY, MANAGER_PEERS_FOREIGN_MAX);
+}
+
+static void test_most_queues(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = test_raw_new(test, true);
+        for (uint64_t i = 0; i <= MANAGER_QUEUES_MAX; i++) {
+                g_autofree char *name = g_strdup_printf("org.test.%d", (int)i);
+                test_raw_send(server, FRAME_SERVE, i, name, NULL, 0);
+                if (i < MANAGER_QUEUES_MAX)
+                        test_raw_expect(server, FRAME_OK, i, BUS_OK);
+                else
+                        test_raw_expect(server, FRAME_ERROR, i, BUS_OVER_QUOTA);
+        }
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+/* Who follows and does not read misses events, and is told how many. */
+static void test_slow_follower(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true);
+        TestRaw *follower = test_raw_new(test, true);
+        static const char options[] = "{\"follow\":true,\"bodies\":true}";
+        g_autofree char *body = g_strnfill(TRACE_BODY_MAX, 'b');
+        const uint64_t n = 4 * (TRACE_UNSENT_MAX / TRACE_BODY_MAX);
+        test_raw_send(follower, FRAME_CONTROL, 7, "tail", options, strlen(options));
+        test_raw_expect(follower, FRAME_REPLY, 7, BUS_OK);
+        uint64_t n_calls = 0, n_seen = 0, n_lost = 0;
+        while (n_lost == 0) {
+                test_raw_send(caller, FRAME_CALL, n_calls++, QUEUE, body, TRACE_BODY_MAX);
+                raw_take_call(server, TRACE_BODY_MAX);
+                if (n_calls < n)
+                        continue;
+                Frame frame;
+                g_assert_true(test_raw_next(follower, &frame));
+                json_t *answer = json_loadb(frame.body, frame.header.body_len, 0, NULL);
+                n_seen += json_array_size(json_object_get(answer, "events"));
+                n_lost = (uint64_t)json_integer_value(json_object_get(answer, "lost"));
+                json_decref(answer);
+        }
+        g_assert_cmpuint(n_seen + n_lost, <=, n_calls);
+        test_raw_free(follower);
+        test_raw_free(caller);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
 /* A second switch on the same path would cut off the first. */
 static void test_one_switch_a_path(void)
 {
@@ -503,5 +597,8 @@ int main(int argc, char **argv)
         g_test_add_func("/protocol/policy", test_policy);
         g_test_add_func("/protocol/many-connections", test_many_connections);
         g_test_add_func("/protocol/one-switch-a-path", test_one_switch_a_path);
+        g_test_add_func("/protocol/most-connections", test_most_connections);
+        g_test_add_func("/protocol/most-queues", test_most_queues);
+        g_test_add_func("/protocol/slow-follower", test_slow_follower);
         return g_test_run();
 }

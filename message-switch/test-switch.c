@@ -421,6 +421,46 @@ static void test_mutual(void)
         test_switch_free(test);
 }
 
+static void swallow(BusRequest *request, void *data)
+{
+        bus_request_respond(request, json_true(), NULL, NULL, 0);
+}
+
+static BusOutcome call_with(TestClient *client, json_t *params)
+{
+        BusReply reply;
+        bus_call_wait(test_client_bus(client),
+                      &(BusCall){ .queue = "org.test.swallow", .method = "m", .params = params }, &reply);
+        json_decref(params);
+        BusOutcome outcome = reply.outcome;
+        bus_reply_clear(&reply);
+        return outcome;
+}
+
+/* What is too deep or has too many values for a small stack and little memory is refused by the server's library. */
+static void test_json_limits(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestClient *server = test_client_new(test, "server");
+        TestClient *client = test_client_new(test, "client");
+        test_client_serve(server, "org.test.swallow", swallow, NULL);
+        for (unsigned past = 0; past <= 1; past++) {
+                json_t *deep = json_array();
+                for (unsigned depth = 2; depth < BUS_DEPTH_MAX + past;
+                     depth++) /* the message itself is the first */
+                        deep = json_pack("[o]", deep);
+                g_assert_cmpint(call_with(client, deep), ==, past ? BUS_PROTOCOL : BUS_OK);
+                json_t *many = json_array();
+                for (unsigned n = 4; n < BUS_VALUES_MAX + past;
+                     n++) /* the message, method, params and id are values */
+                        json_array_append_new(many, json_true());
+                g_assert_cmpint(call_with(client, many), ==, past ? BUS_PROTOCOL : BUS_OK);
+        }
+        test_client_free(client);
+        test_client_free(server);
+        test_switch_free(test);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -439,5 +479,6 @@ int main(int argc, char **argv)
         g_test_add_func("/switch/fds", test_fds);
         g_test_add_func("/switch/replaced-server", test_replaced_server);
         g_test_add_func("/switch/mutual", test_mutual);
+        g_test_add_func("/switch/json-limits", test_json_limits);
         return g_test_run();
 }

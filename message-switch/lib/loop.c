@@ -8,6 +8,8 @@
 
 #include <glib.h>
 
+#define LOOP_CLOSE_ROUNDS 100
+
 typedef struct Post Post;
 struct Post {
         Post *next;
@@ -67,7 +69,9 @@ void loop_free(Loop *loop)
         while (loop->first)
                 loop_on_wake(&loop->wake);
         uv_close((uv_handle_t *)&loop->wake, NULL);
-        uv_run(&loop->uv, UV_RUN_NOWAIT);
+        /* A close callback may close another handle. */
+        for (int round = 0; round < LOOP_CLOSE_ROUNDS && uv_run(&loop->uv, UV_RUN_NOWAIT); round++)
+                ;
         int r = uv_loop_close(&loop->uv);
         assert(r == 0); /* somebody's handle is still open */
         (void)r;
