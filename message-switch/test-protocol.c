@@ -256,15 +256,18 @@ static void test_count_quota(void)
 static void test_byte_quota(void)
 {
         TestSwitch *test = test_switch_new(NULL, 0);
-        TestRaw *caller = test_raw_new(test, true);
-        test_raw_free(raw_server(test, QUEUE));
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true);
+        test_raw_send(caller, FRAME_CALL, 1, QUEUE, NULL, 0);
+        raw_take_call(server, 0);
+        test_raw_free(server);
+        test_raw_expect(caller, FRAME_ERROR, 1, BUS_OUTCOME_UNKNOWN); /* now the switch knows, too */
         g_autofree char *body = g_malloc0(FRAME_BODY_MAX);
         const uint64_t n = PEER_CHARGE_MAX / (FRAME_BODY_MAX + PEER_REPLY_BYTES);
         for (uint64_t id = 0; id < n; id++)
                 test_raw_send(caller, FRAME_CALL, id, QUEUE, body, FRAME_BODY_MAX);
         test_raw_send(caller, FRAME_CALL, n, QUEUE, body, FRAME_BODY_MAX);
         test_raw_expect(caller, FRAME_ERROR, n, BUS_OVER_QUOTA);
-        TestRaw *server = raw_server(test, QUEUE);
+        server = raw_server(test, QUEUE);
         for (uint64_t id = 0; id < n; id++) {
                 test_raw_send(server, FRAME_REPLY, raw_take_call(server, FRAME_BODY_MAX), NULL, NULL, 0);
                 test_raw_expect(caller, FRAME_REPLY, id, BUS_OK);

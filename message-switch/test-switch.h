@@ -10,6 +10,7 @@
 
 typedef struct TestSwitch {
         char *folder, *path;
+        bool has_grace;
         pid_t pid; /* 0: not running */
 } TestSwitch;
 

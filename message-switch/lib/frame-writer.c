@@ -11,6 +11,9 @@
 /* Memory that an empty writer may hold on to. */
 #define FRAME_WRITER_IDLE_BYTES (64u << 10)
 
+/* Given to the kernel at a time: more than any socket takes. */
+#define FRAME_WRITER_SEND_BYTES (1u << 20)
+
 struct FrameWriterFds {
         FrameWriterFds *next;
         uint64_t position; /* of the byte that they travel with, counted as FrameWriter.added is */
@@ -117,12 +120,15 @@ static ssize_t frame_writer_send(FrameWriter *writer, int socket, size_t *ret_as
                 next = fds->next;
                 message.msg_control = &control;
                 message.msg_controllen = CMSG_SPACE(sizeof(int) * fds->n);
+                memset(&control, 0,
+                       message.msg_controllen); /* it has padding, which the kernel is given, too */
                 control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int) * fds->n),
                                                    .cmsg_level = SOL_SOCKET,
                                                    .cmsg_type = SCM_RIGHTS };
                 memcpy(CMSG_DATA(&control.header), fds->fds, sizeof(int) * fds->n);
         }
-        *ret_asked = (size_t)((next ? next->position : writer->added) - writer->sent);
+        uint64_t end = next ? next->position : writer->added;
+        *ret_asked = (size_t)MIN(end - writer->sent, FRAME_WRITER_SEND_BYTES);
         message.msg_iovlen = frame_writer_parts(writer, *ret_asked, parts);
         bool is_plain =
             !message.msg_control && message.msg_iovlen == 1; /* most are; the plainer call is cheaper */
