@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How many processors and how much memory a VM may have, set while it is halted. */
-#include <math.h>
-
 #include "rows.h"
 #include "vm-handlers.h"
 #include "vm-memory.h"
@@ -50,7 +48,7 @@ bool vm_check_shadow_multiplier(double value, XapiError **error)
 {
         g_autofree char *text = g_strdup_printf("%g", value);
 
-        return (isfinite(value) && value >= 1.0) ||
+        return !(value < 1.0) || /* as upstream, which lets NaN through */
                xapi_fail(error, ERR_INVALID_VALUE, "HVM_shadow_multiplier", text, NULL);
 }
 

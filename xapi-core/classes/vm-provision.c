@@ -99,7 +99,7 @@ static void remove_disks(Provision *p)
 
 /* ---- the VM ---- */
 
-static bool attach(Txn *txn, const VmRow *vm, const ProvisionDisk *disk, const char *vdi, XapiError **error)
+static bool attach(Txn *txn, VmRow *vm, const ProvisionDisk *disk, const char *vdi, XapiError **error)
 {
         VbdRow *vbd = (VbdRow *)row_new(&CLASS_VBD, "");
 
@@ -111,12 +111,14 @@ static bool attach(Txn *txn, const VmRow *vm, const ProvisionDisk *disk, const c
         vbd->mode = VBD_MODE_RW;
         vbd->type = VBD_TYPE_DISK;
         vbd->unpluggable = true;
-        if (vbd_choose_device(txn, vm, vbd, error)) {
-                vbd_insert(txn, vbd);
-                return true;
+        if (!vbd_choose_device(txn, vm, vbd, error)) {
+                row_unref(&vbd->row);
+                return false;
         }
-        row_unref(&vbd->row);
-        return false;
+        vbd = vbd_insert(txn, vbd);
+        /* The store does that by itself, but not before the next disk looks for its place. */
+        slot_set(&vm->VBDs, set_with(vm->VBDs, (Value){ .s = vbd->row.ref }));
+        return true;
 }
 
 static bool become_vm(Provision *p, Txn *txn, XapiError **error)

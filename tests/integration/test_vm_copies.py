@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""VMs made from VMs: clones, copies, snapshots and what they bring back, templates and the disks that they ask for."""
+from harness.client import NULL, expect_error
+
+QUICK = True
+SANITIZED = True
+MIB = 1 << 20
+
+
+def image(stack, xapi, vdi):
+    """The file behind a disk."""
+    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}/disk.raw')
+    return found
+
+
+def disks(xapi, vm):
+    """By device."""
+    records = [xapi.call('VBD.get_record', vbd) for vbd in xapi.call('VM.get_VBDs', vm)]
+    return {record['userdevice']: record['VDI'] for record in records}
+
+
+def interface(xapi, vm):
+    vif, = xapi.call('VM.get_VIFs', vm)
+    return xapi.call('VIF.get_record', vif)
+
+
+def write(stack, xapi, vdi, text):
+    with image(stack, xapi, vdi).open('r+b') as file:
+        file.write(text)
+
+
+def read(stack, xapi, vdi, n):
+    with image(stack, xapi, vdi).open('rb') as file:
+        return file.read(n)
+
+
+def remove(xapi, *vms):
+    for vm in vms:
+        xapi.remove_vm(vm)
+
+
+def test_clones_and_copies_are_their_own(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('original', disks=2, interfaces=1)
+    write(stack, xapi, disks(xapi, vm)['0'], b'before')
+    vdis = set(xapi.call('VDI.get_all'))
+    made = {'VM.clone': ('clone',), 'VM.copy': ('copy', NULL)}
+    made = {xapi.call(method, vm, *more) for method, more in made.items()}
+    assert len(set(xapi.call('VDI.get_all')) - vdis) == 4
+    write(stack, xapi, disks(xapi, vm)['0'], b'after!')
+    for other in made:
+        record = xapi.call('VM.get_record', other)
+        assert not record['is_a_snapshot'] and record['snapshot_of'] == record['parent'] == NULL
+        assert record['current_operations'] == {} and 'start' in record['allowed_operations']
+        assert disks(xapi, other).keys() == {'0', '1'}
+        assert not set(disks(xapi, other).values()) & set(disks(xapi, vm).values())
+        assert read(stack, xapi, disks(xapi, other)['0'], 6) == b'before'
+        assert interface(xapi, other)['MAC'] != interface(xapi, vm)['MAC']
+        xapi.call('VM.start', other, False, False)
+    assert xapi.call('VM.get_current_operations', vm) == {}
+    remove(xapi, vm, *made)
+    assert set(xapi.call('VDI.get_all')) <= vdis
+
+
+def test_a_copy_that_fails_leaves_nothing(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('unlucky', disks=2)
+    missing = disks(xapi, vm)['1']
+    vdis, vms = set(xapi.call('VDI.get_all')), set(xapi.call('VM.get_all'))
+    image(stack, xapi, missing).rename(stack.folder / 'taken-away')
+    for call in (('VM.clone', vm, 'x'), ('VM.copy', vm, 'x', NULL), ('VM.snapshot', vm, 'x')):
+        try:
+            xapi.call(*call)
+        except Exception:
+            assert set(xapi.call('VDI.get_all')) == vdis and set(xapi.call('VM.get_all')) == vms
+            assert xapi.call('VM.get_current_operations', vm) == {}
+        else:
+            raise AssertionError(f'{call[0]} of a disk that is not there')
+    (stack.folder / 'taken-away').rename(image_path(stack, xapi, missing))
+    remove(xapi, vm)
+
+
+def image_path(stack, xapi, vdi):
+    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}')
+    return found / 'disk.raw'
+
+
+def test_a_snapshot_brings_back(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('reverted', disks=2, interfaces=1)
+    xapi.call('VM.start', vm, False, False)
+    kept = disks(xapi, vm)['1']
+    write(stack, xapi, disks(xapi, vm)['0'], b'before')
+    xapi.call('VM.set_name_description', vm, 'before')
+    snapshot = xapi.call('VM.snapshot', vm, 'snapshot', [kept])
+    record = xapi.call('VM.get_record', snapshot)
+    assert record['snapshot_info']['power-state-at-snapshot'] == 'Running' and record['power_state'] == 'Halted'
+    assert disks(xapi, snapshot).keys() == {'0'}
+    assert xapi.call('VDI.get_snapshot_of', disks(xapi, snapshot)['0']) == disks(xapi, vm)['0']
+    assert interface(xapi, snapshot)['MAC'] == interface(xapi, vm)['MAC']
+    write(stack, xapi, disks(xapi, vm)['0'], b'after!')
+    xapi.call('VM.set_name_description', vm, 'after')
+    old = disks(xapi, vm)['0']
+    xapi.run('VM.revert', snapshot)
+    record = xapi.call('VM.get_record', vm)
+    assert (record['power_state'], record['name_description'], record['parent']) == ('Halted', 'before', snapshot)
+    assert record['current_operations'] == xapi.call('VM.get_current_operations', snapshot) == {}
+    assert disks(xapi, vm).keys() == {'0'} and disks(xapi, vm)['0'] not in (old, disks(xapi, snapshot)['0'])
+    assert read(stack, xapi, disks(xapi, vm)['0'], 6) == b'before'
+    assert xapi.call('VDI.get_snapshot_of', disks(xapi, snapshot)['0']) == disks(xapi, vm)['0']
+    assert interface(xapi, snapshot)['MAC'] == interface(xapi, vm)['MAC']
+    expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', old)
+    assert xapi.call('VDI.get_VBDs', kept) == []  # it was no part of the snapshot: let go of, but not lost
+    xapi.call('VM.start', vm, False, False)
+    remove(xapi, vm, snapshot)
+    xapi.call('VDI.destroy', kept)
+
+
+def test_a_checkpoint_brings_back_memory(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('remembered', disks=1)
+    xapi.call('VM.start', vm, False, False)
+    snapshot = xapi.call('VM.checkpoint', vm, 'checkpoint')
+    assert xapi.call('VM.get_power_state', vm) == 'Running' and xapi.call('VM.get_suspend_VDI', vm) == NULL
+    record = xapi.call('VM.get_record', snapshot)
+    assert (record['power_state'], record['is_a_snapshot']) == ('Suspended', True)
+    assert xapi.call('VDI.get_type', record['suspend_VDI']) == 'suspend'
+    xapi.call('VM.revert', snapshot)
+    assert xapi.call('VM.get_power_state', vm) == 'Suspended'
+    image_ref = xapi.call('VM.get_suspend_VDI', vm)
+    assert image_ref not in (NULL, record['suspend_VDI'])
+    xapi.call('VM.resume', vm, True, False)
+    assert xapi.call('VM.get_power_state', vm) == 'Paused'
+    expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', image_ref)
+    xapi.call('VM.unpause', vm)
+    xapi.call('VM.suspend', vm)
+    second = xapi.call('VM.csvm', vm)
+    assert xapi.call('VM.get_power_state', second) == 'Suspended'
+    xapi.call('VM.hard_shutdown', second)
+    remove(xapi, vm, second)
+    xapi.call('VM.destroy', snapshot)
+    xapi.call('VDI.destroy', record['suspend_VDI'])
+
+
+def test_the_disks_that_a_template_asks_for(stack):
+    xapi = stack.json()
+    vm = xapi.call('VM.clone', xapi.template(), 'provisioned')
+    xapi.call('VM.remove_from_other_config', vm, 'disks')
+    xapi.call('VM.add_to_other_config', vm, 'disks', '<provision><disk device="0" size="4194304" sr="" bootable="true" '
+              'type="system"/><disk device="hdc" size="8388608" sr="" bootable="false" type="user"/></provision>')
+    task = xapi.run('VM.provision', vm)
+    assert task['progress'] == 1
+    assert not xapi.call('VM.get_is_a_template', vm) and 'disks' not in xapi.call('VM.get_other_config', vm)
+    sizes = {device: int(xapi.call('VDI.get_virtual_size', vdi)) for device, vdi in disks(xapi, vm).items()}
+    assert sizes == {'0': 4 * MIB, 'hdc': 8 * MIB}
+    assert all(xapi.call('VBD.get_other_config', vbd) == {'owner': ''} for vbd in xapi.call('VM.get_VBDs', vm))
+    expect_error('PROVISION_ONLY_ALLOWED_ON_TEMPLATE', xapi.call, 'VM.provision', vm)
+    remove(xapi, vm)
+
+
+def test_a_template_that_asks_for_too_much(stack):
+    xapi = stack.json()
+    vdis = set(xapi.call('VDI.get_all'))
+    vm = xapi.call('VM.clone', xapi.template(), 'greedy')
+    for text, code in (('<provision', 'INTERNAL_ERROR'),
+                       ('<provision><disk device="0" size="1048576" sr="nope"/></provision>', 'UUID_INVALID'),
+                       ('<provision><disk device="0" size="1048576"/><disk device="0" size="1048576"/></provision>',
+                        'DEVICE_ALREADY_EXISTS')):
+        xapi.call('VM.remove_from_other_config', vm, 'disks')
+        xapi.call('VM.add_to_other_config', vm, 'disks', text)
+        expect_error(code, xapi.call, 'VM.provision', vm)
+        assert set(xapi.call('VDI.get_all')) == vdis and xapi.call('VM.get_VBDs', vm) == []
+        assert xapi.call('VM.get_is_a_template', vm) and xapi.call('VM.get_current_operations', vm) == {}
+    remove(xapi, vm)
+    expect_error('VM_CANNOT_DELETE_DEFAULT_TEMPLATE', xapi.call, 'VM.destroy', xapi.template())
+
+
+def test_changes_that_a_running_guest_feels(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('live')
+    xapi.call('VM.set_VCPUs_max', vm, 4)
+    xapi.call('VM.start', vm, False, False)
+    xapi.run('VM.set_VCPUs_number_live', vm, 3)
+    metrics = xapi.call('VM.get_metrics', vm)
+    assert int(xapi.call('VM_metrics.get_VCPUs_number', metrics)) == 3
+    expect_error('INVALID_VALUE', xapi.call, 'VM.set_VCPUs_number_live', vm, 5)
+    low, high = (int(xapi.call(f'VM.get_memory_{limit}', vm)) for limit in ('static_min', 'static_max'))
+    xapi.run('VM.set_memory_dynamic_range', vm, low, high)
+    assert int(xapi.call('VM.get_memory_dynamic_min', vm)) == low
+    expect_error('MEMORY_CONSTRAINT_VIOLATION_ORDER', xapi.call, 'VM.set_memory_dynamic_range', vm, low, high + 1)
+    xapi.run('VM.set_memory_target_live', vm, high)
+    xapi.run('VM.wait_memory_target_live', vm)
+    xapi.call('VM.set_xenstore_data', vm, {'vm-data/key': 'value', 'other': 'not told'})
+    xapi.call('VM.add_to_xenstore_data', vm, 'vm-data/more', 'x')
+    expect_error('MAP_DUPLICATE_KEY', xapi.call, 'VM.add_to_xenstore_data', vm, 'vm-data/more', 'x')
+    assert xapi.call('VM.get_current_operations', vm) == {}
+    remove(xapi, vm)
+
+
+def test_an_appliance_keeps_its_order(stack):
+    xapi = stack.json()
+    appliance = xapi.call('VM_appliance.create', {'name_label': 'appliance', 'name_description': ''})
+    vms = [xapi.make_vm(f'member {order}') for order in (2, 0, 1)]
+    for vm, order in zip(vms, (2, 0, 1)):
+        xapi.call('VM.set_appliance', vm, appliance)
+        xapi.call('VM.set_order', vm, order)
+    assert set(xapi.call('VM_appliance.get_VMs', appliance)) == set(vms)
+    assert xapi.call('VM_appliance.get_allowed_operations', appliance) == ['start']
+    expect_error('VM_IS_PART_OF_AN_APPLIANCE', xapi.call, 'VM.set_is_a_template', vms[0], True)
+    xapi.call('VM.set_start_delay', vms[1], 1)
+    xapi.run('VM_appliance.start', appliance, False)
+    started = [int(xapi.call('VM.get_domid', vm)) for vm in vms]
+    assert started[1] < started[2] < started[0]
+    xapi.run('VM_appliance.clean_shutdown', appliance)
+    assert {xapi.call('VM.get_power_state', vm) for vm in vms} == {'Halted'}
+    xapi.call('VM.add_to_blocked_operations', vms[1], 'start', 'no')
+    assert expect_error('OPERATION_PARTIALLY_FAILED', xapi.call, 'VM_appliance.start', appliance, True) == ['start']
+    assert [xapi.call('VM.get_power_state', vm) for vm in vms] == ['Paused', 'Halted', 'Paused']
+    xapi.call('VM_appliance.hard_shutdown', appliance)
+    remove(xapi, *vms)
+    assert xapi.call('VM_appliance.get_VMs', appliance) == []
+    xapi.call('VM_appliance.destroy', appliance)
