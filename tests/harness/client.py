@@ -152,6 +152,7 @@ class Xapi:
 
     def make_vm(self, name='vm', disks=0, interfaces=0, template='Debian'):
         vm = self.call('VM.clone', self.template(template), name)
+        self.call('VM.remove_from_other_config', vm, 'disks')
         self.call('VM.provision', vm)
         for device in range(disks):
             self.add_disk(vm, str(device))
