@@ -196,6 +196,20 @@ void manager_stop(Manager *m)
                 storage_stop(m->storage);
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+        ((Manager *)handle->data)->n_closing--;
+}
+
+/* A handle may be in use by libuv for some rounds of the loop more: one that polls a file waits for its stat(). */
+static void close_handle(Manager *m, uv_handle_t *handle)
+{
+        if (!handle->data) /* not initialised */
+                return;
+        m->n_closing++;
+        uv_close(handle, on_closed);
+}
+
 void manager_free(Manager *m)
 {
         xenops_free(m->xenops);
@@ -204,13 +218,11 @@ void manager_free(Manager *m)
                 http_server_free(m->http);
         if (m->watches)
                 watches_free(m->watches);
-        if (m->tick.data)
-                uv_close((uv_handle_t *)&m->tick, NULL);
-        if (m->reload.data)
-                uv_close((uv_handle_t *)&m->reload, NULL);
-        if (m->certificate_poll.data)
-                uv_close((uv_handle_t *)&m->certificate_poll, NULL);
-        uv_run(loop_uv(m->daemon->loop), UV_RUN_NOWAIT);
+        close_handle(m, (uv_handle_t *)&m->tick);
+        close_handle(m, (uv_handle_t *)&m->reload);
+        close_handle(m, (uv_handle_t *)&m->certificate_poll);
+        while (m->n_closing)
+                uv_run(loop_uv(m->daemon->loop), UV_RUN_ONCE);
         sessions_free(m->sessions);
         auth_free(m->auth);
         if (m->store)

@@ -32,6 +32,7 @@ struct Manager {
         uv_timer_t tick;    /* each minute: what is old goes */
         uv_signal_t reload; /* SIGHUP: the certificate anew */
         uv_fs_poll_t certificate_poll;
+        unsigned n_closing; /* of the three above */
         char *certificate;
         Str host, pool, dom0; /* refs of this host's objects; set before anything is served */
         uint64_t login_delay_usec;
