@@ -2,7 +2,6 @@
 """A build folder in which each daemon is a script that runs the real one under valgrind."""
 import shlex
 import sys
-from pathlib import Path
 
 from harness.stack import SOURCE
 
@@ -12,11 +11,12 @@ from trying.stack import DAEMONS, MARK                      # noqa: E402
 REPORT = 'Valgrind report'      # what the harness looks for in the daemons' logs
 OPTIONS = ['--leak-check=full', '--show-leak-kinds=definite,indirect', '--errors-for-leak-kinds=definite,indirect',
            f'--error-markers={REPORT},', '--child-silent-after-fork=yes', '--num-callers=30', '--fair-sched=yes']
-SUPPRESSIONS = Path(__file__).with_name('valgrind.supp')
+PRELOADED = {'sm-daemon': 'tests/pidfd.so'}      # it needs a system call that valgrind does not have
 SCRIPT = """#!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Made by tests/fault_parts/valgrind.py.
-G_SLICE=always-malloc G_DEBUG=gc-friendly exec valgrind {options} --log-file="${mark}/log/valgrind-{name}-%p.log" \\
+export {environment}
+exec valgrind {options} --log-file="${mark}/log/valgrind-{name}-%p.log" \\
         {program} "$@"
 """
 
@@ -25,10 +25,11 @@ def wrap(build):
     """-> the folder, beside the real one."""
     folder = build.with_name(build.name + '-valgrind')
     for name, path in DAEMONS.items():
-        options = OPTIONS + ([f'--suppressions={SUPPRESSIONS}'] if SUPPRESSIONS.exists() else [])
+        environment = ['G_SLICE=always-malloc', 'G_DEBUG=gc-friendly']
+        environment += [f'LD_PRELOAD={build / PRELOADED[name]}'] if name in PRELOADED else []
         script = folder / path
         script.parent.mkdir(parents=True, exist_ok=True)
-        script.write_text(SCRIPT.format(options=shlex.join(options), mark=MARK, name=name,
+        script.write_text(SCRIPT.format(environment=shlex.join(environment), options=shlex.join(OPTIONS), mark=MARK, name=name,
                                         program=shlex.quote(str((build / path).resolve()))))
         script.chmod(0o755)
     (folder / '.complete').touch()
