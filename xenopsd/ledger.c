@@ -20,6 +20,8 @@
 #define SUM_CHARS 16
 #define BOOT_KEY  "boot" /* of the first line */
 
+#define ROOM_STEP (256 << 10)
+
 /* Where a key's text stands in the file. */
 typedef struct Place {
         off_t offset; /* of the line */
@@ -35,6 +37,7 @@ struct Ledger {
         pthread_mutex_t lock;
         GHashTable *places; /* Place.key -> Place */
         off_t end;
+        off_t room; /* the disk has room for so much of the file */
         off_t live; /* bytes of lines that hold */
 };
 
@@ -95,15 +98,34 @@ static void ledger_note(Ledger *ledger, const char *key, off_t offset, size_t li
         ledger->live += (off_t)line_len;
 }
 
+/* Room for a line of len bytes, and for removals after it. */
+static int ledger_make_room(Ledger *ledger, size_t len)
+{
+        off_t needed = ledger->end + (off_t)len + LEDGER_RESERVE;
+        if (needed <= ledger->room)
+                return 0;
+        off_t room = needed + ROOM_STEP;
+        if (fallocate(ledger->fd, FALLOC_FL_KEEP_SIZE, 0, room) < 0) {
+                if (errno != EOPNOTSUPP)
+                        return -errno;
+        }
+        ledger->room = room;
+        return 0;
+}
+
 static int ledger_append(Ledger *ledger, const char *key, const char *text)
 {
         GString *line = make_line(key, text);
-        int r = write_all(ledger->fd, line->str, line->len, ledger->end);
+        int r = *text ? ledger_make_room(ledger, line->len) : 0;
+        if (r == 0)
+                r = write_all(ledger->fd, line->str, line->len, ledger->end);
         if (r == 0) {
                 ledger_note(ledger, key, ledger->end, line->len, strlen(text));
                 ledger->end += (off_t)line->len;
-        } else if (ftruncate(ledger->fd, ledger->end) < 0) {
-                r = -errno;
+        } else {
+                ledger->room = 0; /* what was set aside goes with the torn line */
+                if (ftruncate(ledger->fd, ledger->end) < 0)
+                        r = -errno;
         }
         g_string_free(line, TRUE);
         return r;
@@ -153,6 +175,7 @@ static void ledger_compact(Ledger *ledger)
         close(ledger->fd);
         ledger->fd = fd;
         ledger->end = end;
+        ledger->room = 0;
         for (guint i = places->len; i-- > 0;) {
                 Place *moved = g_ptr_array_index(places, i);
                 end -= (off_t)moved->line_len;

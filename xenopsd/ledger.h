@@ -10,8 +10,10 @@
 
 typedef struct Ledger Ledger;
 
-#define LEDGER_KEY_MAX     128u       /* bytes; of printable ASCII without spaces */
-#define LEDGER_TEXT_MAX    (4u << 20) /* bytes; one line */
+#define LEDGER_KEY_MAX  128u       /* bytes; of printable ASCII without spaces */
+#define LEDGER_TEXT_MAX (4u << 20) /* bytes; one line */
+#define LEDGER_RESERVE                                                                                       \
+        (64u << 10) /* bytes of room that only removals may use, so that they work on a full disk */
 #define LEDGER_GARBAGE_MIN (1u << 20) /* bytes of outdated lines before the file is ever written anew */
 
 /* Opens the file, made with its folder if need be. What was written before the machine's last boot is dropped, and what

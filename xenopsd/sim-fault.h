@@ -21,7 +21,7 @@ typedef struct SimGuest {
 } SimGuest;
 
 #define SIM_FAULTS_MAX 1000u /* injected and not used up */
-#define SIM_GUESTS_MAX 10000u
+#define SIM_GUESTS_MAX 1000u /* with a behaviour of their own */
 
 /* Reads what the ledger, which is borrowed, has. `standard` is how guests behave that were told nothing. */
 SimFaults *sim_faults_new(Ledger *ledger, const SimGuest *standard);

@@ -2,9 +2,11 @@
 #include "ledger.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -168,17 +170,17 @@ static void test_written_anew(void)
 }
 
 /* A write that fails in the middle changes nothing. */
-static void test_full(void)
+static void test_cut_short(void)
 {
         set_up();
         Ledger *ledger = reopen(NULL);
         g_autofree char *text = g_strnfill(100000, 'x');
-        struct rlimit old, small = { 50000, RLIM_INFINITY };
+        struct rlimit old, limited;
         ledger_put(ledger, "a", "one");
         getrlimit(RLIMIT_FSIZE, &old);
-        small.rlim_max = old.rlim_max;
+        limited = (struct rlimit){ 50000, old.rlim_max };
         signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &small);
+        setrlimit(RLIMIT_FSIZE, &limited);
         g_assert_cmpint(ledger_put(ledger, "a", text), ==, -EFBIG);
         assert_has(ledger, "a", "one");
         g_assert_cmpint(ledger_put(ledger, "b", "two"), ==, 0);
@@ -187,6 +189,37 @@ static void test_full(void)
         assert_has(ledger, "a", "one");
         assert_has(ledger, "b", "two");
         ledger_close(ledger);
+        tear_down();
+}
+
+/* On a full disk nothing can be put, and what is there stays; all can be removed. */
+static void test_full(void)
+{
+        set_up();
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("ledger", folder, "tmpfs", 0, "size=1m") < 0) {
+                g_test_skip("a small disk cannot be mounted here");
+                tear_down();
+                return;
+        }
+        Ledger *ledger = reopen(NULL);
+        g_autofree char *text = g_strnfill(400, 'x');
+        char key[16];
+        int n = 0, r;
+        do
+                g_snprintf(key, sizeof key, "k%d", n++);
+        while ((r = ledger_put(ledger, key, text)) == 0);
+        g_assert_cmpint(r, ==, -ENOSPC);
+        g_assert_cmpint(n, >, 1000);
+        for (int i = 0; i < 1000; i++) {
+                g_snprintf(key, sizeof key, "k%d", i);
+                g_assert_cmpint(ledger_remove(ledger, key), ==, 0);
+        }
+        ledger = reopen(ledger);
+        g_auto(GStrv) keys = ledger_keys(ledger, "k");
+        g_assert_cmpint((int)g_strv_length(keys), ==, n - 1 - 1000);
+        ledger_close(ledger);
+        umount2(folder, MNT_DETACH);
         tear_down();
 }
 
@@ -210,6 +243,7 @@ int main(int argc, char **argv)
         g_test_add_func("/ledger/torn", test_torn);
         g_test_add_func("/ledger/damaged", test_damaged);
         g_test_add_func("/ledger/written-anew", test_written_anew);
+        g_test_add_func("/ledger/cut-short", test_cut_short);
         g_test_add_func("/ledger/full", test_full);
         g_test_add_func("/ledger/one-process", test_one_process);
         return g_test_run();
