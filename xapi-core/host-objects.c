@@ -282,6 +282,23 @@ static void refresh_host(HostObjects *o)
         make_host_metrics(o);
 }
 
+/* The control domain's console, which goes by the domain's own reference. */
+static void refresh_console(HostObjects *o)
+{
+        g_autofree char *location =
+            g_strdup_printf("https://%s/console?ref=%s", o->host->address, o->dom0->row.ref);
+        ConsoleRow *console;
+
+        if (o->dom0->consoles->n) {
+                console = (ConsoleRow *)txn_edit(o->txn, &CLASS_CONSOLE, o->dom0->consoles->items[0].s);
+        } else {
+                console = (ConsoleRow *)txn_create(o->txn, &CLASS_CONSOLE, NULL, NULL);
+                slot_str(&console->VM, o->dom0->row.ref);
+        }
+        console->protocol = CONSOLE_PROTOCOL_VT100;
+        slot_str(&console->location, location);
+}
+
 #define DOM0_MEMORY_BYTES (INT64_C(1) << 30)
 
 static void refresh_dom0(HostObjects *o)
@@ -303,6 +320,7 @@ static void refresh_dom0(HostObjects *o)
         slot_str(&dom0->resident_on, o->host->row.ref);
         slot_str(&dom0->affinity, o->host->row.ref);
         make_dom0_metrics(o);
+        refresh_console(o);
 }
 
 static void remember(Manager *manager, const HostObjects *o)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows to what xenopsd is told. The structs made here borrow the rows' text; only what is allocated here is freed. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ static BusDict xenstore_data(const VmRow *vm)
         for (uint32_t i = 0; i < map->n; i++)
                 if (g_str_has_prefix(map->entries[i].key.s, XENSTORE_DATA_PREFIX))
                         d.items[d.n++] =
-                                (BusPair){ borrowed(map->entries[i].key.s), borrowed(map->entries[i].value.s) };
+                            (BusPair){ borrowed(map->entries[i].key.s), borrowed(map->entries[i].value.s) };
         return d;
 }
 
@@ -46,7 +47,7 @@ static void describe_hvm(const VmRow *vm, XenopsHvmInfo *ret)
         const char *firmware = map_get_str(vm->HVM_boot_params, "firmware");
 
         ret->hap = true;
-        ret->shadow_multiplier = vm->HVM_shadow_multiplier;
+        ret->shadow_multiplier = isfinite(vm->HVM_shadow_multiplier) ? vm->HVM_shadow_multiplier : 1.0;
         ret->timeoffset = borrowed("");
         ret->video_mib = 8;
         ret->video.tag = XENOPS_VIDEO_CARD_STANDARD_VGA;
@@ -163,8 +164,8 @@ bool xenops_set_xenstore_data(Xenops *x, const VmRow *vm, char **ret_task, XapiE
 {
         BusDict data = xenstore_data(vm);
         XenopsError *e = NULL;
-        bool ok = xenops_vm_set_xsdata(xenops_manager(x)->daemon->bus, XENOPS_CALL_USEC, "xsdata", vm->uuid, &data,
-                                       ret_task, &e);
+        bool ok = xenops_vm_set_xsdata(xenops_manager(x)->daemon->bus, XENOPS_CALL_USEC, "xsdata", vm->uuid,
+                                       &data, ret_task, &e);
 
         g_free(data.items);
         return ok || xenops_fail(vm->row.ref, e, error);
@@ -182,7 +183,8 @@ char *xenops_disk_of_vdi(Store *store, const char *vdi_ref)
 {
         const VdiRow *vdi = STORE_GET(VdiRow, CLASS_VDI, store, vdi_ref);
         const SrRow *sr = vdi ? STORE_GET(SrRow, CLASS_SR, store, vdi->SR) : NULL;
-        char *text = sr ? g_strdup_printf("%s/%s", sr->uuid, *vdi->location ? vdi->location : vdi->uuid) : NULL;
+        char *text =
+            sr ? g_strdup_printf("%s/%s", sr->uuid, *vdi->location ? vdi->location : vdi->uuid) : NULL;
 
         if (vdi)
                 row_unref(&vdi->row);
@@ -215,9 +217,9 @@ bool xenops_describe_vbd(Xenops *x, Manager *m, const VmRow *vm, const VbdRow *v
                 .position = &position,
                 .mode = vbd->mode == VBD_MODE_RO ? XENOPS_VBD_MODE_READ_ONLY : XENOPS_VBD_MODE_READ_WRITE,
                 .backend = vdi ? &disk : NULL,
-                .ty = vbd->type == VBD_TYPE_CD ? XENOPS_VBD_TYPE_CDROM :
-                                                 (vbd->type == VBD_TYPE_FLOPPY ? XENOPS_VBD_TYPE_FLOPPY :
-                                                                                 XENOPS_VBD_TYPE_DISK),
+                .ty = vbd->type == VBD_TYPE_CD
+                          ? XENOPS_VBD_TYPE_CDROM
+                          : (vbd->type == VBD_TYPE_FLOPPY ? XENOPS_VBD_TYPE_FLOPPY : XENOPS_VBD_TYPE_DISK),
                 .unpluggable = vbd->unpluggable,
                 .persistent = true,
         };

@@ -8,6 +8,7 @@ WHOLE = ('10_wire', '11_sessions', '12_dispatch', '31_tasks', '32_events')
 def case(scenario):
     def test(stack):
         reasons, faults = conformance.read_list().get(scenario.id, {}), []
+        conformance.prepare(stack)
         for step in conformance.run(conformance.server(stack), scenario):
             if step.differences and step.index not in reasons:
                 faults.append(f'{step.index} {step.shown()}\n    ' + '\n    '.join(step.differences[:6]))

@@ -11,8 +11,8 @@ bool vm_fail_vcpus(int64_t value, XapiError **error)
 {
         auto_str text = str_printf("%lld", (long long)value);
 
-        return xapi_fail(error, ERR_INVALID_VALUE, "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max", text,
-                         NULL);
+        return xapi_fail(error, ERR_INVALID_VALUE,
+                         "VCPU values must satisfy: 0 < VCPUs_at_startup ≤ VCPUs_max", text, NULL);
 }
 
 bool vm_set_VCPUs_max(Call *call, const VmSetVCPUsMaxParams *p, XapiError **error)
@@ -22,7 +22,8 @@ bool vm_set_VCPUs_max(Call *call, const VmSetVCPUsMaxParams *p, XapiError **erro
         if (!vm)
                 return false;
         if (vm->is_control_domain)
-                return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "This operation is not allowed on dom0", NULL);
+                return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "This operation is not allowed on dom0",
+                                 NULL);
         if (vm->VCPUs_at_startup < 1 || vm->VCPUs_at_startup > p->value)
                 return vm_fail_vcpus(p->value, error);
         vm->VCPUs_max = p->value;
@@ -95,19 +96,22 @@ static bool set_all_limits(Call *call, const char *self, VmMemoryLimits limits, 
 
 bool vm_set_memory_limits(Call *call, const VmSetMemoryLimitsParams *p, XapiError **error)
 {
-        return set_all_limits(call, p->self,
-                              (VmMemoryLimits){ p->static_min, p->dynamic_min, p->dynamic_max, p->static_max }, error);
+        return set_all_limits(
+            call, p->self, (VmMemoryLimits){ p->static_min, p->dynamic_min, p->dynamic_max, p->static_max },
+            error);
 }
 
 bool vm_set_memory(Call *call, const VmSetMemoryParams *p, XapiError **error)
 {
         const VmRow *vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, p->self, error);
 
-        return vm && set_all_limits(call, p->self,
-                                    (VmMemoryLimits){ vm->memory_static_min, p->value, p->value, p->value }, error);
+        return vm &&
+               set_all_limits(call, p->self,
+                              (VmMemoryLimits){ vm->memory_static_min, p->value, p->value, p->value }, error);
 }
 
-static bool set_static(Call *call, const char *self, const int64_t *min, const int64_t *max, XapiError **error)
+static bool set_static(Call *call, const char *self, const int64_t *min, const int64_t *max,
+                       XapiError **error)
 {
         VmRow *vm = vm_change(call, self, VM_OPERATIONS_CHANGING_STATIC_RANGE, error);
         VmMemoryLimits limits;
@@ -151,7 +155,8 @@ bool vm_compute_memory_overhead(Call *call, const VmComputeMemoryOverheadParams 
         return call_return(call, (Value){ .i = bytes });
 }
 
-#define MAXIMISE_VCPUS 64 /* what an approximate answer reckons with, so that it holds for any number of processors */
+#define MAXIMISE_VCPUS                                                                                       \
+        64 /* what an approximate answer reckons with, so that it holds for any number of processors */
 
 bool vm_maximise_memory(Call *call, const VmMaximiseMemoryParams *p, XapiError **error)
 {
