@@ -142,7 +142,7 @@ class Xapi:
                 if event['operation'] != 'del' and condition(event['snapshot']):
                     return event['snapshot']
 
-    def template(self, prefix='Diskless'):
+    def template(self, prefix):
         return next(ref for ref, r in self.call('VM.get_all_records').items()
                     if r['is_a_template'] and r['name_label'].startswith(prefix))
 
@@ -150,7 +150,7 @@ class Xapi:
         return next(ref for ref, r in self.call('SR.get_all_records').items()
                     if 'vdi_create' in r['allowed_operations'])
 
-    def make_vm(self, name='vm', disks=0, interfaces=0, template='Debian'):
+    def make_vm(self, name='vm', disks=0, interfaces=0, template='Diskless'):
         vm = self.call('VM.clone', self.template(template), name)
         self.call('VM.remove_from_other_config', vm, 'disks')
         self.call('VM.provision', vm)

@@ -71,7 +71,7 @@ def test_each_daemon_alone(fresh):
         fresh.kill(daemon)
         assert client.call('VM.get_name_description', vm) == f'before {daemon}'
         assert client.call('VM.get_power_state', vm) == 'Running'
-        other = client.call('VM.clone', client.xapi.template(), f'after {daemon}')
+        other = client.call('VM.clone', client.xapi.template('Diskless'), f'after {daemon}')
         client.call('VM.provision', other)
         client.start(other)
         client.call('VM.hard_shutdown', other)
