@@ -61,46 +61,56 @@ def unit_tests(folder, prefix=''):
     return outcomes
 
 
-def files(quick=False, sanitized=False):
-    found = [path for folder in FOLDERS for path in sorted((TESTS / folder).glob('test_*.py'))]
-    return [path for path in found if not (quick or sanitized) or
-            getattr(runner.load(path), 'QUICK' if quick else 'SANITIZED', False)]
+def files():
+    return [path for folder in FOLDERS for path in sorted((TESTS / folder).glob('test_*.py'))]
+
+
+def faults():
+    """Those of tests/faults, in their short form; one at a time, for they are about load."""
+    return sorted((TESTS / 'fault_parts').glob('test_*.py'))
+
+
+def marked(mark):
+    return [path for path in files() + faults() if getattr(runner.load(path), mark, False)]
+
+
+def use_build(sanitizer=None):
+    """Builds, and has stacks started from there -> the build folder."""
+    folder = SOURCE / (f'build-{sanitizer}' if sanitizer else 'build')
+    if sanitizer:
+        os.environ.update(SANITIZER_OPTIONS)
+        build(folder, f'-Db_sanitize={SANITIZERS[sanitizer]}', '-Db_lundef=false')
+    else:
+        build(folder)
+    os.environ['XAPI_BUILD'] = str(folder)
+    return folder
 
 
 def sanitized(name):
-    folder = SOURCE / f'build-{name}'
-    os.environ.update(SANITIZER_OPTIONS)
-    # As needed, libcrypt would be left out: the sanitizers' own crypt_r, which calls it, hides that it is.
-    build(folder, f'-Db_sanitize={SANITIZERS[name]}', '-Db_lundef=false', '-Db_asneeded=false')
-    os.environ['XAPI_BUILD'] = str(folder)
-    outcomes = unit_tests(folder, f'{name}: ')
-    outcomes += runner.run(files(sanitized=True), '', JOBS, f'{name}: ')
-    del os.environ['XAPI_BUILD']
-    return outcomes
+    folder = use_build(name)
+    return unit_tests(folder, f'{name}: ') + runner.run(marked('SANITIZED'), '', JOBS, f'{name}: ')
 
 
 def chosen(options):
-    folder = SOURCE / 'build'
     if options.sanitizer:
         return sanitized(options.sanitizer)
-    build(folder)
-    os.environ['XAPI_BUILD'] = str(folder)
+    folder = use_build()
     if options.only:
-        return runner.run(files(), options.only, JOBS)
-    outcomes = unit_tests(folder) + runner.run(files(quick=options.quick), '', JOBS)
-    del os.environ['XAPI_BUILD']
-    if not options.quick:
-        outcomes += sanitized('asan') + sanitized('tsan')
-    return outcomes
+        return runner.run(files(), options.only, JOBS) + runner.run(faults(), options.only, 1)
+    if options.quick:
+        return unit_tests(folder) + runner.run(marked('QUICK'), '', JOBS)
+    return (unit_tests(folder) + runner.run(files(), '', JOBS) + runner.run(faults(), '', 1) +
+            sanitized('asan') + sanitized('tsan'))
 
 
-def main():
-    options, start = arguments(), time.monotonic()
+def conclude(choose, *arguments):
+    """Runs what gives the outcomes, and prints how they were -> the exit status."""
+    start = time.monotonic()
     try:
-        outcomes = chosen(options)
+        outcomes = choose(*arguments)
     except subprocess.CalledProcessError as error:
-        print(error)
         outcomes = [runner.Outcome('build', 0, str(error))]
+        runner.show(outcomes[0])
     failed = [outcome for outcome in outcomes if outcome.failure]
     print(f'\n{time.monotonic() - start:.0f} s' + ''.join(f'\nFAIL {outcome.name}' for outcome in failed))
     print(f'{len(outcomes) - len(failed)} passed, {len(failed)} failed', flush=True)
@@ -108,4 +118,4 @@ def main():
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(conclude(chosen, arguments()))
