@@ -13,7 +13,7 @@ from harness import runner                          # noqa: E402
 from harness.stack import SOURCE                    # noqa: E402
 
 TESTS = SOURCE / 'tests'
-FOLDERS = ('tree', 'packaging', 'integration', 'clients', 'conformance', 'fault_parts')
+FOLDERS = ('tree', 'packaging', 'integration', 'clients', 'conformance')
 JOBS = os.cpu_count() or 2
 SANITIZERS = {'asan': 'address,undefined', 'tsan': 'thread'}
 SANITIZER_OPTIONS = {
