@@ -13,8 +13,12 @@ typedef struct DeviceNumber {
         int64_t partition; /* 0: the whole disk */
 } DeviceNumber;
 
-#define DEVICE_NUMBERS 255            /* 0 to 254: what a VM's disks are offered */
+#define DEVICE_NUMBERS                255 /* 0 to 254: what a VM's disks are offered */
 #define DEVICE_NUMBERS_CONTROL_DOMAIN 256
 
 /* False: not the name of a device. A plain number is a disk on Xen's bus. */
 bool device_number_parse(const char *userdevice, DeviceNumber *ret);
+
+#define DEVICE_NAME_SIZE 16
+/* How Linux calls the disk: "xvda", "xvdab", "hdd", "sda1"; "" for a number below 0. */
+void device_number_name(const DeviceNumber *n, char ret_name[DEVICE_NAME_SIZE]);

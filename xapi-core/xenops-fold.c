@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "device-number.h"
 #include "manager.h"
 #include "operations.h"
 #include "rows.h"
@@ -149,12 +150,26 @@ static bool plugged_vif(const XenopsReport *r, const char *device)
         return false;
 }
 
+/* What the guest sees, which stays known when the disk is unplugged. */
+static void name_device(VbdRow *vbd)
+{
+        char name[DEVICE_NAME_SIZE];
+        DeviceNumber number;
+
+        if (!device_number_parse(vbd->userdevice, &number))
+                return;
+        device_number_name(&number, name);
+        slot_str(&vbd->device, name);
+}
+
 static void fold_devices(Txn *txn, const VmRow *vm, const XenopsReport *r)
 {
         for (uint32_t i = 0; i < vm->VBDs->n; i++) {
                 VbdRow *vbd = (VbdRow *)txn_edit(txn, &CLASS_VBD, vm->VBDs->items[i].s);
 
                 vbd->currently_attached = live(vm->power_state) && plugged_vbd(r, vbd->userdevice);
+                if (vbd->currently_attached && !vbd->empty)
+                        name_device(vbd);
                 operation_update(txn, &VBD_OPERATION_RULES, vbd->row.ref);
                 operation_update(txn, &VDI_OPERATION_RULES, vbd->VDI);
         }
