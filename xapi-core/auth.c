@@ -3,12 +3,15 @@
 
 #include <crypt.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <glib.h>
+#include <openssl/crypto.h>
 
 #include "daemon.h"
 #include "host.h"
@@ -25,10 +28,14 @@ typedef struct Entry {
 struct Auth {
         Bus *bus;
         char *path;           /* of the password file; NULL: PAM */
-        pthread_mutex_t lock; /* guards entries and modified */
+        pthread_mutex_t lock; /* guards the rest */
         GHashTable *entries;  /* user -> Entry */
-        struct timespec modified;
+        char *decoy;          /* a hash of the file's kind, for users that are not in it */
+        struct stat read;     /* of the file as it was read */
 };
+
+/* Where the file has no hash at all. */
+#define DECOY "$6$nobodyknowsthis$"
 
 static void entry_free(void *data)
 {
@@ -61,6 +68,7 @@ void auth_free(Auth *auth)
                 return;
         g_hash_table_unref(auth->entries);
         pthread_mutex_destroy(&auth->lock);
+        g_free(auth->decoy);
         g_free(auth->path);
         g_free(auth);
 }
@@ -86,33 +94,70 @@ static void read_line(Auth *auth, const char *line)
         e = g_new0(Entry, 1);
         e->hash = g_strdup(parts[1]);
         e->roles = roles;
+        if (!auth->decoy && *e->hash == '$')
+                auth->decoy = g_strdup(e->hash);
         g_hash_table_replace(auth->entries, g_strdup(parts[0]), e);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+        return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+               memcmp(&a->st_mtim, &b->st_mtim, sizeof(a->st_mtim)) == 0 &&
+               memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0;
+}
+
+/* The whole file, owned; NULL: it cannot be read, or is too long. */
+static char *read_file(const char *path)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        char *text = fd < 0 ? NULL : g_malloc(PASSWORD_FILE_BYTES_MAX + 2);
+        ssize_t n = 0, got = 1;
+
+        while (text && got > 0 && n <= PASSWORD_FILE_BYTES_MAX) {
+                got = read(fd, text + n, (size_t)(PASSWORD_FILE_BYTES_MAX + 1 - n));
+                n += MAX(got, 0);
+        }
+        if (text && got == 0)
+                text[n] = '\0';
+        else
+                g_clear_pointer(&text, g_free);
+        if (fd >= 0)
+                close(fd);
+        return text;
+}
+
+static void read_lines(Auth *auth, char *text)
+{
+        char *rest = NULL;
+
+        for (char *line = strtok_r(text, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
+                read_line(auth, line);
+        explicit_bzero(text, strlen(text));
 }
 
 /* With the lock held. A file that cannot be read lets nobody in. */
 static void refresh(Auth *auth)
 {
         g_autofree char *text = NULL;
-        g_auto(GStrv) lines = NULL;
-        struct stat st;
+        struct stat now;
+        bool readable = stat(auth->path, &now) == 0 && S_ISREG(now.st_mode);
 
-        if (stat(auth->path, &st) < 0 || st.st_size > PASSWORD_FILE_BYTES_MAX) {
-                log_error("The password file cannot be read", "XAPI_PATH", auth->path, NULL);
-                g_hash_table_remove_all(auth->entries);
-                auth->modified = (struct timespec){ 0 };
-                return;
-        }
-        if (memcmp(&st.st_mtim, &auth->modified, sizeof(st.st_mtim)) == 0)
+        if (readable && same_file(&now, &auth->read))
                 return;
         g_hash_table_remove_all(auth->entries);
-        if (!g_file_get_contents(auth->path, &text, NULL, NULL))
+        g_clear_pointer(&auth->decoy, g_free);
+        auth->read = (struct stat){ 0 };
+        text = readable ? read_file(auth->path) : NULL;
+        if (!text) {
+                log_error("The password file cannot be read, or is too long: nobody is let in", "XAPI_PATH",
+                          auth->path, NULL);
                 return;
-        auth->modified = st.st_mtim;
-        lines = g_strsplit(text, "\n", -1);
-        for (char **line = lines; *line; line++)
-                read_line(auth, *line);
+        }
+        auth->read = now;
+        read_lines(auth, text);
 }
 
+/* *ret_hash is owned, and somebody else's where there is no such user. */
 static bool lookup(Auth *auth, const char *user, char **ret_hash, uint32_t *ret_roles)
 {
         const Entry *e;
@@ -120,11 +165,10 @@ static bool lookup(Auth *auth, const char *user, char **ret_hash, uint32_t *ret_
         pthread_mutex_lock(&auth->lock);
         refresh(auth);
         e = g_hash_table_lookup(auth->entries, user);
-        if (e) {
-                if (ret_hash)
-                        *ret_hash = g_strdup(e->hash);
+        if (e)
                 *ret_roles = e->roles;
-        }
+        if (ret_hash)
+                *ret_hash = g_strdup(e ? e->hash : (auth->decoy ? auth->decoy : DECOY));
         pthread_mutex_unlock(&auth->lock);
         return e;
 }
@@ -132,11 +176,8 @@ static bool lookup(Auth *auth, const char *user, char **ret_hash, uint32_t *ret_
 static bool same_text(const char *a, const char *b)
 {
         size_t n = strlen(a);
-        unsigned difference = strlen(b) != n;
 
-        for (size_t i = 0; i < n && !difference; i++)
-                difference |= (unsigned char)a[i] ^ (unsigned char)b[i];
-        return !difference;
+        return strlen(b) == n && CRYPTO_memcmp(a, b, n) == 0;
 }
 
 /* Hashes in any case, so that how long it takes does not tell which users exist. */
@@ -145,7 +186,7 @@ static bool check_file(Auth *auth, const char *user, const char *password, uint3
         g_autofree char *hash = NULL;
         g_autofree struct crypt_data *data = g_new0(struct crypt_data, 1);
         bool known = lookup(auth, user, &hash, ret_roles);
-        const char *made = crypt_r(password, known ? hash : "$6$nobodyknowsthis$", data);
+        const char *made = crypt_r(password, hash, data);
         bool right = known && made && made[0] != '*' && same_text(hash, made);
 
         explicit_bzero(data, sizeof(*data));
