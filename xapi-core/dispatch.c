@@ -120,8 +120,6 @@ static bool check_message(const Dispatch *d, XapiError **error)
 {
         const Message *m = d->message;
 
-        if (d->info.local && !m->emergency && strcmp(m->name, "session.local_logout") != 0)
-                return xapi_fail(error, ERR_SESSION_INVALID, d->session, NULL);
         if (m->pool_internal)
                 return xapi_fail_internal(
                     error, "Internal API \"%s\" call attempted with non-pool (external) session", m->name);

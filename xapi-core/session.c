@@ -12,10 +12,24 @@
 
 struct Sessions {
         Manager *manager;
-        GHashTable *known;    /* session ref -> SessionInfo; on the loop only */
-        pthread_mutex_t lock; /* guards local_refs */
-        GHashTable *local_refs;
+        GHashTable *known;    /* session ref -> SessionInfo; on the loop only; emptied now and then */
+        pthread_mutex_t lock; /* guards the two below; innermost */
+        GQueue local;         /* of LocalSession, the one that was idle for longest first */
+        GPtrArray *dropped;   /* refs of local sessions whose long polls have to end */
 };
+
+typedef struct LocalSession {
+        char *ref;
+        time_t last_active;
+} LocalSession;
+
+static void local_free(void *data)
+{
+        LocalSession *local = data;
+
+        g_free(local->ref);
+        g_free(local);
+}
 
 Sessions *sessions_new(Manager *manager)
 {
@@ -23,7 +37,7 @@ Sessions *sessions_new(Manager *manager)
 
         s->manager = manager;
         s->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-        s->local_refs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        s->dropped = g_ptr_array_new_with_free_func(g_free);
         pthread_mutex_init(&s->lock, NULL);
         return s;
 }
@@ -33,19 +47,34 @@ void sessions_free(Sessions *s)
         if (!s)
                 return;
         g_hash_table_unref(s->known);
-        g_hash_table_unref(s->local_refs);
+        g_queue_clear_full(&s->local, local_free);
+        g_ptr_array_unref(s->dropped);
         pthread_mutex_destroy(&s->lock);
         g_free(s);
 }
 
-static bool is_local(Sessions *s, const char *ref)
+/* With the lock held. */
+static GList *find_local(Sessions *s, const char *ref)
 {
-        bool found;
+        for (GList *i = s->local.head; i; i = i->next)
+                if (strcmp(((LocalSession *)i->data)->ref, ref) == 0)
+                        return i;
+        return NULL;
+}
+
+static bool touch_local(Sessions *s, const char *ref, time_t now)
+{
+        GList *link;
 
         pthread_mutex_lock(&s->lock);
-        found = g_hash_table_contains(s->local_refs, ref);
+        link = find_local(s, ref);
+        if (link) {
+                ((LocalSession *)link->data)->last_active = now;
+                g_queue_unlink(&s->local, link);
+                g_queue_push_tail_link(&s->local, link);
+        }
         pthread_mutex_unlock(&s->lock);
-        return found;
+        return link;
 }
 
 static void refresh(Sessions *s, const char *ref, time_t now)
@@ -58,7 +87,7 @@ static void refresh(Sessions *s, const char *ref, time_t now)
         txn_commit(txn, NULL, NULL);
 }
 
-/* What the user of this row may do; asked once a session and server, then remembered. */
+/* What the user of this row may do; asked once a session, then remembered until sessions_collect. */
 static const SessionInfo *learn(Sessions *s, const SessionRow *session)
 {
         SessionInfo *info = g_hash_table_lookup(s->known, session->row.ref);
@@ -88,10 +117,9 @@ bool sessions_check(Sessions *s, const char *ref, SessionInfo *ret, XapiError **
         bool ok = false;
 
         if (!session) {
-                g_hash_table_remove(s->known, ref);
-                if (!is_local(s, ref))
+                if (!touch_local(s, ref, now))
                         return xapi_fail(error, ERR_SESSION_INVALID, ref, NULL);
-                *ret = (SessionInfo){ .roles = ROLE_POOL_ADMIN, .local_root = true, .local = true };
+                *ret = (SessionInfo){ .roles = ROLE_POOL_ADMIN, .local_root = true };
                 return true;
         }
         info = now - session->last_active <= SESSION_IDLE_SEC ? learn(s, session) : NULL;
@@ -113,10 +141,10 @@ typedef struct Oldest {
         const SessionRow *oldest_of_user, *oldest_of_originator;
 } Oldest;
 
+/* Sessions are walked in the order of their creation: of two that were active in the same second, b is the older. */
 static bool older(const SessionRow *a, const SessionRow *b)
 {
-        return !b || a->last_active < b->last_active ||
-               (a->last_active == b->last_active && a->row.created < b->row.created);
+        return !b || a->last_active < b->last_active;
 }
 
 static bool count_session(const Row *row, void *user)
@@ -137,7 +165,8 @@ static bool count_session(const Row *row, void *user)
         return true;
 }
 
-static void make_room(Txn *txn, const char *user, const char *originator)
+/* False: there is none, and none may be made. */
+static bool make_room(Txn *txn, const char *user, const char *originator, bool may_drop)
 {
         Oldest o = { .user = user, .originator = originator };
         const SessionRow *a = NULL, *b = NULL;
@@ -147,21 +176,28 @@ static void make_room(Txn *txn, const char *user, const char *originator)
                 a = o.oldest_of_user;
         if (o.of_originator >= SESSIONS_PER_ORIGINATOR_MAX)
                 b = o.oldest_of_originator;
+        if ((a || b) && !may_drop)
+                return false;
         if (a)
                 txn_delete(txn, &CLASS_SESSION, a->row.ref);
         if (b && b != a)
                 txn_delete(txn, &CLASS_SESSION, b->row.ref);
+        return true;
 }
 
 /* Returns NULL with *error where it could not be stored. */
-static Str make_session(Sessions *s, const Principal *who, const char *originator, bool durable, XapiError **error)
+static Str make_session(Sessions *s, const Principal *who, const char *originator, bool durable,
+                        XapiError **error)
 {
         Txn *txn = txn_begin(s->manager->store);
         SessionRow *session;
         auto_str ref = NULL;
 
-        if (durable)
-                make_room(txn, who->user, originator);
+        if (!make_room(txn, who->user, originator, durable)) {
+                txn_abort(txn);
+                xapi_fail(error, ERR_TOO_BUSY, NULL);
+                return NULL;
+        }
         session = (SessionRow *)txn_create(txn, &CLASS_SESSION, NULL, NULL);
         if (!durable)
                 txn_make_volatile(txn, &CLASS_SESSION, session->row.ref);
@@ -193,27 +229,45 @@ Str sessions_open(Sessions *s, const Principal *who, const char *originator, Xap
         return ref;
 }
 
+/* With the lock held. */
+static void drop_oldest_local(Sessions *s)
+{
+        LocalSession *oldest = g_queue_pop_head(&s->local);
+
+        g_ptr_array_add(s->dropped, g_steal_pointer(&oldest->ref));
+        local_free(oldest);
+}
+
 Str sessions_open_local(Sessions *s)
 {
+        LocalSession *local = g_new0(LocalSession, 1);
         char uuid[UUID_TEXT_SIZE];
         Str ref;
 
         uuid_make(uuid);
         ref = str_printf("OpaqueRef:%s", uuid);
+        local->ref = g_strdup(ref);
+        local->last_active = time(NULL);
         pthread_mutex_lock(&s->lock);
-        g_hash_table_add(s->local_refs, g_strdup(ref));
+        if (s->local.length >= SESSIONS_LOCAL_MAX)
+                drop_oldest_local(s);
+        g_queue_push_tail(&s->local, local);
         pthread_mutex_unlock(&s->lock);
         return ref;
 }
 
 bool sessions_close_local(Sessions *s, const char *ref)
 {
-        bool found;
+        GList *link;
 
         pthread_mutex_lock(&s->lock);
-        found = g_hash_table_remove(s->local_refs, ref);
+        link = find_local(s, ref);
+        if (link) {
+                local_free(link->data);
+                g_queue_delete_link(&s->local, link);
+        }
         pthread_mutex_unlock(&s->lock);
-        return found;
+        return link;
 }
 
 Str session_track_id(const char *ref)
@@ -223,21 +277,41 @@ Str session_track_id(const char *ref)
         return str_printf("trackid=%.32s", hex);
 }
 
+static void collect_local(Sessions *s, time_t now)
+{
+        g_autoptr(GPtrArray) dropped = NULL;
+        const LocalSession *oldest;
+
+        pthread_mutex_lock(&s->lock);
+        while ((oldest = g_queue_peek_head(&s->local)) && now - oldest->last_active > SESSION_IDLE_SEC)
+                drop_oldest_local(s);
+        dropped = g_steal_pointer(&s->dropped);
+        s->dropped = g_ptr_array_new_with_free_func(g_free);
+        pthread_mutex_unlock(&s->lock);
+        for (guint i = 0; i < dropped->len; i++)
+                watches_end_session(s->manager->watches, dropped->pdata[i]);
+}
+
+static bool collect_idle(const Row *row, void *user)
+{
+        GPtrArray *idle = user;
+
+        if (time(NULL) - ((const SessionRow *)row)->last_active > SESSION_IDLE_SEC)
+                g_ptr_array_add(idle, (void *)str_ref(row->ref));
+        return true;
+}
+
 void sessions_collect(Sessions *s)
 {
-        time_t now = time(NULL);
-        size_t n;
-        const Row **rows = store_rows(s->manager->store, &CLASS_SESSION, &n);
-        Txn *txn = NULL;
+        g_autoptr(GPtrArray) idle = g_ptr_array_new();
+        Txn *txn = txn_begin(s->manager->store);
 
-        for (size_t i = 0; i < n; i++) {
-                if (now - ((const SessionRow *)rows[i])->last_active <= SESSION_IDLE_SEC)
-                        continue;
-                if (!txn)
-                        txn = txn_begin(s->manager->store);
-                txn_delete(txn, &CLASS_SESSION, rows[i]->ref);
+        txn_each(txn, &CLASS_SESSION, collect_idle, idle);
+        for (guint i = 0; i < idle->len; i++) {
+                txn_delete(txn, &CLASS_SESSION, idle->pdata[i]);
+                str_unref(idle->pdata[i]);
         }
-        if (txn)
-                txn_commit(txn, NULL, NULL);
-        store_rows_free(rows, n);
+        txn_commit(txn, NULL, NULL);
+        collect_local(s, time(NULL));
+        g_hash_table_remove_all(s->known); /* users come and go, and get other roles */
 }

@@ -9,6 +9,7 @@
 #define SESSION_REFRESH_SEC         600 /* last_active is written no more often than that */
 #define SESSIONS_PER_ORIGINATOR_MAX 500
 #define SESSIONS_PER_USER_MAX       500
+#define SESSIONS_LOCAL_MAX          500
 
 typedef struct Sessions Sessions;
 
@@ -18,7 +19,6 @@ void sessions_free(Sessions *sessions);
 typedef struct SessionInfo {
         uint32_t roles;  /* ROLE_ bits */
         bool local_root; /* may do everything */
-        bool local;      /* made by slave_local_login*: outlives the store, good for emergency calls only */
 } SessionInfo;
 
 /* What this session may do; refreshes last_active where that is due. SESSION_INVALID [ref] otherwise. On the loop. */
@@ -26,10 +26,12 @@ bool sessions_check(Sessions *sessions, const char *ref, SessionInfo *ret, XapiE
 /* A new session, the oldest of its user or originator dropped where there are too many. Durable when it returns; on a
  * worker. Returns its ref, owned, or NULL. */
 Str sessions_open(Sessions *sessions, const Principal *who, const char *originator, XapiError **error);
-/* A session that is in memory only, for when there is no pool to ask. Returns its ref, owned. */
+/* A session of the local super-user that is in memory only, for when there is no pool to ask; the one that was idle for
+ * longest is dropped where there are too many. Any thread. Returns its ref, owned. */
 Str sessions_open_local(Sessions *sessions);
-bool sessions_close_local(Sessions *sessions, const char *ref);
+bool sessions_close_local(Sessions *sessions, const char *ref); /* false: there is none */
 /* What stands for a session where its reference must not be seen: "trackid=<hex>". Returns owned. */
 Str session_track_id(const char *ref);
-/* Drops sessions that were idle for too long. On the loop, now and then. */
+/* Drops sessions that were idle for too long, and forgets what users may do, which is then asked anew. On the loop, now
+ * and then. */
 void sessions_collect(Sessions *sessions);
