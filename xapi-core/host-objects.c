@@ -225,6 +225,38 @@ static void refresh_software(HostRow *host)
         slot_str(&host->API_version_vendor, "XenSource");
 }
 
+/* Made where there is none yet. */
+static HostCpuRow *cpu_of_number(HostObjects *o, int number)
+{
+        const Set *known = o->host->host_CPUs;
+        HostCpuRow *made;
+
+        for (uint32_t i = 0; i < known->n; i++) {
+                const HostCpuRow *cpu =
+                    (const HostCpuRow *)txn_get(o->txn, &CLASS_HOST_CPU, known->items[i].s);
+
+                if (cpu && cpu->number == number)
+                        return (HostCpuRow *)txn_edit(o->txn, &CLASS_HOST_CPU, cpu->row.ref);
+        }
+        made = (HostCpuRow *)txn_create(o->txn, &CLASS_HOST_CPU, NULL, NULL);
+        slot_str(&made->host, o->host->row.ref);
+        made->number = number;
+        return made;
+}
+
+static void drop_cpus_from(HostObjects *o, int first)
+{
+        const Set *known = o->host->host_CPUs;
+
+        for (uint32_t i = 0; i < known->n; i++) {
+                const HostCpuRow *cpu =
+                    (const HostCpuRow *)txn_get(o->txn, &CLASS_HOST_CPU, known->items[i].s);
+
+                if (cpu && cpu->number >= first)
+                        txn_delete(o->txn, &CLASS_HOST_CPU, cpu->row.ref);
+        }
+}
+
 static void refresh_cpus(HostObjects *o)
 {
         HostRow *host = o->host;
@@ -238,18 +270,15 @@ static void refresh_cpus(HostObjects *o)
                      o->machine.cpu_stepping, "flags", o->machine.cpu_flags, "features_pv", "",
                      "features_hvm", "", "features_pv_host", "", "features_hvm_host", "");
         slot_map(&o->pool->cpu_info, map_ref(host->cpu_info));
-        for (uint32_t i = 0; i < host->host_CPUs->n; i++)
-                txn_delete(o->txn, &CLASS_HOST_CPU, host->host_CPUs->items[i].s);
         for (int i = 0; i < o->machine.n_cpus; i++) {
-                HostCpuRow *cpu = (HostCpuRow *)txn_create(o->txn, &CLASS_HOST_CPU, NULL, NULL);
+                HostCpuRow *cpu = cpu_of_number(o, i);
 
-                slot_str(&cpu->host, host->row.ref);
-                cpu->number = i;
                 slot_str(&cpu->vendor, o->machine.cpu_vendor);
                 slot_str(&cpu->modelname, o->machine.cpu_model);
                 slot_str(&cpu->flags, o->machine.cpu_flags);
                 cpu->speed = (int64_t)o->machine.cpu_mhz;
         }
+        drop_cpus_from(o, o->machine.n_cpus);
 }
 
 static void refresh_host(HostObjects *o)
