@@ -23,5 +23,9 @@ extern const VifHandlers vif_handlers;
 extern const VmApplianceHandlers vm_appliance_handlers;
 extern const VmHandlers vm_handlers;
 
+#define MESSAGES_MAX 10000
+/* Drops the oldest messages above the limit. */
+void messages_collect(Store *store);
+
 /* After a change to what they depend on. */
 void host_update_allowed_operations(Txn *txn, const char *ref);

@@ -4,8 +4,8 @@
 
 #include "classes.h"
 #include "manager.h"
-#include "rpc.h"
 #include "rows.h"
+#include "rpc.h"
 #include "xenapi.h"
 #include "xenops.h"
 

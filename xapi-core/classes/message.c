@@ -46,6 +46,40 @@ static bool create(Call *call, const MessageCreateParams *p, XapiError **error)
         return call_return_str(call, message->row.ref);
 }
 
+typedef struct Oldest {
+        GPtrArray *refs;
+        size_t wanted;
+} Oldest;
+
+static bool collect_oldest(const Row *row, void *user)
+{
+        Oldest *oldest = user;
+
+        if (oldest->refs->len == oldest->wanted)
+                return false;
+        g_ptr_array_add(oldest->refs, (void *)str_ref(row->ref));
+        return true;
+}
+
+void messages_collect(Store *store)
+{
+        size_t n = store_count(store, &CLASS_MESSAGE);
+        Oldest oldest = { .wanted = n > MESSAGES_MAX ? n - MESSAGES_MAX : 0 };
+        Txn *txn;
+
+        if (!oldest.wanted)
+                return;
+        oldest.refs = g_ptr_array_new();
+        txn = txn_begin(store);
+        txn_each(txn, &CLASS_MESSAGE, collect_oldest, &oldest);
+        for (guint i = 0; i < oldest.refs->len; i++) {
+                txn_delete(txn, &CLASS_MESSAGE, oldest.refs->pdata[i]);
+                str_unref(oldest.refs->pdata[i]);
+        }
+        txn_commit(txn, NULL, NULL);
+        g_ptr_array_unref(oldest.refs);
+}
+
 static bool delete (Call *call, const char *ref, XapiError **error)
 {
         if (!txn_require(call_txn(call), &CLASS_MESSAGE, ref, error))
