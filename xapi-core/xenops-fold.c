@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What xenopsd says of a VM, put into the rows. */
 #include <string.h>
-#include <time.h>
 
 #include "device-number.h"
 #include "manager.h"
@@ -49,27 +48,6 @@ static bool live(int64_t state)
 
 /* ---- what the guest says ---- */
 
-/* A guest is an adversary: what it wrote is bounded, and is text. */
-#define GUEST_KEYS_MAX        256
-#define GUEST_VALUE_BYTES_MAX 1024
-
-static Map *guest_map(const Map *old, const BusDict *said)
-{
-        Map *map = map_empty(old->type);
-
-        for (size_t i = 0; i < said->n && i < GUEST_KEYS_MAX; i++) {
-                const BusPair *p = &said->items[i];
-                Map *more;
-
-                if (strlen(p->key) > GUEST_VALUE_BYTES_MAX || strlen(p->value) > GUEST_VALUE_BYTES_MAX)
-                        continue;
-                more = map_with_str(map, p->key, p->value);
-                map_unref(map);
-                map = more;
-        }
-        return map;
-}
-
 /* Each domain has guest metrics of its own. */
 static void fold_guest(Txn *txn, VmRow *vm, const XenopsVmState *state, bool new_domain)
 {
@@ -83,11 +61,8 @@ static void fold_guest(Txn *txn, VmRow *vm, const XenopsVmState *state, bool new
         if (!guest) {
                 guest = (VmGuestMetricsRow *)txn_create(txn, &CLASS_VM_GUEST_METRICS, NULL, NULL);
                 slot_str(&vm->guest_metrics, guest->row.ref);
-                guest->last_updated = time(NULL);
         }
-        guest->live = true;
-        guest->PV_drivers_detected = state->pv_drivers_detected;
-        slot_map(&guest->other, guest_map(guest->other, &state->guest_agent));
+        xenops_fold_guest(guest, state);
 }
 
 /* ---- the VM ---- */

@@ -14,3 +14,9 @@ typedef struct XenopsReport {
 
 /* Puts a report into the rows of the VM. */
 void xenops_fold(Txn *txn, Manager *manager, const char *vm, const XenopsReport *report);
+
+/* Puts what the guest's agent says into the guest's metrics; last_updated moves where that is news. Keys and values that
+ * are too long are left out, as is what goes beyond so many in a map. */
+void xenops_fold_guest(VmGuestMetricsRow *guest, const XenopsVmState *state);
+#define XENOPS_GUEST_KEYS_MAX       256
+#define XENOPS_GUEST_TEXT_BYTES_MAX 1024
