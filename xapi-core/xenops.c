@@ -13,7 +13,7 @@
 
 #define FOLLOW_SEC     30 /* of one UPDATES.get */
 #define WAIT_CHECK_SEC 60 /* a task is asked for at least that often, should its event be lost */
-#define LOCKS          256
+#define LOCKS          1024
 
 /* Somebody who waits for a task of xenopsd. */
 typedef struct Waiter {
@@ -29,9 +29,15 @@ struct Xenops {
         /* One VM's reports reach the rows one at a time. Outermost: taken before the store's. */
         pthread_mutex_t vm_locks[LOCKS];
         pthread_mutex_t lock; /* guards the two below; innermost */
-        GHashTable *entered;  /* VM uuid -> how many operations of ours are under way */
+        GHashTable *entered;  /* VM uuid -> Entered */
         GHashTable *waiters;  /* task id -> Waiter */
 };
+
+/* A VM with operations of ours under way. */
+typedef struct Entered {
+        int n;
+        bool changed; /* something happened since xenopsd was last asked */
+} Entered;
 
 static pthread_mutex_t *vm_lock(Xenops *x, const char *uuid)
 {
@@ -116,33 +122,56 @@ static bool report_get_row(Xenops *x, const char *vm, XenopsReport *ret)
 
 void xenops_enter(Xenops *x, const char *uuid)
 {
+        Entered *e;
+
         pthread_mutex_lock(&x->lock);
-        g_hash_table_insert(x->entered, g_strdup(uuid),
-                            GINT_TO_POINTER(GPOINTER_TO_INT(g_hash_table_lookup(x->entered, uuid)) + 1));
+        e = g_hash_table_lookup(x->entered, uuid);
+        if (!e) {
+                e = g_new0(Entered, 1);
+                g_hash_table_insert(x->entered, g_strdup(uuid), e);
+        }
+        e->n++;
         pthread_mutex_unlock(&x->lock);
 }
 
-static void leave(Xenops *x, const char *uuid)
+static void set_changed(Xenops *x, const char *uuid, bool changed)
 {
-        int n;
+        Entered *e;
 
         pthread_mutex_lock(&x->lock);
-        n = GPOINTER_TO_INT(g_hash_table_lookup(x->entered, uuid)) - 1;
-        if (n > 0)
-                g_hash_table_insert(x->entered, g_strdup(uuid), GINT_TO_POINTER(n));
-        else
+        e = g_hash_table_lookup(x->entered, uuid);
+        if (e)
+                e->changed = changed;
+        pthread_mutex_unlock(&x->lock);
+}
+
+/* True: it was the last, and something happened since it asked. */
+static bool leave(Xenops *x, const char *uuid)
+{
+        bool missed = false;
+        Entered *e;
+
+        pthread_mutex_lock(&x->lock);
+        e = g_hash_table_lookup(x->entered, uuid);
+        if (e && --e->n == 0) {
+                missed = e->changed;
                 g_hash_table_remove(x->entered, uuid);
+        }
         pthread_mutex_unlock(&x->lock);
+        return missed;
 }
 
-static bool is_entered(Xenops *x, const char *uuid)
+/* Whether an operation of ours is under way, which will look at the VM when it ends. */
+static bool left_to_operation(Xenops *x, const char *uuid)
 {
-        bool entered;
+        Entered *e;
 
         pthread_mutex_lock(&x->lock);
-        entered = g_hash_table_contains(x->entered, uuid);
+        e = g_hash_table_lookup(x->entered, uuid);
+        if (e)
+                e->changed = true;
         pthread_mutex_unlock(&x->lock);
-        return entered;
+        return e;
 }
 
 /* A VM that has ended is none of xenopsd's concern: each start describes it anew. While our operation is marked no
@@ -157,14 +186,14 @@ static void forget_ended(Xenops *x, const XenopsReport *report)
 }
 
 /* With the VM's lock held. */
-static bool bring_up_to_date(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
-                             XapiError **error)
+static bool follow_to_end(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
+                          XapiError **error)
 {
         XenopsReport report = { 0 };
         bool have = report_get_row(x, vm, &report), ok;
         Txn *txn;
 
-        if (have && finish)
+        if (have)
                 forget_ended(x, &report);
         txn = txn_begin(x->manager->store);
         if (have)
@@ -176,6 +205,29 @@ static bool bring_up_to_date(Xenops *x, const char *vm, void (*finish)(Txn *txn,
         return ok;
 }
 
+static void log_failure(const XapiError *error, void *user)
+{
+        g_autofree char *text = error ? xapi_error_text(error) : NULL;
+
+        if (error)
+                log_error("A change of a VM could not be stored", "XAPI_ERROR", text, NULL);
+}
+
+/* With the VM's lock held. */
+static void bring_up_to_date(Xenops *x, const Row *vm, const char *uuid)
+{
+        XenopsReport report = { 0 };
+
+        /* What began meanwhile may have been seen half done, and looks itself when it ends. */
+        if (report_get_row(x, vm->ref, &report) && !left_to_operation(x, uuid)) {
+                Txn *txn = txn_begin(x->manager->store);
+
+                xenops_fold(txn, x->manager, vm->ref, &report);
+                txn_commit(txn, log_failure, NULL);
+        }
+        report_clear(&report);
+}
+
 bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
                   XapiError **error)
 {
@@ -183,39 +235,30 @@ bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data
         g_autofree char *uuid = g_strdup(row ? row->uuid : "");
         bool ok;
 
+        pthread_mutex_lock(vm_lock(x, uuid));
+        set_changed(x, uuid, false);
+        ok = follow_to_end(x, vm, finish, data, error);
+        if (leave(x, uuid))
+                bring_up_to_date(x, &row->row, uuid);
+        pthread_mutex_unlock(vm_lock(x, uuid));
         if (row)
                 row_unref(&row->row);
-        pthread_mutex_lock(vm_lock(x, uuid));
-        ok = bring_up_to_date(x, vm, finish, data, error);
-        leave(x, uuid);
-        pthread_mutex_unlock(vm_lock(x, uuid));
         return ok;
 }
 
 /* ---- following ---- */
 
-static void log_failure(const char *what, XapiError *taken)
-{
-        g_autofree char *text = taken ? xapi_error_text(taken) : NULL;
-
-        if (taken)
-                log_error(what, "XAPI_ERROR", text, NULL);
-        xapi_error_free(taken);
-}
-
-/* Something happened to a VM. What an operation of ours does is looked at when that ends. */
+/* Something happened to a VM. */
 static void vm_changed(Xenops *x, const char *uuid)
 {
-        const Row *row = store_get_by_uuid(x->manager->store, &CLASS_VM, uuid);
-        XapiError *error = NULL;
+        const Row *row =
+            left_to_operation(x, uuid) ? NULL : store_get_by_uuid(x->manager->store, &CLASS_VM, uuid);
 
         if (!row)
                 return;
         pthread_mutex_lock(vm_lock(x, uuid));
-        if (!is_entered(x, uuid))
-                bring_up_to_date(x, row->ref, NULL, NULL, &error);
+        bring_up_to_date(x, row, uuid);
         pthread_mutex_unlock(vm_lock(x, uuid));
-        log_failure("A change of a VM could not be stored", error);
         row_unref(row);
 }
 
@@ -246,22 +289,28 @@ static void wake_all(Xenops *x)
         pthread_mutex_unlock(&x->lock);
 }
 
-static void handle(Xenops *x, const XenopsEventId *event)
+/* Tasks first, since somebody waits for them; a VM once, whatever of it changed. */
+static void handle(Xenops *x, const XenopsEventIdList *events)
 {
-        switch (event->tag) {
-        case XENOPS_EVENT_ID_TASK:
-                wake(x, event->task);
-                break;
-        case XENOPS_EVENT_ID_VM:
-                vm_changed(x, event->vm);
-                break;
-        case XENOPS_EVENT_ID_VBD:
-        case XENOPS_EVENT_ID_VIF:
-                vm_changed(x, event->vbd.vm);
-                break;
-        default:
-                break;
+        g_autoptr(GHashTable) vms = g_hash_table_new(g_str_hash, g_str_equal);
+        GHashTableIter i;
+        void *uuid;
+
+        for (size_t k = 0; k < events->n; k++) {
+                const XenopsEventId *event = &events->items[k];
+
+                if (event->tag == XENOPS_EVENT_ID_TASK)
+                        wake(x, event->task);
+                else if (event->tag == XENOPS_EVENT_ID_VM)
+                        g_hash_table_add(vms, event->vm);
+                else if (event->tag == XENOPS_EVENT_ID_VBD)
+                        g_hash_table_add(vms, event->vbd.vm);
+                else if (event->tag == XENOPS_EVENT_ID_VIF)
+                        g_hash_table_add(vms, event->vif.vm);
         }
+        g_hash_table_iter_init(&i, vms);
+        while (!atomic_load(&x->stopping) && g_hash_table_iter_next(&i, &uuid, NULL))
+                vm_changed(x, uuid);
 }
 
 /* After a start, ours or xenopsd's: whatever was missed. */
@@ -292,12 +341,7 @@ static bool follow_once(Xenops *x, int64_t *last, bool *have_last)
                 xenops_error_free(e);
                 return false;
         }
-        for (size_t i = 0; i < updates.events.n; i++) /* tasks first: somebody waits for them */
-                if (updates.events.items[i].tag == XENOPS_EVENT_ID_TASK)
-                        handle(x, &updates.events.items[i]);
-        for (size_t i = 0; i < updates.events.n; i++)
-                if (updates.events.items[i].tag != XENOPS_EVENT_ID_TASK)
-                        handle(x, &updates.events.items[i]);
+        handle(x, &updates.events);
         *last = updates.next;
         *have_last = true;
         xenops_updates_clear(&updates);
@@ -346,11 +390,11 @@ static void wait_for_event(Xenops *x, Waiter *w)
 {
         struct timespec until;
 
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += WAIT_CHECK_SEC;
         pthread_mutex_lock(&x->lock);
         while (!w->woken)
-                if (pthread_cond_timedwait(&w->changed, &x->lock, &until) == ETIMEDOUT)
+                if (pthread_cond_clockwait(&w->changed, &x->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
                         break;
         w->woken = false;
         pthread_mutex_unlock(&x->lock);
@@ -383,7 +427,8 @@ static WaitState look(Xenops *x, Call *call, const char *vm, const char *id, Xap
                         state = WAIT_FAILED;
                 } else if (xenops_error_failure(e) && xenops_error_failure(e)->outcome == BUS_DISCONNECTED &&
                            atomic_load(&x->stopping)) {
-                        xapi_fail_internal(error, "The server is ending");
+                        xapi_fail_internal(error,
+                                           "The server was stopped while this ran: its outcome is not known");
                         state = WAIT_FAILED;
                 }
                 xenops_error_free(e);
@@ -424,7 +469,7 @@ static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const c
                                            "The operation did not end in time: its outcome is not known");
                         return WAIT_FAILED;
                 }
-                if (!cancelled && call_cancelled(call)) {
+                if (!cancelled && !atomic_load(&x->stopping) && call_cancelled(call)) {
                         cancelled = true;
                         cancel_task(x, id);
                         continue;
@@ -468,7 +513,7 @@ Xenops *xenops_new(Manager *manager)
 
         x->manager = manager;
         x->bus = manager->daemon->bus;
-        x->entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        x->entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         x->waiters = g_hash_table_new(g_str_hash, g_str_equal);
         pthread_mutex_init(&x->lock, NULL);
         for (size_t i = 0; i < LOCKS; i++)

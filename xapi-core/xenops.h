@@ -15,7 +15,7 @@ void xenops_stop(Xenops *xenops);
 void xenops_free(Xenops *xenops); /* when no worker runs any more */
 
 #define XENOPS_OPERATION_USEC (UINT64_C(2) * 60 * 60 * 1000000) /* how long an operation may take */
-#define XENOPS_CALL_USEC (UINT64_C(60) * 1000000)               /* and a call that starts one */
+#define XENOPS_CALL_USEC      (UINT64_C(60) * 1000000)          /* and a call that starts one */
 
 Manager *xenops_manager(Xenops *xenops);
 
@@ -24,10 +24,13 @@ Manager *xenops_manager(Xenops *xenops);
 /* Tells xenopsd how the VM and its devices are to run. */
 bool xenops_describe(Xenops *xenops, const char *vm, XapiError **error);
 /* The same for one device of it. */
-bool xenops_describe_vbd(Xenops *xenops, Manager *manager, const VmRow *vm, const VbdRow *vbd, XapiError **error);
-bool xenops_describe_vif(Xenops *xenops, Manager *manager, const VmRow *vm, const VifRow *vif, XapiError **error);
+bool xenops_describe_vbd(Xenops *xenops, Manager *manager, const VmRow *vm, const VbdRow *vbd,
+                         XapiError **error);
+bool xenops_describe_vif(Xenops *xenops, Manager *manager, const VmRow *vm, const VifRow *vif,
+                         XapiError **error);
 /* Tells a plugged interface which traffic it lets through; *ret_task is to be waited for. */
-bool xenops_set_locking(Xenops *xenops, const VmRow *vm, const VifRow *vif, char **ret_task, XapiError **error);
+bool xenops_set_locking(Xenops *xenops, const VmRow *vm, const VifRow *vif, char **ret_task,
+                        XapiError **error);
 /* Tells a running VM what its xenstore_data is now; *ret_task is to be waited for. */
 bool xenops_set_xenstore_data(Xenops *xenops, const VmRow *vm, char **ret_task, XapiError **error);
 /* The id of a device; borrows both. */
@@ -41,7 +44,8 @@ bool xenops_wait(Xenops *xenops, Call *call, const char *vm, char *task, XapiErr
 void xenops_enter(Xenops *xenops, const char *vm_uuid);
 /* Brings the rows to what xenopsd says of the VM, lets `finish` (may be NULL) change more in the same transaction, and
  * waits until all is durable. Where xenopsd does not answer, the rows stay and only `finish` counts. */
-bool xenops_leave(Xenops *xenops, const char *vm, void (*finish)(Txn *txn, void *data), void *data, XapiError **error);
+bool xenops_leave(Xenops *xenops, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
+                  XapiError **error);
 
 /* The XenAPI's error for one of xenopsd's; takes it. Returns false. */
 bool xenops_fail(const char *vm, XenopsError *taken, XapiError **error);
