@@ -13,7 +13,8 @@ typedef struct Call {
         Store *store;
         const Message *message;
         Str session; /* "" for messages without one */
-        Str task;    /* the task's ref: in the store for calls that have a task there, else DummyRef */
+        Str task;    /* the task's ref: in the store for calls that have a task there; else DummyRef on a worker, "" on
+                      * the loop */
         bool task_stored;
         uint32_t roles;      /* ROLE_ bits of the session */
         bool local_root;     /* the session is the local super-user's */
@@ -48,13 +49,14 @@ bool call_return(Call *call, Value taken);
 bool call_return_str(Call *call, const char *text);
 /* PLACE_THREAD only: sets the task's progress, 0 to 1. */
 void call_progress(Call *call, double progress);
-/* PLACE_THREAD only: the client asked to cancel. */
+/* PLACE_THREAD only: the client asked to cancel, or the server ends. */
 bool call_cancelled(Call *call);
-/* PLACE_THREAD only: function(data) is called, on any thread, when the client asks to cancel; at once if it has.
+/* PLACE_THREAD only: function(data) is called, on any thread, when call_cancelled becomes true; at once if it is;
+ * perhaps more than once.
  * One at a time; NULL ends it, after which it is not running either. */
 void call_on_cancel(Call *call, void (*function)(void *data), void *data);
 
-/* PLACE_THREAD only: waits that long. False: the client asked to cancel. */
+/* PLACE_THREAD only: waits that long. False: call_cancelled. */
 bool call_sleep(Call *call, uint64_t usec);
 
 /* The row of this class, borrowed until the transaction's end, or NULL with HANDLE_INVALID [class; ref]. */

@@ -19,10 +19,11 @@ struct Job {
         Value *params;
         const Handler *handler;
         bool async;
+        bool listed; /* in Manager.running */
         JobDone done;
         void *data;
         XapiError *error;
-        atomic_bool cancelled;
+        atomic_bool cancelled;       /* the client asked for it */
         pthread_mutex_t cancel_lock; /* guards the two below; taken under no other lock but RunningTasks' */
         void (*on_cancel)(void *data);
         void *on_cancel_data;
@@ -71,19 +72,17 @@ static void job_free(Job *job)
 
 bool call_cancelled(Call *call)
 {
-        return atomic_load(&job_of(call)->cancelled);
+        return atomic_load(&job_of(call)->cancelled) || running_tasks_stopping(call->manager->running);
 }
 
 void call_on_cancel(Call *call, void (*function)(void *data), void *data)
 {
         Job *job = job_of(call);
-        bool now;
 
         pthread_mutex_lock(&job->cancel_lock);
         job->on_cancel = function;
         job->on_cancel_data = data;
-        now = function && atomic_load(&job->cancelled);
-        if (now)
+        if (function && call_cancelled(call))
                 function(data);
         pthread_mutex_unlock(&job->cancel_lock);
 }
@@ -146,6 +145,21 @@ bool job_cancel(Manager *manager, const char *task)
         return running_tasks_with(manager->running, task, cancel);
 }
 
+static void interrupt(void *user)
+{
+        Job *job = user;
+
+        pthread_mutex_lock(&job->cancel_lock);
+        if (job->on_cancel)
+                job->on_cancel(job->on_cancel_data);
+        pthread_mutex_unlock(&job->cancel_lock);
+}
+
+void jobs_stop(Manager *manager)
+{
+        running_tasks_stop(manager->running, interrupt);
+}
+
 void call_progress(Call *call, double progress)
 {
         Txn *txn;
@@ -176,19 +190,26 @@ static void finish(Job *job)
         loop_post(job->call.manager->daemon->loop, finish_on_loop, job);
 }
 
+static void list(Job *job)
+{
+        job->listed = true;
+        running_tasks_add(job->call.manager->running, job->call.task, job);
+}
+
 /* The task says how it ended; nobody waits for that but those who watch the task. */
 static void end_task(Job *job)
 {
         Txn *txn;
 
+        if (job->listed)
+                running_tasks_remove(job->call.manager->running, job->call.task);
         if (!job->call.task_stored)
                 return;
-        running_tasks_remove(job->call.manager->running, job->call.task);
         txn = txn_begin(job->call.store);
         if (!job->async)
                 txn_delete(txn, &CLASS_TASK, job->call.task);
         else if (job->error)
-                task_fail(txn, job->call.task, job->error, call_cancelled(&job->call));
+                task_fail(txn, job->call.task, job->error, atomic_load(&job->cancelled));
         else
                 task_succeed(txn, job->call.task, job->call.message->result, job->call.result);
         txn_commit(txn, NULL, NULL);
@@ -255,6 +276,11 @@ static void start(Job *job)
                 run_on_loop(job);
                 return;
         }
+        if (!job->listed) {
+                str_unref(job->call.task);
+                job->call.task = task_dummy_ref(job->call.message->name);
+                list(job);
+        }
         if (workers_run(manager->daemon->workers, place == PLACE_URGENT, run_on_thread, job))
                 return;
         xapi_fail(&job->error, ERR_TOO_BUSY, NULL);
@@ -318,18 +344,17 @@ static AsyncReply *async_reply_new(Job *job)
 static void make_task(Job *job)
 {
         const Message *m = job->call.message;
-        auto_str label = job->async ? str_printf("Async.%s", m->name) : str_new(m->name);
+        auto_str label = NULL;
         Txn *txn;
 
         job->call.task_stored = job->async || sync_task_stored(m);
-        str_unref(job->call.task);
-        if (!job->call.task_stored) {
-                job->call.task = task_dummy_ref(label);
+        if (!job->call.task_stored)
                 return;
-        }
+        label = job->async ? str_printf("Async.%s", m->name) : str_new(m->name);
         txn = txn_begin(job->call.store);
+        str_unref(job->call.task);
         job->call.task = task_create(txn, job->call.manager, label, "", job->call.session, true);
-        running_tasks_add(job->call.manager->running, job->call.task, job);
+        list(job);
         if (job->async) {
                 txn_commit(txn, task_durable, async_reply_new(job));
                 return;

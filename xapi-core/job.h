@@ -18,3 +18,5 @@ void job_run(Job *job, bool async, JobDone done, void *data);
 
 /* Asks the job of this task to stop. Any thread. False: no job runs for it. */
 bool job_cancel(Manager *manager, const char *task);
+/* The server ends: nothing on a worker waits any longer than it must. */
+void jobs_stop(Manager *manager);

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "certificate.h"
+#include "classes/classes.h"
 #include "host-objects.h"
+#include "job.h"
 #include "operations.h"
 #include "role.h"
 #include "seed.h"
@@ -44,6 +46,7 @@ static void on_tick(uv_timer_t *timer)
 
         sessions_collect(m->sessions);
         tasks_collect(m->store);
+        messages_collect(m->store);
         heartbeat(m);
 }
 
@@ -104,7 +107,7 @@ static bool open_store(Manager *m, XapiError **error)
 /* What the last process left half done. */
 static void clear_operations(Store *store)
 {
-        static const OperationRules *const RULES[] = { &VM_OPERATION_RULES, &VBD_OPERATION_RULES,
+        static const OperationRules *const RULES[] = { &VM_OPERATION_RULES,  &VBD_OPERATION_RULES,
                                                        &VIF_OPERATION_RULES, &VDI_OPERATION_RULES,
                                                        &SR_OPERATION_RULES,  &VM_APPLIANCE_OPERATION_RULES };
         Txn *txn = txn_begin(store);
@@ -194,6 +197,9 @@ void manager_stop(Manager *m)
                 xenops_stop(m->xenops);
         if (m->storage)
                 storage_stop(m->storage);
+        jobs_stop(m);
+        m->stopping = true;
+        server_let_go(m);
 }
 
 static void on_closed(uv_handle_t *handle)

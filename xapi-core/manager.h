@@ -29,6 +29,8 @@ struct Manager {
         HttpServer *http;
         struct Xenops *xenops;
         struct Storage *storage;
+        GQueue held;        /* answers that server.c holds back; on the loop */
+        bool stopping;      /* set by manager_stop: nothing is held back any more; on the loop */
         uv_timer_t tick;    /* each minute: what is old goes */
         uv_signal_t reload; /* SIGHUP: the certificate anew */
         uv_fs_poll_t certificate_poll;
@@ -39,6 +41,6 @@ struct Manager {
 };
 
 Manager *manager_new(Daemon *daemon, const ManagerOptions *options, XapiError **error);
-/* Before the bus is closed: whatever waits for a daemon ends. */
+/* Before the bus is closed: whatever waits for a daemon ends, and no answer is held back any longer. */
 void manager_stop(Manager *manager);
 void manager_free(Manager *manager);

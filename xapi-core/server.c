@@ -23,7 +23,8 @@ typedef struct Answering {
         RpcRequest request; /* without its params */
         Manager *manager;
         Buffer body;
-        uv_timer_t timer; /* for answers that are held back */
+        uv_timer_t timer; /* of an answer that is held back */
+        GList held;       /* in Manager.held */
 } Answering;
 
 static void answering_free(Answering *a)
@@ -46,10 +47,33 @@ static void timer_closed(uv_handle_t *handle)
         answering_free(handle->data);
 }
 
+static void let_go(Answering *a)
+{
+        g_queue_unlink(&a->manager->held, &a->held);
+        send_answer(a);
+        uv_close((uv_handle_t *)&a->timer, timer_closed);
+}
+
 static void timer_fired(uv_timer_t *timer)
 {
-        send_answer(timer->data);
-        uv_close((uv_handle_t *)timer, timer_closed);
+        let_go(timer->data);
+}
+
+static void hold_back(Answering *a, uint64_t delay_usec)
+{
+        a->held.data = a;
+        g_queue_push_tail_link(&a->manager->held, &a->held);
+        uv_timer_init(loop_uv(a->manager->daemon->loop), &a->timer);
+        a->timer.data = a;
+        uv_timer_start(&a->timer, timer_fired, delay_usec / 1000, 0);
+}
+
+void server_let_go(Manager *manager)
+{
+        Answering *a;
+
+        while ((a = g_queue_peek_head(&manager->held)))
+                let_go(a);
 }
 
 static void write_value(Buffer *b, const RpcRequest *r, const DispatchAnswer *answer)
@@ -77,14 +101,12 @@ static void answer(const DispatchAnswer *answer, void *user)
                 rpc_write_failure(&a->body, &a->request, answer->error);
         else
                 write_value(&a->body, &a->request, answer);
-        if (!answer->delay_usec) {
-                send_answer(a);
-                answering_free(a);
+        if (answer->delay_usec && !a->manager->stopping) {
+                hold_back(a, answer->delay_usec);
                 return;
         }
-        uv_timer_init(loop_uv(a->manager->daemon->loop), &a->timer);
-        a->timer.data = a;
-        uv_timer_start(&a->timer, timer_fired, answer->delay_usec / 1000, 0);
+        send_answer(a);
+        answering_free(a);
 }
 
 static void run_call(Manager *manager, HttpExchange *exchange, RpcRequest *taken)

@@ -7,3 +7,5 @@
 typedef struct Manager Manager;
 
 void server_on_request(HttpExchange *exchange, void *manager);
+/* Sends the answers that are held back (those to wrong passwords). */
+void server_let_go(Manager *manager);

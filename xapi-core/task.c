@@ -2,6 +2,7 @@
 #include "task.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -152,6 +153,7 @@ void tasks_collect(Store *store)
 struct RunningTasks {
         pthread_mutex_t lock; /* held while a job is told to cancel */
         GHashTable *jobs;     /* task ref -> job */
+        atomic_bool stopping;
 };
 
 RunningTasks *running_tasks_new(void)
@@ -194,4 +196,22 @@ bool running_tasks_with(RunningTasks *running, const char *task, void (*function
                 function(job);
         pthread_mutex_unlock(&running->lock);
         return job;
+}
+
+void running_tasks_stop(RunningTasks *running, void (*function)(void *job))
+{
+        GHashTableIter i;
+        void *job;
+
+        atomic_store(&running->stopping, true);
+        pthread_mutex_lock(&running->lock);
+        g_hash_table_iter_init(&i, running->jobs);
+        while (g_hash_table_iter_next(&i, NULL, &job))
+                function(job);
+        pthread_mutex_unlock(&running->lock);
+}
+
+bool running_tasks_stopping(RunningTasks *running)
+{
+        return atomic_load(&running->stopping);
 }

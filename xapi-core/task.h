@@ -28,5 +28,8 @@ RunningTasks *running_tasks_new(void);
 void running_tasks_free(RunningTasks *running);
 void running_tasks_add(RunningTasks *running, const char *task, void *job);
 void running_tasks_remove(RunningTasks *running, const char *task);
+/* Calls function for each that runs; those that come later find out by running_tasks_stopping. */
+void running_tasks_stop(RunningTasks *running, void (*function)(void *job));
+bool running_tasks_stopping(RunningTasks *running);
 /* Calls function(job), the job kept from going away meanwhile. False: none runs. */
 bool running_tasks_with(RunningTasks *running, const char *task, void (*function)(void *job));
