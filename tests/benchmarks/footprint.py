@@ -9,9 +9,10 @@ import sys
 import time
 
 from harness.client import JsonTransport, Xapi
-from harness.stack import PASSWORD, SOURCE
+from harness.stack import PASSWORD, SOURCE, xapi_try
 
 from .results import Row
+from .tools import cpu_seconds
 from .xapi import Measured
 
 sys.path.insert(0, str(SOURCE / 'packaging'))
@@ -45,7 +46,6 @@ class Daemons:
                     stdout=log, stderr=log, cwd='/', pass_fds=(writer,)))
             os.close(writer)
             readers[name] = reader
-        self.ready = {}
         for name, reader in readers.items():
             if os.read(reader, 1) == b'':
                 self.end()
@@ -56,6 +56,10 @@ class Daemons:
         """-> seconds from the start until a client, whose login is part of it, has an answer."""
         Xapi(JsonTransport(f'https://127.0.0.1:{self.port}'), 'root', PASSWORD).call('VM.get_all')
         return time.monotonic() - self.start
+
+    def cpu(self):
+        """-> {daemon: seconds of processor time so far}"""
+        return {name: cpu_seconds(process.pid) for name, process in zip(DAEMONS, self.processes)}
 
     def end(self):
         for process in self.processes:
@@ -69,17 +73,21 @@ class Daemons:
 
 
 def starts(measured, count):
-    """Starts the stack again and again -> seconds each time. It stays stopped."""
-    from harness.stack import xapi_try
+    """Starts the stack again and again -> seconds each time, and the processor's of the last. It stays stopped."""
     xapi_try('down', '--state', measured.stack.folder)
-    taken = []
+    taken, cpu = [], {}
     for _ in range(count):
         daemons = Daemons(measured.stack.folder)
         try:
             taken.append(daemons.serving())
+            cpu = daemons.cpu()
         finally:
             daemons.end()
-    return taken
+    return taken, cpu
+
+
+def each(values, form):
+    return ', '.join(f'{daemon} {value:{form}}' for daemon, value in values.items())
 
 
 def measure(scale):
@@ -88,10 +96,9 @@ def measure(scale):
         what = f'{vms:,} VMs' if vms else 'empty'
         with Measured(vms=vms, cpus=os.sched_getaffinity(0)) as measured:
             parts = memory(measured)
-            taken = starts(measured, scale.rounds)
-        by_daemon = ', '.join(f'{daemon} {value:.1f}' for daemon, value in parts.items())
+            taken, cpu = starts(measured, scale.rounds)
         rows += [Row(f'memory of the stack (PSS), {what}', sum(parts.values()), 'MB', *memory_targets,
-                     less_is_better=True, rounds=[parts], note=by_daemon),
+                     less_is_better=True, rounds=[parts], note=each(parts, '.1f')),
                  Row(f'start to serving, {what}', statistics.median(taken), 's', *start_targets, less_is_better=True,
-                     rounds=taken)]
+                     rounds=taken, note='of the processor: ' + each(cpu, '.2f'))]
     return rows, {}
