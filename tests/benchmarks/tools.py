@@ -33,10 +33,8 @@ def output(cpu, *argv, timeout=600):
 
 
 def cpu_seconds(pid):
-    """That a process and its threads have used."""
-    with open(f'/proc/{pid}/stat') as file:
-        fields = file.read().rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+    """That a process and all threads it ever had have used: the clock of clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 class Place(contextlib.ExitStack):
