@@ -142,7 +142,7 @@ class Xapi:
                 if event['operation'] != 'del' and condition(event['snapshot']):
                     return event['snapshot']
 
-    def template(self, prefix):
+    def template(self, prefix='Debian'):
         return next(ref for ref, r in self.call('VM.get_all_records').items()
                     if r['is_a_template'] and r['name_label'].startswith(prefix))
 
