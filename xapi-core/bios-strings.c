@@ -60,7 +60,8 @@ static bool check(const char *key, const char *value, XapiError **error)
         if (!*value)
                 return xapi_fail(error, ERR_INVALID_VALUE, key, "The value is empty", NULL);
         if (strlen(value) > BIOS_STRING_BYTES_MAX)
-                return xapi_fail(error, ERR_INVALID_VALUE, key, "The value has more than 512 characters", NULL);
+                return xapi_fail(error, ERR_INVALID_VALUE, key, "The value has more than 512 characters",
+                                 NULL);
         if (!is_printable(value))
                 return xapi_fail(error, ERR_INVALID_VALUE, key, "The value is not printable ASCII", NULL);
         return true;

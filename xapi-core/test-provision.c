@@ -13,10 +13,11 @@ static const ProvisionDisk *disk(GArray *disks, guint i)
 static void test_disks(void)
 {
         XapiError *error = NULL;
-        GArray *disks = provision_parse("<provision>\n <disk device=\"0\" size=\"8589934592\" sr=\"\" bootable=\"true\" "
-                                        "type=\"system\"/><disk size=\"1\" device=\"hdb\" sr=\"u\" type=\"user\" new=\"x\"/>"
-                                        "</provision>",
-                                        &error);
+        GArray *disks = provision_parse(
+            "<provision>\n <disk device=\"0\" size=\"8589934592\" sr=\"\" bootable=\"true\" "
+            "type=\"system\"/><disk size=\"1\" device=\"hdb\" sr=\"u\" type=\"user\" new=\"x\"/>"
+            "</provision>",
+            &error);
 
         g_assert_null(error);
         g_assert_cmpuint(disks->len, ==, 2);

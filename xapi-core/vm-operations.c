@@ -10,9 +10,9 @@
 #include "vm.h"
 #include "xenapi.h"
 
-#define OP(name) VM_OPERATIONS_##name
+#define OP(name)   VM_OPERATIONS_##name
 #define BIT(state) (1u << VM_POWER_STATE_##state)
-#define ANY_STATE (BIT(HALTED) | BIT(PAUSED) | BIT(SUSPENDED) | BIT(RUNNING))
+#define ANY_STATE  (BIT(HALTED) | BIT(PAUSED) | BIT(SUSPENDED) | BIT(RUNNING))
 
 static const struct {
         int64_t operation;
@@ -61,21 +61,36 @@ static const struct {
 };
 
 static const int64_t OFFERED[] = {
-        OP(SNAPSHOT),       OP(CLONE),
-        OP(COPY),           OP(REVERT),
-        OP(CHECKPOINT),     OP(PROVISION),
-        OP(START),          OP(START_ON),
-        OP(PAUSE),          OP(UNPAUSE),
-        OP(CLEAN_SHUTDOWN), OP(CLEAN_REBOOT),
-        OP(HARD_SHUTDOWN),  OP(HARD_REBOOT),
-        OP(SUSPEND),        OP(RESUME),
-        OP(RESUME_ON),      OP(POOL_MIGRATE),
-        OP(MIGRATE_SEND),   OP(CHANGING_DYNAMIC_RANGE),
-        OP(CHANGING_STATIC_RANGE), OP(CHANGING_SHADOW_MEMORY),
-        OP(CHANGING_VCPUS_LIVE),   OP(CHANGING_NVRAM),
-        OP(MAKE_INTO_TEMPLATE),    OP(EXPORT),
-        OP(METADATA_EXPORT),       OP(DESTROY),
-        OP(CREATE_VTPM),           -1,
+        OP(SNAPSHOT),
+        OP(CLONE),
+        OP(COPY),
+        OP(REVERT),
+        OP(CHECKPOINT),
+        OP(PROVISION),
+        OP(START),
+        OP(START_ON),
+        OP(PAUSE),
+        OP(UNPAUSE),
+        OP(CLEAN_SHUTDOWN),
+        OP(CLEAN_REBOOT),
+        OP(HARD_SHUTDOWN),
+        OP(HARD_REBOOT),
+        OP(SUSPEND),
+        OP(RESUME),
+        OP(RESUME_ON),
+        OP(POOL_MIGRATE),
+        OP(MIGRATE_SEND),
+        OP(CHANGING_DYNAMIC_RANGE),
+        OP(CHANGING_STATIC_RANGE),
+        OP(CHANGING_SHADOW_MEMORY),
+        OP(CHANGING_VCPUS_LIVE),
+        OP(CHANGING_NVRAM),
+        OP(MAKE_INTO_TEMPLATE),
+        OP(EXPORT),
+        OP(METADATA_EXPORT),
+        OP(DESTROY),
+        OP(CREATE_VTPM),
+        -1,
 };
 
 static bool one_of(int64_t operation, const int64_t *list)
@@ -89,7 +104,8 @@ static bool one_of(int64_t operation, const int64_t *list)
 /* Upstream's errors have no word for some. */
 static const char *operation_name(int64_t operation)
 {
-        static const int64_t NAMELESS[] = { OP(CHANGING_VCPUS), OP(CHANGING_MEMORY_LIMITS), OP(QUERY_SERVICES), -1 };
+        static const int64_t NAMELESS[] = { OP(CHANGING_VCPUS), OP(CHANGING_MEMORY_LIMITS),
+                                            OP(QUERY_SERVICES), -1 };
 
         return one_of(operation, NAMELESS) ? "(unknown operation)" : ENUM_VM_OPERATIONS.values[operation];
 }
@@ -121,8 +137,8 @@ const char *vm_power_state_text(int64_t state)
 
 bool vm_fail_power_state(const VmRow *vm, unsigned states, XapiError **error)
 {
-        static const int64_t ORDER[] = { VM_POWER_STATE_HALTED, VM_POWER_STATE_PAUSED, VM_POWER_STATE_SUSPENDED,
-                                         VM_POWER_STATE_RUNNING };
+        static const int64_t ORDER[] = { VM_POWER_STATE_HALTED, VM_POWER_STATE_PAUSED,
+                                         VM_POWER_STATE_SUSPENDED, VM_POWER_STATE_RUNNING };
         g_autoptr(GString) expected = g_string_new("");
 
         for (size_t i = 0; i < G_N_ELEMENTS(ORDER); i++)
@@ -138,9 +154,9 @@ static unsigned allowed_states(const VmRow *vm, int64_t operation)
         for (size_t i = 0; i < G_N_ELEMENTS(STATES); i++) {
                 if (STATES[i].operation != operation)
                         continue;
-                if (vm->is_control_domain && (operation == OP(CHANGING_STATIC_RANGE) ||
-                                              operation == OP(CHANGING_VCPUS) ||
-                                              operation == OP(CHANGING_MEMORY_LIMITS)))
+                if (vm->is_control_domain &&
+                    (operation == OP(CHANGING_STATIC_RANGE) || operation == OP(CHANGING_VCPUS) ||
+                     operation == OP(CHANGING_MEMORY_LIMITS)))
                         return STATES[i].states | BIT(RUNNING);
                 if (vm->is_a_snapshot && (operation == OP(CLONE) || operation == OP(COPY)))
                         return STATES[i].states | BIT(SUSPENDED);
@@ -181,8 +197,8 @@ static bool may_run_beside(const VmRow *vm, int64_t operation)
         static const int64_t COPIES[] = { OP(CLONE), OP(COPY), OP(EXPORT), -1 };
         static const int64_t SNAPSHOTS[] = { OP(SNAPSHOT), OP(CHECKPOINT), -1 };
         static const int64_t BOOT_RECORD[] = { OP(GET_BOOT_RECORD), -1 };
-        static const int64_t WHILE_MIGRATING[] = { OP(METADATA_EXPORT), OP(CLEAN_SHUTDOWN), OP(CLEAN_REBOOT), OP(START),
-                                                   OP(START_ON), -1 };
+        static const int64_t WHILE_MIGRATING[] = { OP(METADATA_EXPORT), OP(CLEAN_SHUTDOWN), OP(CLEAN_REBOOT),
+                                                   OP(START),           OP(START_ON),       -1 };
         static const int64_t *const GROUPS[] = { COPIES, SNAPSHOTS, BOOT_RECORD };
 
         if (operation == OP(HARD_SHUTDOWN))
@@ -215,11 +231,11 @@ static bool check_kind(const VmRow *vm, int64_t operation, XapiError **error)
                                                 OP(MIGRATE_SEND),
                                                 OP(PROVISION),
                                                 -1 };
-        static const int64_t OF_SNAPSHOTS[] = { OP(CLONE),   OP(COPY),  OP(DESTROY), OP(EXPORT), OP(METADATA_EXPORT),
-                                                OP(REVERT), -1 };
+        static const int64_t OF_SNAPSHOTS[] = { OP(CLONE),           OP(COPY),   OP(DESTROY), OP(EXPORT),
+                                                OP(METADATA_EXPORT), OP(REVERT), -1 };
         static const int64_t OF_CONTROL_DOMAINS[] = { OP(CHANGING_DYNAMIC_RANGE), OP(CHANGING_STATIC_RANGE),
                                                       OP(CHANGING_MEMORY_LIMITS), OP(CHANGING_VCPUS),
-                                                      OP(METADATA_EXPORT), -1 };
+                                                      OP(METADATA_EXPORT),        -1 };
 
         if (operation == OP(POWER_STATE_RESET))
                 return true;
@@ -258,10 +274,12 @@ static bool has_feature(const VmGuestMetricsRow *guest, const char *feature)
 static bool check_feature(Txn *txn, const VmRow *vm, int64_t operation, XapiError **error)
 {
         const VmMetricsRow *metrics = (const VmMetricsRow *)txn_get(txn, &CLASS_VM_METRICS, vm->metrics);
-        const VmGuestMetricsRow *guest = (const VmGuestMetricsRow *)txn_get(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);
+        const VmGuestMetricsRow *guest =
+            (const VmGuestMetricsRow *)txn_get(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics);
         bool lacks = false;
 
-        if (vm->power_state != VM_POWER_STATE_RUNNING || !metrics || metrics->current_domain_type != DOMAIN_TYPE_HVM)
+        if (vm->power_state != VM_POWER_STATE_RUNNING || !metrics ||
+            metrics->current_domain_type != DOMAIN_TYPE_HVM)
                 return true;
         switch (operation) {
         case OP(CLEAN_SHUTDOWN):

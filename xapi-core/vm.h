@@ -12,11 +12,11 @@ const char *vm_power_state_text(int64_t state); /* "halted" */
 bool vm_fail_power_state(const VmRow *vm, unsigned states, XapiError **error);
 
 /* classes/vm-lifecycle.c */
-/* Starts it for the operation `as`: start or start_on. */
-bool vm_start_as(Call *call, const char *vm, int64_t as, bool paused, XapiError **error);
+/* As VM.start. */
+bool vm_start_on_any(Call *call, const char *vm, bool paused, XapiError **error);
+/* For the operation `as`: shutdown, clean_shutdown or hard_shutdown. */
 bool vm_shutdown_as(Call *call, const char *vm, int64_t as, XapiError **error);
-/* HANDLE_INVALID or HOST_DISABLED. */
-bool vm_check_host(Call *call, const char *host, XapiError **error);
+bool vm_check_host(Call *call, const char *host, XapiError **error); /* HANDLE_INVALID */
 
 /* classes/vm-create.c */
 void vm_fresh_generation_id(VmRow *vm);
@@ -43,6 +43,8 @@ Set *vbd_free_devices(Txn *txn, const VmRow *vm, const Type *element);
 Set *vif_free_devices(Txn *txn, const VmRow *vm, const Type *element);
 
 /* classes/vm-place.c */
+/* Whether the VM can run on the host, its memory aside: HOST_DISABLED, VM_REQUIRES_SR... */
+bool vm_check_place(Txn *txn, const VmRow *vm, const HostRow *host, XapiError **error);
 void vm_add_required_srs(Txn *txn, const VmRow *vm, Set **srs); /* of its disks */
 bool vm_check_recoverable(Txn *txn, const VmRow *vm, XapiError **error); /* VM_REQUIRES_SR */
 

@@ -144,7 +144,7 @@ def test_a_checkpoint_brings_back_memory(stack):
 
 def test_the_disks_that_a_template_asks_for(stack):
     xapi = stack.json()
-    vm = xapi.call('VM.clone', xapi.template(), 'provisioned')
+    vm = xapi.call('VM.clone', xapi.template('Debian'), 'provisioned')
     xapi.call('VM.remove_from_other_config', vm, 'disks')
     xapi.call('VM.add_to_other_config', vm, 'disks', '<provision><disk device="0" size="4194304" sr="" bootable="true" '
               'type="system"/><disk device="hdc" size="8388608" sr="" bootable="false" type="user"/></provision>')
@@ -161,7 +161,7 @@ def test_the_disks_that_a_template_asks_for(stack):
 def test_a_template_that_asks_for_too_much(stack):
     xapi = stack.json()
     vdis = set(xapi.call('VDI.get_all'))
-    vm = xapi.call('VM.clone', xapi.template(), 'greedy')
+    vm = xapi.call('VM.clone', xapi.template('Debian'), 'greedy')
     for text, code in (('<provision', 'INTERNAL_ERROR'),
                        ('<provision><disk device="0" size="1048576" sr="nope"/></provision>', 'UUID_INVALID'),
                        ('<provision><disk device="0" size="1048576"/><disk device="0" size="1048576"/></provision>',
@@ -172,7 +172,7 @@ def test_a_template_that_asks_for_too_much(stack):
         assert set(xapi.call('VDI.get_all')) == vdis and xapi.call('VM.get_VBDs', vm) == []
         assert xapi.call('VM.get_is_a_template', vm) and xapi.call('VM.get_current_operations', vm) == {}
     remove(xapi, vm)
-    expect_error('VM_CANNOT_DELETE_DEFAULT_TEMPLATE', xapi.call, 'VM.destroy', xapi.template())
+    expect_error('VM_CANNOT_DELETE_DEFAULT_TEMPLATE', xapi.call, 'VM.destroy', xapi.template('Debian'))
 
 
 def test_changes_that_a_running_guest_feels(stack):
@@ -220,3 +220,32 @@ def test_an_appliance_keeps_its_order(stack):
     remove(xapi, *vms)
     assert xapi.call('VM_appliance.get_VMs', appliance) == []
     xapi.call('VM_appliance.destroy', appliance)
+
+
+def test_a_host_that_takes_no_vm(stack):
+    xapi = stack.json()
+    host, = xapi.call('host.get_all')
+    vm = xapi.make_vm('nowhere')
+    xapi.call('host.disable', host)
+    expect_error('NO_HOSTS_AVAILABLE', xapi.call, 'VM.start', vm, False, False)
+    assert expect_error('HOST_DISABLED', xapi.call, 'VM.start_on', vm, host, False, False) == [host]
+    assert xapi.call('VM.get_possible_hosts', vm) == []
+    assert xapi.call('VM.get_current_operations', vm) == {}
+    xapi.call('host.enable', host)
+    assert xapi.call('VM.get_possible_hosts', vm) == [host]
+    xapi.call('VM.start', vm, False, False)
+    remove(xapi, vm)
+
+
+def test_a_suspended_vm_that_is_not_resumed(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('asleep')
+    xapi.call('VM.start', vm, False, False)
+    xapi.call('VM.suspend', vm)
+    image_ref = xapi.call('VM.get_suspend_VDI', vm)
+    xapi.call('VM.hard_shutdown', vm)
+    assert (xapi.call('VM.get_power_state', vm), xapi.call('VM.get_suspend_VDI', vm)) == ('Halted', NULL)
+    expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', image_ref)
+    stack.kill('xenopsd')
+    xapi.call('VM.start', vm, False, False)  # xenopsd does not take it for suspended
+    remove(xapi, vm)

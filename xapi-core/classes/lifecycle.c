@@ -84,7 +84,8 @@ bool lifecycle_shut_down(Lifecycle *l, const double *delay_sec, XapiError **erro
 {
         XenopsError *e = NULL;
         char *task = NULL;
-        bool called = xenops_vm_shutdown(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, delay_sec, &task, &e);
+        bool called =
+            xenops_vm_shutdown(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, delay_sec, &task, &e);
 
         return lifecycle_wait(l, called, task, e, error);
 }
@@ -98,12 +99,21 @@ void lifecycle_finish_halted(Txn *txn, Lifecycle *l)
         slot_str(&vm->resident_on, NULL_REF);
 }
 
+void lifecycle_forget(Lifecycle *l)
+{
+        XenopsError *e = NULL;
+
+        if (!xenops_vm_remove(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, &e))
+                xenops_error_free(e);
+}
+
 bool lifecycle_halt(Lifecycle *l, XapiError **error)
 {
         XapiError *ignored = NULL;
 
         if (l->power_state != VM_POWER_STATE_SUSPENDED)
                 return lifecycle_shut_down(l, NULL, error);
+        lifecycle_forget(l); /* it would say that the VM is suspended */
         l->finish = lifecycle_finish_halted;
         if (!vdi_destroy_quietly(l->call, l->suspend_vdi, &ignored))
                 log_warning("The image of a suspended VM could not be removed", "XAPI_VM", l->uuid, NULL);

@@ -33,5 +33,7 @@ bool lifecycle_shut_down(Lifecycle *l, const double *delay_sec, XapiError **erro
 bool lifecycle_unpause(Lifecycle *l, XapiError **error);
 /* As l->finish: the VM is halted, and has no image. */
 void lifecycle_finish_halted(Txn *txn, Lifecycle *l);
+/* xenopsd forgets the VM, if it knew it. */
+void lifecycle_forget(Lifecycle *l);
 /* No domain is left: of a running VM, or of a suspended one, whose image goes, too. Sets l->finish. */
 bool lifecycle_halt(Lifecycle *l, XapiError **error);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vbd.h"
 #include "classes.h"
 #include "device-number.h"
 #include "hotplug.h"
 #include "manager.h"
 #include "rows.h"
-#include "vbd.h"
 #include "vm.h"
 #include "xenapi.h"
 
@@ -111,7 +111,8 @@ static bool create(Call *call, const VbdCreateParams *p, XapiError **error)
 static bool fail_attached(Txn *txn, const VbdRow *vbd, XapiError **error)
 {
         const VmRow *vm = (const VmRow *)txn_get(txn, &CLASS_VM, vbd->VM);
-        g_autofree char *text = g_strdup_printf("VBD '%s' still attached to '%s'", vbd->uuid, vm ? vm->uuid : "");
+        g_autofree char *text =
+            g_strdup_printf("VBD '%s' still attached to '%s'", vbd->uuid, vm ? vm->uuid : "");
 
         return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, text, NULL);
 }
@@ -175,7 +176,10 @@ static bool ask_plug(Hotplug *h, const char *uuid, char **ret_task, XapiError **
 
 static bool plug(Call *call, const VbdPlugParams *p, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = p->self, .operation = VBD_OPERATIONS_PLUG,
+        Hotplug h = { .call = call,
+                      .rules = &VBD_OPERATION_RULES,
+                      .device = p->self,
+                      .operation = VBD_OPERATIONS_PLUG,
                       .ask = ask_plug };
 
         return hotplug_run(&h, VBD_FIELD_VM, error);
@@ -191,8 +195,8 @@ static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError 
 
         if (ok) {
                 id = xenops_device(uuid, d.vbd->userdevice);
-                ok = xenops_vbd_unplug(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, force,
-                                       ret_task, &e) ||
+                ok = xenops_vbd_unplug(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
+                                       force, ret_task, &e) ||
                      xenops_fail(h->device, e, error);
         }
         device_clear(&d);
@@ -201,7 +205,10 @@ static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError 
 
 static bool unplug_by(Call *call, const char *self, int64_t operation, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = self, .operation = operation,
+        Hotplug h = { .call = call,
+                      .rules = &VBD_OPERATION_RULES,
+                      .device = self,
+                      .operation = operation,
                       .ask = ask_unplug };
 
         return hotplug_run(&h, VBD_FIELD_VM, error);
@@ -235,8 +242,8 @@ static bool ask_insert(Hotplug *h, const char *uuid, char **ret_task, XapiError 
 
         if (ok && is_attached(h, &d)) {
                 id = xenops_device(uuid, d.vbd->userdevice);
-                ok = xenops_vbd_insert(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, &disk,
-                                       ret_task, &e) ||
+                ok = xenops_vbd_insert(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
+                                       &disk, ret_task, &e) ||
                      xenops_fail(h->device, e, error);
         }
         device_clear(&d);
@@ -252,8 +259,8 @@ static bool ask_eject(Hotplug *h, const char *uuid, char **ret_task, XapiError *
 
         if (ok && is_attached(h, &d)) {
                 id = xenops_device(uuid, d.vbd->userdevice);
-                ok = xenops_vbd_eject(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, ret_task,
-                                      &e) ||
+                ok = xenops_vbd_eject(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
+                                      ret_task, &e) ||
                      xenops_fail(h->device, e, error);
         }
         device_clear(&d);
@@ -273,8 +280,13 @@ static void finish_medium(Txn *txn, Hotplug *h)
 
 static bool insert(Call *call, const VbdInsertParams *p, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = p->vbd, .operation = VBD_OPERATIONS_INSERT,
-                      .ask = ask_insert, .finish = finish_medium, .data = p->vdi };
+        Hotplug h = { .call = call,
+                      .rules = &VBD_OPERATION_RULES,
+                      .device = p->vbd,
+                      .operation = VBD_OPERATIONS_INSERT,
+                      .ask = ask_insert,
+                      .finish = finish_medium,
+                      .data = p->vdi };
         const Row *vdi = store_require(call->store, &CLASS_VDI, p->vdi, error);
 
         if (!vdi)
@@ -285,8 +297,12 @@ static bool insert(Call *call, const VbdInsertParams *p, XapiError **error)
 
 static bool eject(Call *call, const VbdEjectParams *p, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VBD_OPERATION_RULES, .device = p->vbd, .operation = VBD_OPERATIONS_EJECT,
-                      .ask = ask_eject, .finish = finish_medium };
+        Hotplug h = { .call = call,
+                      .rules = &VBD_OPERATION_RULES,
+                      .device = p->vbd,
+                      .operation = VBD_OPERATIONS_EJECT,
+                      .ask = ask_eject,
+                      .finish = finish_medium };
 
         return hotplug_run(&h, VBD_FIELD_VM, error);
 }

@@ -15,7 +15,8 @@ typedef struct Configuration {
         const char *address, *gateway;
 } Configuration;
 
-_Static_assert((int)VIF_IPV4_CONFIGURATION_MODE_STATIC == (int)VIF_IPV6_CONFIGURATION_MODE_STATIC, "one check for both");
+_Static_assert((int)VIF_IPV4_CONFIGURATION_MODE_STATIC == (int)VIF_IPV6_CONFIGURATION_MODE_STATIC,
+               "one check for both");
 
 static bool check(const Configuration *c, XapiError **error)
 {
@@ -32,7 +33,7 @@ static bool check_guest(Txn *txn, const VifRow *vif, XapiError **error)
 {
         const VmRow *vm = (const VmRow *)txn_require(txn, &CLASS_VM, vif->VM, error);
         const VmGuestMetricsRow *guest =
-                vm ? (const VmGuestMetricsRow *)txn_get(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics) : NULL;
+            vm ? (const VmGuestMetricsRow *)txn_get(txn, &CLASS_VM_GUEST_METRICS, vm->guest_metrics) : NULL;
         const char *feature = guest ? map_get_str(guest->other, "feature-static-ip-setting") : NULL;
 
         if (!vm)
@@ -56,8 +57,8 @@ static void set_row(VifRow *vif, const Configuration *c)
         slot_str(&vif->ipv6_gateway, is_static ? c->gateway : "");
 }
 
-static bool ask_ipv4(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAddresses *addresses, char **ret_task,
-                     XenopsError **e)
+static bool ask_ipv4(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAddresses *addresses,
+                     char **ret_task, XenopsError **e)
 {
         static const XenopsIpv4ConfigurationTag TAGS[] = {
                 [VIF_IPV4_CONFIGURATION_MODE_NONE] = XENOPS_IPV4_CONFIGURATION_UNSPECIFIED4,
@@ -67,12 +68,12 @@ static bool ask_ipv4(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAdd
         const Configuration *c = h->data;
         XenopsIpv4Configuration to = { .tag = TAGS[c->mode], .static4 = *addresses };
 
-        return xenops_vif_set_ipv4_configuration(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, id,
-                                                 &to, ret_task, e);
+        return xenops_vif_set_ipv4_configuration(h->call->manager->daemon->bus, XENOPS_CALL_USEC,
+                                                 h->call->task, id, &to, ret_task, e);
 }
 
-static bool ask_ipv6(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAddresses *addresses, char **ret_task,
-                     XenopsError **e)
+static bool ask_ipv6(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAddresses *addresses,
+                     char **ret_task, XenopsError **e)
 {
         static const XenopsIpv6ConfigurationTag TAGS[] = {
                 [VIF_IPV6_CONFIGURATION_MODE_NONE] = XENOPS_IPV6_CONFIGURATION_UNSPECIFIED6,
@@ -82,8 +83,8 @@ static bool ask_ipv6(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAdd
         const Configuration *c = h->data;
         XenopsIpv6Configuration to = { .tag = TAGS[c->mode], .static6 = *addresses };
 
-        return xenops_vif_set_ipv6_configuration(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, id,
-                                                 &to, ret_task, e);
+        return xenops_vif_set_ipv6_configuration(h->call->manager->daemon->bus, XENOPS_CALL_USEC,
+                                                 h->call->task, id, &to, ret_task, e);
 }
 
 static bool ask(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)

@@ -81,7 +81,8 @@ static bool destroy(Call *call, const VifDestroyParams *p, XapiError **error)
         if (!vif)
                 return false;
         if (vif->currently_attached)
-                return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "VIF is still attached to a running VM", NULL);
+                return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "VIF is still attached to a running VM",
+                                 NULL);
         txn_delete(call->txn, &CLASS_VIF_METRICS, vif->metrics);
         txn_delete(call->txn, &CLASS_VIF, p->self);
         return true;
@@ -137,8 +138,8 @@ static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError 
 
         if (ok) {
                 id = xenops_device(uuid, d.vif->device);
-                ok = xenops_vif_unplug(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, h->data,
-                                       ret_task, &e) ||
+                ok = xenops_vif_unplug(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
+                                       h->data, ret_task, &e) ||
                      xenops_fail(h->device, e, error);
         }
         device_clear(&d);
@@ -147,7 +148,10 @@ static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError 
 
 static bool plug(Call *call, const VifPlugParams *p, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VIF_OPERATION_RULES, .device = p->self, .operation = VIF_OPERATIONS_PLUG,
+        Hotplug h = { .call = call,
+                      .rules = &VIF_OPERATION_RULES,
+                      .device = p->self,
+                      .operation = VIF_OPERATIONS_PLUG,
                       .ask = ask_plug };
 
         return hotplug_run(&h, VIF_FIELD_VM, error);
@@ -155,8 +159,12 @@ static bool plug(Call *call, const VifPlugParams *p, XapiError **error)
 
 static bool unplug_by(Call *call, const char *self, bool force, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VIF_OPERATION_RULES, .device = self, .operation = VIF_OPERATIONS_UNPLUG,
-                      .ask = ask_unplug, .data = force ? call : NULL };
+        Hotplug h = { .call = call,
+                      .rules = &VIF_OPERATION_RULES,
+                      .device = self,
+                      .operation = VIF_OPERATIONS_UNPLUG,
+                      .ask = ask_unplug,
+                      .data = force ? call : NULL };
 
         return hotplug_run(&h, VIF_FIELD_VM, error);
 }
@@ -174,7 +182,8 @@ static bool unplug_force(Call *call, const VifUnplugForceParams *p, XapiError **
 /* The new network, and xenopsd told where the interface is plugged. */
 static bool ask_move(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
 {
-        const NetworkRow *network = (const NetworkRow *)store_require(h->call->store, &CLASS_NETWORK, h->data, error);
+        const NetworkRow *network =
+            (const NetworkRow *)store_require(h->call->store, &CLASS_NETWORK, h->data, error);
         XenopsError *e = NULL;
         XenopsNetwork to;
         XenopsDeviceId id;
@@ -184,8 +193,8 @@ static bool ask_move(Hotplug *h, const char *uuid, char **ret_task, XapiError **
         if (ok && d.vif->currently_attached) {
                 to = (XenopsNetwork){ .tag = XENOPS_NETWORK_LOCAL, .local = (char *)network->bridge };
                 id = xenops_device(uuid, d.vif->device);
-                ok = xenops_vif_move(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, &to, ret_task,
-                                     &e) ||
+                ok = xenops_vif_move(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, &to,
+                                     ret_task, &e) ||
                      xenops_fail(h->device, e, error);
         }
         device_clear(&d);
@@ -201,8 +210,13 @@ static void finish_move(Txn *txn, Hotplug *h)
 
 static bool move(Call *call, const VifMoveParams *p, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VIF_OPERATION_RULES, .device = p->self, .operation = VIF_OPERATIONS_ATTACH,
-                      .ask = ask_move, .finish = finish_move, .data = p->network };
+        Hotplug h = { .call = call,
+                      .rules = &VIF_OPERATION_RULES,
+                      .device = p->self,
+                      .operation = VIF_OPERATIONS_ATTACH,
+                      .ask = ask_move,
+                      .finish = finish_move,
+                      .data = p->network };
 
         return hotplug_run(&h, VIF_FIELD_VM, error);
 }
@@ -238,15 +252,18 @@ static bool ask_locking(Hotplug *h, const char *uuid, char **ret_task, XapiError
 
 static bool apply_locking(Call *call, const char *self, XapiError **error)
 {
-        Hotplug h = { .call = call, .rules = &VIF_OPERATION_RULES, .device = self, .operation = VIF_OPERATIONS_ATTACH,
+        Hotplug h = { .call = call,
+                      .rules = &VIF_OPERATION_RULES,
+                      .device = self,
+                      .operation = VIF_OPERATIONS_ATTACH,
                       .ask = ask_locking };
 
         return hotplug_run(&h, VIF_FIELD_VM, error);
 }
 
 /* Changes the row first, durably: it is what the next start goes by. */
-static bool change(Call *call, const char *self, void (*function)(VifRow *vif, const void *data), const void *data,
-                   XapiError **error)
+static bool change(Call *call, const char *self, void (*function)(VifRow *vif, const void *data),
+                   const void *data, XapiError **error)
 {
         Txn *txn = txn_begin(call->store);
         VifRow *vif = (VifRow *)txn_require_edit(txn, &CLASS_VIF, self, error);

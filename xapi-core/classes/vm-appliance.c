@@ -31,10 +31,12 @@ static bool check(Txn *txn, const Row *row, int64_t operation, XapiError **error
                 return operation_fail_busy(&VM_APPLIANCE_OPERATION_RULES, row, error);
         if (operation == OP(START))
                 return has_vm_in(txn, appliance, HALTED) ||
-                       xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "There are no halted VMs in this appliance.", NULL);
+                       xapi_fail(error, ERR_OPERATION_NOT_ALLOWED,
+                                 "There are no halted VMs in this appliance.", NULL);
         if (operation == OP(CLEAN_SHUTDOWN))
                 return has_vm_in(txn, appliance, RUNNING) ||
-                       xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "There are no running VMs in this appliance.", NULL);
+                       xapi_fail(error, ERR_OPERATION_NOT_ALLOWED,
+                                 "There are no running VMs in this appliance.", NULL);
         return has_vm_in(txn, appliance, ~HALTED) ||
                xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "All VMs in this appliance are halted.", NULL);
 }
@@ -80,9 +82,9 @@ static void member_clear(void *data)
 
 static bool wants(int64_t operation, const VmRow *vm)
 {
-        return operation == OP(START)          ? vm->power_state == VM_POWER_STATE_HALTED :
-               operation == OP(CLEAN_SHUTDOWN) ? vm->power_state == VM_POWER_STATE_RUNNING :
-                                                 vm->power_state != VM_POWER_STATE_HALTED;
+        return operation == OP(START)            ? vm->power_state == VM_POWER_STATE_HALTED
+               : operation == OP(CLEAN_SHUTDOWN) ? vm->power_state == VM_POWER_STATE_RUNNING
+                                                 : vm->power_state != VM_POWER_STATE_HALTED;
 }
 
 static int by_order(const void *a, const void *b, void *user)
@@ -98,7 +100,8 @@ static bool begin(Walk *w, XapiError **error)
         Txn *txn = txn_begin(w->call->store);
         const VmApplianceRow *appliance;
 
-        if (!operation_begin(txn, &VM_APPLIANCE_OPERATION_RULES, w->appliance, w->operation, w->call->task, error)) {
+        if (!operation_begin(txn, &VM_APPLIANCE_OPERATION_RULES, w->appliance, w->operation, w->call->task,
+                             error)) {
                 txn_abort(txn);
                 return false;
         }
@@ -124,7 +127,7 @@ static bool run_member(Walk *w, const char *vm, XapiError **error)
 {
         switch (w->operation) {
         case OP(START):
-                return vm_start_as(w->call, vm, VM_OPERATIONS_START, w->paused, error);
+                return vm_start_on_any(w->call, vm, w->paused, error);
         case OP(CLEAN_SHUTDOWN):
                 return vm_shutdown_as(w->call, vm, VM_OPERATIONS_CLEAN_SHUTDOWN, error);
         case OP(HARD_SHUTDOWN):
@@ -222,7 +225,7 @@ static bool shut_down(Call *call, const VmApplianceShutdownParams *p, XapiError 
 static bool get_srs(Call *call, const VmApplianceGetSRsRequiredForRecoveryParams *p, XapiError **error)
 {
         const VmApplianceRow *appliance =
-                (const VmApplianceRow *)txn_require(call_txn(call), &CLASS_VM_APPLIANCE, p->self, error);
+            (const VmApplianceRow *)txn_require(call_txn(call), &CLASS_VM_APPLIANCE, p->self, error);
         Set *srs;
 
         if (!appliance)
@@ -240,7 +243,7 @@ static bool get_srs(Call *call, const VmApplianceGetSRsRequiredForRecoveryParams
 static bool assert_recoverable(Call *call, const VmApplianceAssertCanBeRecoveredParams *p, XapiError **error)
 {
         const VmApplianceRow *appliance =
-                (const VmApplianceRow *)txn_require(call_txn(call), &CLASS_VM_APPLIANCE, p->self, error);
+            (const VmApplianceRow *)txn_require(call_txn(call), &CLASS_VM_APPLIANCE, p->self, error);
         bool ok = appliance;
 
         for (uint32_t i = 0; ok && i < appliance->VMs->n; i++) {

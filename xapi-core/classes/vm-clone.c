@@ -68,12 +68,14 @@ bool vm_clone(Call *call, const VmCloneParams *p, XapiError **error)
 bool vm_copy(Call *call, const VmCopyParams *p, XapiError **error)
 {
         VmCopy c = { .call = call, .kind = VM_COPY_FULL, .source = p->vm, .name = p->new_name, .sr = p->sr };
-        const Row *sr = strcmp(p->sr, NULL_REF) == 0 ? NULL : store_get(call->store, &CLASS_SR, p->sr);
+        const Row *sr;
 
-        if (!sr)
-                c.sr = NULL_REF; /* as upstream: an SR that is none means no choice */
-        else
+        if (strcmp(p->sr, NULL_REF) != 0) {
+                sr = store_require(call->store, &CLASS_SR, p->sr, error);
+                if (!sr)
+                        return false;
                 row_unref(sr);
+        }
         return make(&c, VM_OPERATIONS_COPY, error);
 }
 
@@ -94,7 +96,10 @@ bool vm_csvm(Call *call, const VmCsvmParams *p, XapiError **error)
 
 bool vm_snapshot(Call *call, const VmSnapshotParams *p, XapiError **error)
 {
-        VmCopy c = { .call = call, .kind = VM_COPY_SNAPSHOT, .source = p->vm, .name = p->new_name,
+        VmCopy c = { .call = call,
+                     .kind = VM_COPY_SNAPSHOT,
+                     .source = p->vm,
+                     .name = p->new_name,
                      .ignored = p->ignore_vdis };
 
         return make(&c, VM_OPERATIONS_SNAPSHOT, error);

@@ -8,9 +8,9 @@
 #include "vm-handlers.h"
 #include "xenapi.h"
 
-#define FIELD(name)   (&CLASS_VM.fields[VM_FIELD_##name])
-#define PARAMS(p)     ((const Value *)(p))
-#define ONLY(state)   (1u << VM_POWER_STATE_##state)
+#define FIELD(name) (&CLASS_VM.fields[VM_FIELD_##name])
+#define PARAMS(p)   ((const Value *)(p))
+#define ONLY(state) (1u << VM_POWER_STATE_##state)
 
 /* ---- changes that are operations ---- */
 
@@ -69,7 +69,8 @@ bool vm_add_to_blocked_operations(Call *call, const VmAddToBlockedOperationsPara
         return generic_add(call, FIELD(blocked_operations), PARAMS(p), error);
 }
 
-bool vm_remove_from_blocked_operations(Call *call, const VmRemoveFromBlockedOperationsParams *p, XapiError **error)
+bool vm_remove_from_blocked_operations(Call *call, const VmRemoveFromBlockedOperationsParams *p,
+                                       XapiError **error)
 {
         return generic_remove(call, FIELD(blocked_operations), PARAMS(p), error);
 }
@@ -215,7 +216,8 @@ static bool become_template(Call *call, VmRow *vm)
 static bool become_vm(Call *call, const char *ref, XapiError **error)
 {
         VmRow *vm = (VmRow *)txn_require_edit(call_txn(call), &CLASS_VM, ref, error);
-        VmMetricsRow *metrics = vm ? (VmMetricsRow *)txn_edit(call->txn, &CLASS_VM_METRICS, vm->metrics) : NULL;
+        VmMetricsRow *metrics =
+            vm ? (VmMetricsRow *)txn_edit(call->txn, &CLASS_VM_METRICS, vm->metrics) : NULL;
 
         if (!vm)
                 return false;

@@ -81,8 +81,8 @@ static bool add_memory(VmCopy *c, const VmRow *vm, XapiError **error)
 {
         if (c->suspend_vdi || c->kind == VM_COPY_SNAPSHOT || vm->power_state != VM_POWER_STATE_SUSPENDED)
                 return true;
-        c->suspend_vdi = c->kind == VM_COPY_FULL ? copy_in_full(c, vm->suspend_VDI, error) :
-                                                   vdi_clone_of(c->call, vm->suspend_VDI, error);
+        c->suspend_vdi = c->kind == VM_COPY_FULL ? copy_in_full(c, vm->suspend_VDI, error)
+                                                 : vdi_clone_of(c->call, vm->suspend_VDI, error);
         return c->suspend_vdi;
 }
 

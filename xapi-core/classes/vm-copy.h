@@ -17,13 +17,13 @@ typedef enum VmCopyKind {
 typedef struct VmCopy {
         Call *call;
         VmCopyKind kind;
-        const char *source;     /* ref */
+        const char *source; /* ref */
         const char *name;
-        const char *sr;         /* VM_COPY_FULL: where the disks go; NULL_REF: each where it is */
-        const Set *ignored;     /* VDIs that stay out; NULL: none */
-        int64_t power_state;    /* of the source, as its snapshot remembers it */
-        GArray *disks;          /* of VmCopyDisk */
-        Str suspend_vdi;        /* of the new VM; owned; NULL: it will be halted */
+        const char *sr;      /* VM_COPY_FULL: where the disks go; NULL_REF: each where it is */
+        const Set *ignored;  /* VDIs that stay out; NULL: none */
+        int64_t power_state; /* of the source, as its snapshot remembers it */
+        GArray *disks;       /* of VmCopyDisk */
+        Str suspend_vdi;     /* of the new VM; owned; NULL: it will be halted */
 } VmCopy;
 
 typedef struct VmCopyDisk {

@@ -49,7 +49,8 @@ void vm_ensure_platform_version(VmRow *vm)
 
 void vm_update_overhead(VmRow *vm)
 {
-        vm->memory_overhead = vm_memory_overhead_bytes(vm->memory_static_max, vm->VCPUs_max, vm->HVM_shadow_multiplier);
+        vm->memory_overhead =
+            vm_memory_overhead_bytes(vm->memory_static_max, vm->VCPUs_max, vm->HVM_shadow_multiplier);
 }
 
 static void settle(Txn *txn, VmRow *vm)

@@ -13,24 +13,37 @@
 /* ---- start ---- */
 
 /* What a VM keeps from its first start on. */
-static void prepare_row(Lifecycle *l)
+static void prepare_row(Txn *txn, VmRow *vm, const HostRow *host)
+{
+        const char *vendor = map_get_str(host->cpu_info, "vendor");
+
+        if (!*vm->generation_id || strcmp(vm->generation_id, "0:0") == 0)
+                vm_fresh_generation_id(vm);
+        if (!txn_get(txn, &CLASS_VM_METRICS, vm->metrics))
+                vm_make_metrics(txn, vm); /* a VM that has been a template has none */
+        if (!vm->bios_strings->n)
+                slot_map(&vm->bios_strings, bios_strings_generic(vm->bios_strings->type));
+        slot_map(&vm->last_boot_CPU_flags, map_of_strings(vm->last_boot_CPU_flags->type, "vendor",
+                                                          vendor ? vendor : "", "features", "", NULL));
+}
+
+/* `chosen`: the client named this host, and is told why it will not do. */
+static bool prepare(Lifecycle *l, bool chosen, bool force, XapiError **error)
 {
         Txn *txn = txn_begin(l->call->store);
         VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, l->vm);
         const HostRow *host = (const HostRow *)txn_get(txn, &CLASS_HOST, l->call->manager->host);
 
-        if (vm && (!*vm->generation_id || strcmp(vm->generation_id, "0:0") == 0))
-                vm_fresh_generation_id(vm);
-        if (vm && !txn_get(txn, &CLASS_VM_METRICS, vm->metrics))
-                vm_make_metrics(txn, vm); /* a VM that has been a template has none */
-        if (vm && host) {
-                if (!vm->bios_strings->n)
-                        slot_map(&vm->bios_strings, bios_strings_generic(vm->bios_strings->type));
-                slot_map(&vm->last_boot_CPU_flags, map_of_strings(vm->last_boot_CPU_flags->type, "vendor",
-                                                                  map_get_str(host->cpu_info, "vendor"), "features",
-                                                                  "", NULL));
+        if (!force && !vm_check_place(txn, vm, host, error)) {
+                txn_abort(txn);
+                if (chosen)
+                        return false;
+                xapi_error_free(g_steal_pointer(error));
+                return xapi_fail(error, ERR_NO_HOSTS_AVAILABLE, NULL);
         }
+        prepare_row(txn, vm, host);
         txn_commit(txn, NULL, NULL);
+        return true;
 }
 
 static bool ask_start(Lifecycle *l, bool paused, XapiError **error)
@@ -42,36 +55,41 @@ static bool ask_start(Lifecycle *l, bool paused, XapiError **error)
         return lifecycle_wait(l, called, task, e, error);
 }
 
-bool vm_start_as(Call *call, const char *vm, int64_t operation, bool paused, XapiError **error)
+bool vm_start_on_any(Call *call, const char *vm, bool paused, XapiError **error)
 {
-        Lifecycle l = lifecycle(call, vm, operation);
-
-        if (!lifecycle_begin(&l, error))
-                return false;
-        prepare_row(&l);
-        return lifecycle_end(&l, xenops_describe(l.xenops, vm, error) && ask_start(&l, paused, error), error);
+        return vm_start(call, &(VmStartParams){ .vm = vm, .start_paused = paused }, error);
 }
 
-/* Where this VM is to run. Of a pool of one host, that one, if it is enabled. */
-bool vm_check_host(Call *call, const char *ref, XapiError **error)
+static bool run_start(Lifecycle *l, bool chosen, bool paused, bool force, XapiError **error)
 {
-        const HostRow *host = (const HostRow *)store_require(call->store, &CLASS_HOST, ref, error);
-        bool enabled = host && host->enabled;
-
-        if (!host)
-                return false;
-        row_unref(&host->row);
-        return enabled || xapi_fail(error, ERR_HOST_DISABLED, ref, NULL);
+        return prepare(l, chosen, force, error) && xenops_describe(l->xenops, l->vm, error) &&
+               ask_start(l, paused, error);
 }
 
 bool vm_start(Call *call, const VmStartParams *p, XapiError **error)
 {
-        return vm_start_as(call, p->vm, VM_OPERATIONS_START, p->start_paused, error);
+        Lifecycle l = lifecycle(call, p->vm, VM_OPERATIONS_START);
+
+        return lifecycle_begin(&l, error) &&
+               lifecycle_end(&l, run_start(&l, false, p->start_paused, p->force, error), error);
+}
+
+/* The pool has one host: that is the one that is named, or there is none of that name. */
+bool vm_check_host(Call *call, const char *ref, XapiError **error)
+{
+        const Row *host = store_require(call->store, &CLASS_HOST, ref, error);
+
+        if (host)
+                row_unref(host);
+        return host;
 }
 
 bool vm_start_on(Call *call, const VmStartOnParams *p, XapiError **error)
 {
-        return vm_check_host(call, p->host, error) && vm_start_as(call, p->vm, VM_OPERATIONS_START_ON, p->start_paused, error);
+        Lifecycle l = lifecycle(call, p->vm, VM_OPERATIONS_START_ON);
+
+        return vm_check_host(call, p->host, error) && lifecycle_begin(&l, error) &&
+               lifecycle_end(&l, run_start(&l, true, p->start_paused, p->force, error), error);
 }
 
 /* ---- pause, unpause ---- */
@@ -102,7 +120,8 @@ static bool ask_reboot(Lifecycle *l, const double *delay_sec, XapiError **error)
 {
         XenopsError *e = NULL;
         char *task = NULL;
-        bool called = xenops_vm_reboot(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, delay_sec, &task, &e);
+        bool called =
+            xenops_vm_reboot(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, delay_sec, &task, &e);
 
         return lifecycle_wait(l, called, task, e, error);
 }
@@ -206,6 +225,9 @@ bool vm_power_state_reset(Call *call, const VmPowerStateResetParams *p, XapiErro
                 row_unref(&vm->row);
         if (!ok)
                 return false;
+        if (!lifecycle_begin(&l, error))
+                return false;
+        lifecycle_forget(&l);
         l.finish = lifecycle_finish_halted;
-        return lifecycle_begin(&l, error) && lifecycle_end(&l, true, error);
+        return lifecycle_end(&l, true, error);
 }

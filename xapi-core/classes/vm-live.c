@@ -24,14 +24,16 @@ static bool complete_range(Lifecycle *l, Range *range, XapiError **error)
         if (!vm)
                 return false;
         control_domain = vm->is_control_domain;
-        range->limits = (VmMemoryLimits){ .static_min_bytes = vm->memory_static_min,
-                                          .dynamic_min_bytes = range->min ? *range->min : vm->memory_dynamic_min,
-                                          .dynamic_max_bytes = range->max ? *range->max : vm->memory_dynamic_max,
-                                          .static_max_bytes = vm->memory_static_max };
+        range->limits =
+            (VmMemoryLimits){ .static_min_bytes = vm->memory_static_min,
+                              .dynamic_min_bytes = range->min ? *range->min : vm->memory_dynamic_min,
+                              .dynamic_max_bytes = range->max ? *range->max : vm->memory_dynamic_max,
+                              .static_max_bytes = vm->memory_static_max };
         row_unref(&vm->row);
         if (control_domain)
                 return xapi_fail(error, ERR_NOT_IMPLEMENTED, "Memory limits of a control domain", NULL);
-        return vm_memory_limits_valid(&range->limits) || xapi_fail(error, ERR_MEMORY_CONSTRAINT_VIOLATION_ORDER, NULL);
+        return vm_memory_limits_valid(&range->limits) ||
+               xapi_fail(error, ERR_MEMORY_CONSTRAINT_VIOLATION_ORDER, NULL);
 }
 
 static bool ask_range(Lifecycle *l, const VmMemoryLimits *limits, XapiError **error)
@@ -39,8 +41,8 @@ static bool ask_range(Lifecycle *l, const VmMemoryLimits *limits, XapiError **er
         XenopsError *e = NULL;
         char *task = NULL;
         bool called = xenops_vm_set_memory_dynamic_range(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid,
-                                                         limits->dynamic_min_bytes, limits->dynamic_max_bytes, &task,
-                                                         &e);
+                                                         limits->dynamic_min_bytes, limits->dynamic_max_bytes,
+                                                         &task, &e);
 
         return lifecycle_wait(l, called, task, e, error);
 }
@@ -150,8 +152,8 @@ static bool change_multiplier(Lifecycle *l, double *multiplier, XapiError **erro
 
         if (!vm_check_shadow_multiplier(*multiplier, error))
                 return false;
-        called = xenops_vm_set_shadow_multiplier(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, *multiplier, &task,
-                                                 &e);
+        called = xenops_vm_set_shadow_multiplier(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid,
+                                                 *multiplier, &task, &e);
         if (!lifecycle_wait(l, called, task, e, error))
                 return false;
         l->data = multiplier;
@@ -164,7 +166,8 @@ bool vm_set_shadow_multiplier_live(Call *call, const VmSetShadowMultiplierLivePa
         Lifecycle l = lifecycle(call, p->self, VM_OPERATIONS_CHANGING_SHADOW_MEMORY_LIVE);
         double multiplier = p->multiplier;
 
-        return lifecycle_begin(&l, error) && lifecycle_end(&l, change_multiplier(&l, &multiplier, error), error);
+        return lifecycle_begin(&l, error) &&
+               lifecycle_end(&l, change_multiplier(&l, &multiplier, error), error);
 }
 
 /* ---- processors ---- */
@@ -233,7 +236,8 @@ static bool tell_guest(Call *call, const char *ref, XapiError **error)
 
         if (ok && (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED) &&
             !vm->is_control_domain)
-                ok = xenops_set_xenstore_data(xenops, vm, &task, error) && xenops_wait(xenops, call, ref, task, error);
+                ok = xenops_set_xenstore_data(xenops, vm, &task, error) &&
+                     xenops_wait(xenops, call, ref, task, error);
         if (vm)
                 row_unref(&vm->row);
         return ok;

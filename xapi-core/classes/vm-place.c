@@ -8,8 +8,8 @@
 /* ---- what a VM needs ---- */
 
 /* Calls function for the SR of each of its disks and media; false from it ends the walk. */
-static bool each_sr(Txn *txn, const VmRow *vm, bool (*function)(Txn *txn, const VmRow *vm, const SrRow *sr, void *data),
-                    void *data)
+static bool each_sr(Txn *txn, const VmRow *vm,
+                    bool (*function)(Txn *txn, const VmRow *vm, const SrRow *sr, void *data), void *data)
 {
         for (uint32_t i = 0; i < vm->VBDs->n; i++) {
                 const VbdRow *vbd = (const VbdRow *)txn_get(txn, &CLASS_VBD, vm->VBDs->items[i].s);
@@ -65,10 +65,11 @@ static bool check_networks(Txn *txn, const VmRow *vm, Place *place)
         for (uint32_t i = 0; i < vm->VIFs->n; i++) {
                 const VifRow *vif = (const VifRow *)txn_get(txn, &CLASS_VIF, vm->VIFs->items[i].s);
                 const NetworkRow *network =
-                        vif ? (const NetworkRow *)txn_get(txn, &CLASS_NETWORK, vif->network) : NULL;
+                    vif ? (const NetworkRow *)txn_get(txn, &CLASS_NETWORK, vif->network) : NULL;
 
                 if (network && !reaches(txn, network, place->host->row.ref))
-                        return xapi_fail(place->error, ERR_VM_REQUIRES_NETWORK, vm->row.ref, network->row.ref, NULL);
+                        return xapi_fail(place->error, ERR_VM_REQUIRES_NETWORK, vm->row.ref, network->row.ref,
+                                         NULL);
         }
         return true;
 }
@@ -95,22 +96,7 @@ static bool has_hvm(const HostRow *host)
         return false;
 }
 
-/* Whether the host is big enough at all; what is free of it is known when the VM starts. */
-static bool check_memory(Txn *txn, const VmRow *vm, Place *place)
-{
-        const HostMetricsRow *metrics =
-                (const HostMetricsRow *)txn_get(txn, &CLASS_HOST_METRICS, place->host->metrics);
-        int64_t overhead = vm_memory_overhead_bytes(vm->memory_static_max, vm->VCPUs_max, vm->HVM_shadow_multiplier);
-        auto_str needed = NULL, total = NULL;
-
-        if (!metrics || (overhead <= metrics->memory_total && vm->memory_dynamic_min <= metrics->memory_total - overhead))
-                return true;
-        needed = str_printf("%lld", (long long)vm->memory_dynamic_min);
-        total = str_printf("%lld", (long long)metrics->memory_total);
-        return xapi_fail(place->error, ERR_HOST_NOT_ENOUGH_FREE_MEMORY, needed, total, NULL);
-}
-
-static bool can_boot(Txn *txn, const VmRow *vm, const HostRow *host, XapiError **error)
+bool vm_check_place(Txn *txn, const VmRow *vm, const HostRow *host, XapiError **error)
 {
         Place place = { host, error };
 
@@ -120,13 +106,36 @@ static bool can_boot(Txn *txn, const VmRow *vm, const HostRow *host, XapiError *
                 return false;
         if (vm->domain_type == DOMAIN_TYPE_HVM && !has_hvm(host))
                 return xapi_fail(error, ERR_VM_HVM_REQUIRED, vm->row.ref, NULL);
-        return each_sr(txn, vm, check_sr, &place) && check_networks(txn, vm, &place) && check_memory(txn, vm, &place);
+        return each_sr(txn, vm, check_sr, &place) && check_networks(txn, vm, &place);
+}
+
+/* Whether the host is big enough at all; what is free of it is known when the VM starts. */
+static bool check_memory(Txn *txn, const VmRow *vm, const HostRow *host, XapiError **error)
+{
+        const HostMetricsRow *metrics =
+            (const HostMetricsRow *)txn_get(txn, &CLASS_HOST_METRICS, host->metrics);
+        int64_t overhead =
+            vm_memory_overhead_bytes(vm->memory_static_max, vm->VCPUs_max, vm->HVM_shadow_multiplier);
+        auto_str needed = NULL, total = NULL;
+
+        if (!metrics ||
+            (overhead <= metrics->memory_total && vm->memory_dynamic_min <= metrics->memory_total - overhead))
+                return true;
+        needed = str_printf("%lld", (long long)vm->memory_dynamic_min);
+        total = str_printf("%lld", (long long)metrics->memory_total);
+        return xapi_fail(error, ERR_HOST_NOT_ENOUGH_FREE_MEMORY, needed, total, NULL);
+}
+
+static bool can_boot(Txn *txn, const VmRow *vm, const HostRow *host, XapiError **error)
+{
+        return vm_check_place(txn, vm, host, error) && check_memory(txn, vm, host, error);
 }
 
 bool vm_assert_can_boot_here(Call *call, const VmAssertCanBootHereParams *p, XapiError **error)
 {
         const VmRow *vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, p->self, error);
-        const HostRow *host = vm ? (const HostRow *)txn_require(call->txn, &CLASS_HOST, p->host, error) : NULL;
+        const HostRow *host =
+            vm ? (const HostRow *)txn_require(call->txn, &CLASS_HOST, p->host, error) : NULL;
 
         return host && can_boot(call->txn, vm, host, error);
 }
@@ -197,7 +206,8 @@ static bool check_shared_networks(Txn *txn, const VmRow *vm, XapiError **error)
                         continue;
                 txn_each(txn, &CLASS_HOST, is_on_host, &e);
                 if (!e.yes)
-                        return xapi_fail(error, ERR_HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED, e.network->row.ref, NULL);
+                        return xapi_fail(error, ERR_HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED,
+                                         e.network->row.ref, NULL);
         }
         return true;
 }
@@ -206,7 +216,8 @@ bool vm_assert_agile(Call *call, const VmAssertAgileParams *p, XapiError **error
 {
         const VmRow *vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, p->self, error);
 
-        return vm && each_sr(call->txn, vm, check_shared_sr, error) && check_shared_networks(call->txn, vm, error);
+        return vm && each_sr(call->txn, vm, check_shared_sr, error) &&
+               check_shared_networks(call->txn, vm, error);
 }
 
 /* ---- recovery: the session's pool is this one ---- */
@@ -245,7 +256,8 @@ bool vm_check_recoverable(Txn *txn, const VmRow *vm, XapiError **error)
         return each_sr(txn, vm, require_sr, error);
 }
 
-bool vm_get_SRs_required_for_recovery(Call *call, const VmGetSRsRequiredForRecoveryParams *p, XapiError **error)
+bool vm_get_SRs_required_for_recovery(Call *call, const VmGetSRsRequiredForRecoveryParams *p,
+                                      XapiError **error)
 {
         const VmRow *vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, p->self, error);
         Set *srs;

@@ -17,7 +17,8 @@ bool vm_set_appliance(Call *call, const VmSetApplianceParams *p, XapiError **err
                 return false;
         if (!is_plain(vm))
                 return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED,
-                                 "Control domains, templates and snapshots cannot be assigned to appliances.", NULL);
+                                 "Control domains, templates and snapshots cannot be assigned to appliances.",
+                                 NULL);
         slot_str(&vm->appliance, p->value);
         return vm_changed(call, vm);
 }
@@ -29,9 +30,10 @@ bool vm_set_snapshot_schedule(Call *call, const VmSetSnapshotScheduleParams *p, 
         if (!vm)
                 return false;
         if (!is_plain(vm))
-                return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED,
-                                 "Control domains, templates and snapshots cannot be assigned to snapshot schedules.",
-                                 NULL);
+                return xapi_fail(
+                    error, ERR_OPERATION_NOT_ALLOWED,
+                    "Control domains, templates and snapshots cannot be assigned to snapshot schedules.",
+                    NULL);
         slot_str(&vm->snapshot_schedule, p->value);
         return true;
 }
@@ -44,7 +46,8 @@ bool vm_set_groups(Call *call, const VmSetGroupsParams *p, XapiError **error)
                 return false;
         if (!is_plain(vm))
                 return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED,
-                                 "Control domains, templates and snapshots cannot be added to VM groups.", NULL);
+                                 "Control domains, templates and snapshots cannot be added to VM groups.",
+                                 NULL);
         if (p->value->n > 1)
                 return xapi_fail(error, ERR_TOO_MANY_GROUPS, NULL);
         slot_set(&vm->groups, set_ref(p->value));

@@ -32,7 +32,8 @@ static bool begin(Provision *p, XapiError **error)
 {
         Txn *txn = txn_begin(p->call->store);
 
-        if (!operation_begin(txn, &VM_OPERATION_RULES, p->vm, VM_OPERATIONS_PROVISION, p->call->task, error) ||
+        if (!operation_begin(txn, &VM_OPERATION_RULES, p->vm, VM_OPERATIONS_PROVISION, p->call->task,
+                             error) ||
             !read_template(p, txn, error)) {
                 txn_abort(txn);
                 return false;
@@ -48,8 +49,8 @@ static Str sr_of(Provision *p, const char *uuid, XapiError **error)
 {
         const PoolRow *pool = STORE_GET(PoolRow, CLASS_POOL, p->call->store, p->call->manager->pool);
         auto_str default_sr = str_ref(pool->default_SR);
-        const Row *sr = *uuid ? store_get_by_uuid(p->call->store, &CLASS_SR, uuid) :
-                                store_get(p->call->store, &CLASS_SR, default_sr);
+        const Row *sr = *uuid ? store_get_by_uuid(p->call->store, &CLASS_SR, uuid)
+                              : store_get(p->call->store, &CLASS_SR, default_sr);
         Str ref = NULL;
 
         row_unref(&pool->row);

@@ -62,14 +62,16 @@ bool vm_get_allowed_VBD_devices(Call *call, const VmGetAllowedVbdDevicesParams *
 {
         const VmRow *vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, p->vm, error);
 
-        return vm && call_return(call, (Value){ .set = vbd_free_devices(call->txn, vm, call->message->result->element) });
+        return vm && call_return(call, (Value){ .set = vbd_free_devices(call->txn, vm,
+                                                                        call->message->result->element) });
 }
 
 bool vm_get_allowed_VIF_devices(Call *call, const VmGetAllowedVifDevicesParams *p, XapiError **error)
 {
         const VmRow *vm = (const VmRow *)txn_require(call_txn(call), &CLASS_VM, p->vm, error);
 
-        return vm && call_return(call, (Value){ .set = vif_free_devices(call->txn, vm, call->message->result->element) });
+        return vm && call_return(call, (Value){ .set = vif_free_devices(call->txn, vm,
+                                                                        call->message->result->element) });
 }
 
 /* ---- records ---- */

@@ -10,18 +10,51 @@
 
 /* What comes back; all else of a VM is where and what it is, not how it is set up. */
 static const size_t FIELDS[] = {
-        VM_FIELD_HVM_boot_params, VM_FIELD_HVM_boot_policy, VM_FIELD_HVM_shadow_multiplier, VM_FIELD_NVRAM,
-        VM_FIELD_PCI_bus, VM_FIELD_PV_args, VM_FIELD_PV_bootloader, VM_FIELD_PV_bootloader_args, VM_FIELD_PV_kernel,
-        VM_FIELD_PV_legacy_args, VM_FIELD_PV_ramdisk, VM_FIELD_VCPUs_at_startup, VM_FIELD_VCPUs_max,
-        VM_FIELD_VCPUs_params, VM_FIELD_actions_after_crash, VM_FIELD_actions_after_reboot,
-        VM_FIELD_actions_after_shutdown, VM_FIELD_actions_after_softreboot, VM_FIELD_affinity, VM_FIELD_bios_strings,
-        VM_FIELD_domain_type, VM_FIELD_ha_restart_priority, VM_FIELD_hardware_platform_version,
-        VM_FIELD_has_vendor_device, VM_FIELD_last_boot_CPU_flags, VM_FIELD_last_booted_record,
-        VM_FIELD_memory_dynamic_max, VM_FIELD_memory_dynamic_min, VM_FIELD_memory_overhead,
-        VM_FIELD_memory_static_max, VM_FIELD_memory_static_min, VM_FIELD_memory_target, VM_FIELD_name_description,
-        VM_FIELD_order, VM_FIELD_other_config, VM_FIELD_platform, VM_FIELD_recommendations, VM_FIELD_reference_label,
-        VM_FIELD_shutdown_delay, VM_FIELD_start_delay, VM_FIELD_suspend_SR, VM_FIELD_tags, VM_FIELD_user_version,
-        VM_FIELD_version, VM_FIELD_xenstore_data,
+        VM_FIELD_HVM_boot_params,
+        VM_FIELD_HVM_boot_policy,
+        VM_FIELD_HVM_shadow_multiplier,
+        VM_FIELD_NVRAM,
+        VM_FIELD_PCI_bus,
+        VM_FIELD_PV_args,
+        VM_FIELD_PV_bootloader,
+        VM_FIELD_PV_bootloader_args,
+        VM_FIELD_PV_kernel,
+        VM_FIELD_PV_legacy_args,
+        VM_FIELD_PV_ramdisk,
+        VM_FIELD_VCPUs_at_startup,
+        VM_FIELD_VCPUs_max,
+        VM_FIELD_VCPUs_params,
+        VM_FIELD_actions_after_crash,
+        VM_FIELD_actions_after_reboot,
+        VM_FIELD_actions_after_shutdown,
+        VM_FIELD_actions_after_softreboot,
+        VM_FIELD_affinity,
+        VM_FIELD_bios_strings,
+        VM_FIELD_domain_type,
+        VM_FIELD_ha_restart_priority,
+        VM_FIELD_hardware_platform_version,
+        VM_FIELD_has_vendor_device,
+        VM_FIELD_last_boot_CPU_flags,
+        VM_FIELD_last_booted_record,
+        VM_FIELD_memory_dynamic_max,
+        VM_FIELD_memory_dynamic_min,
+        VM_FIELD_memory_overhead,
+        VM_FIELD_memory_static_max,
+        VM_FIELD_memory_static_min,
+        VM_FIELD_memory_target,
+        VM_FIELD_name_description,
+        VM_FIELD_order,
+        VM_FIELD_other_config,
+        VM_FIELD_platform,
+        VM_FIELD_recommendations,
+        VM_FIELD_reference_label,
+        VM_FIELD_shutdown_delay,
+        VM_FIELD_start_delay,
+        VM_FIELD_suspend_SR,
+        VM_FIELD_tags,
+        VM_FIELD_user_version,
+        VM_FIELD_version,
+        VM_FIELD_xenstore_data,
 };
 
 typedef struct Revert {
@@ -134,7 +167,8 @@ static bool begin_snapshot(Call *call, const char *ref, Str *ret_vm, XapiError *
 {
         Txn *txn = txn_begin(call->store);
         const VmRow *snapshot = (const VmRow *)txn_require(txn, &CLASS_VM, ref, error);
-        bool ok = snapshot && (snapshot->is_a_snapshot || xapi_fail(error, ERR_VM_REVERT_FAILED, ref, NULL_REF, NULL));
+        bool ok = snapshot &&
+                  (snapshot->is_a_snapshot || xapi_fail(error, ERR_VM_REVERT_FAILED, ref, NULL_REF, NULL));
 
         ok = ok && (txn_get(txn, &CLASS_VM, snapshot->snapshot_of) ||
                     xapi_fail(error, ERR_VM_REVERT_FAILED, snapshot->snapshot_of, ref, NULL));
@@ -161,13 +195,10 @@ static void end_snapshot(Call *call, const char *ref)
 /* No domain is left, and xenopsd forgets the VM: what it knew is not what it will be. */
 static bool power_off(Lifecycle *l, XapiError **error)
 {
-        XenopsError *e = NULL;
-
         if (l->power_state != VM_POWER_STATE_HALTED && l->power_state != VM_POWER_STATE_SUSPENDED &&
             !lifecycle_shut_down(l, NULL, error))
                 return false;
-        if (!xenops_vm_remove(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, &e))
-                xenops_error_free(e); /* it never knew it */
+        lifecycle_forget(l);
         return true;
 }
 
@@ -177,7 +208,8 @@ static void remove_replaced(Call *call, GPtrArray *vdis)
                 XapiError *error = NULL;
 
                 if (!vdi_destroy_quietly(call, vdis->pdata[i], &error))
-                        log_warning("A disk that was replaced could not be removed", "XAPI_VDI", vdis->pdata[i], NULL);
+                        log_warning("A disk that was replaced could not be removed", "XAPI_VDI",
+                                    vdis->pdata[i], NULL);
                 xapi_error_free(error);
         }
 }

@@ -16,7 +16,8 @@ static Str suspend_sr(Call *call, const char *ref)
         const VmRow *vm = STORE_GET(VmRow, CLASS_VM, call->store, ref);
         const HostRow *host = STORE_GET(HostRow, CLASS_HOST, call->store, call->manager->host);
         const PoolRow *pool = STORE_GET(PoolRow, CLASS_POOL, call->store, call->manager->pool);
-        const char *choices[] = { vm ? vm->suspend_SR : NULL_REF, host->suspend_image_sr, pool->suspend_image_SR };
+        const char *choices[] = { vm ? vm->suspend_SR : NULL_REF, host->suspend_image_sr,
+                                  pool->suspend_image_SR };
         Str found = NULL;
 
         for (size_t i = 0; i < G_N_ELEMENTS(choices) && !found; i++) {
@@ -65,13 +66,33 @@ static bool ask_suspend(Lifecycle *l, const char *vdi, XapiError **error)
         return lifecycle_wait(l, called, task, e, error);
 }
 
-static void remove_image(Lifecycle *l)
+static void remove_image(Call *call, const char *vdi)
 {
         XapiError *error = NULL;
 
-        if (!vdi_destroy_quietly(l->call, l->suspend_vdi, &error))
-                log_warning("The memory image of a VM could not be removed", "XAPI_VM", l->uuid, NULL);
+        if (!vdi_destroy_quietly(call, vdi, &error))
+                log_warning("The memory image of a VM could not be removed", "XAPI_VDI", vdi, NULL);
         xapi_error_free(error);
+}
+
+/* In the row before anything is written to it: should this process not live to see the guest suspended, it can still be
+ * resumed. */
+static bool note_image(Lifecycle *l, XapiError **error)
+{
+        Txn *txn = txn_begin(l->call->store);
+        VmRow *vm = (VmRow *)txn_require_edit(txn, &CLASS_VM, l->vm, error);
+
+        if (!vm) {
+                txn_abort(txn);
+                return false;
+        }
+        slot_str(&vm->suspend_VDI, l->suspend_vdi);
+        return txn_commit_wait(txn, error);
+}
+
+static void finish_without_image(Txn *txn, Lifecycle *l)
+{
+        slot_str(&((VmRow *)txn_edit(txn, &CLASS_VM, l->vm))->suspend_VDI, NULL_REF);
 }
 
 static bool make_image(Lifecycle *l, XapiError **error)
@@ -84,14 +105,38 @@ static bool make_image(Lifecycle *l, XapiError **error)
         return l->suspend_vdi;
 }
 
+/* Whether the call failed or only its answer was lost: the image of a guest that is gone is never thrown away. */
+static bool see_outcome(Lifecycle *l, XapiError **error)
+{
+        XenopsVmStat stat = { 0 };
+        XenopsError *e = NULL;
+        bool suspended;
+
+        if (!xenops_vm_stat(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, &stat, &e)) {
+                xenops_error_free(e);
+                return false;
+        }
+        suspended = stat.state.power_state == XENOPS_POWER_STATE_SUSPENDED;
+        xenops_vm_stat_clear(&stat);
+        if (suspended) {
+                xapi_error_free(g_steal_pointer(error));
+                return true;
+        }
+        l->finish = finish_without_image;
+        remove_image(l->call, l->suspend_vdi);
+        return false;
+}
+
 static bool suspend(Lifecycle *l, XapiError **error)
 {
         if (!make_image(l, error))
                 return false;
-        if (!ask_suspend(l, l->suspend_vdi, error)) {
-                remove_image(l);
+        if (!note_image(l, error)) {
+                remove_image(l->call, l->suspend_vdi);
                 return false;
         }
+        if (!ask_suspend(l, l->suspend_vdi, error) && !see_outcome(l, error))
+                return false;
         l->finish = finish_suspend;
         return true;
 }
@@ -101,13 +146,6 @@ bool vm_suspend(Call *call, const VmSuspendParams *p, XapiError **error)
         Lifecycle l = lifecycle(call, p->vm, VM_OPERATIONS_SUSPEND);
 
         return lifecycle_begin(&l, error) && lifecycle_end(&l, suspend(&l, error), error);
-}
-
-static void finish_resume(Txn *txn, Lifecycle *l)
-{
-        VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, l->vm);
-
-        slot_str(&vm->suspend_VDI, NULL_REF);
 }
 
 static bool ask_resume(Lifecycle *l, XapiError **error)
@@ -130,24 +168,35 @@ static bool resume(Lifecycle *l, bool paused, XapiError **error)
                 return xapi_fail(error, ERR_VM_HAS_NO_SUSPEND_VDI, l->vm, NULL);
         if (!xenops_describe(l->xenops, l->vm, error) || !ask_resume(l, error))
                 return false;
-        l->finish = finish_resume;
-        remove_image(l);
+        l->finish = finish_without_image;
         return paused || lifecycle_unpause(l, error);
+}
+
+/* The image goes once no row says that it is needed. */
+static bool resume_as(Call *call, const char *vm, int64_t as, bool paused, XapiError **error)
+{
+        Lifecycle l = lifecycle(call, vm, as);
+        auto_str image = NULL;
+        bool ok;
+
+        if (!lifecycle_begin(&l, error))
+                return false;
+        image = l.suspend_vdi ? str_ref(l.suspend_vdi) : NULL;
+        ok = lifecycle_end(&l, resume(&l, paused, error), error);
+        if (l.finish)
+                remove_image(call, image);
+        return ok;
 }
 
 bool vm_resume(Call *call, const VmResumeParams *p, XapiError **error)
 {
-        Lifecycle l = lifecycle(call, p->vm, VM_OPERATIONS_RESUME);
-
-        return lifecycle_begin(&l, error) && lifecycle_end(&l, resume(&l, p->start_paused, error), error);
+        return resume_as(call, p->vm, VM_OPERATIONS_RESUME, p->start_paused, error);
 }
 
 bool vm_resume_on(Call *call, const VmResumeOnParams *p, XapiError **error)
 {
-        Lifecycle l = lifecycle(call, p->vm, VM_OPERATIONS_RESUME_ON);
-
-        return vm_check_host(call, p->host, error) && lifecycle_begin(&l, error) &&
-               lifecycle_end(&l, resume(&l, p->start_paused, error), error);
+        return vm_check_host(call, p->host, error) &&
+               resume_as(call, p->vm, VM_OPERATIONS_RESUME_ON, p->start_paused, error);
 }
 
 /* ---- checkpoint ---- */
@@ -164,6 +213,8 @@ static void finish_checkpoint(Txn *txn, Lifecycle *l)
 {
         VmCopy *c = l->data;
 
+        if (c->power_state == VM_POWER_STATE_RUNNING)
+                finish_without_image(txn, l);
         call_return_str(l->call, vm_copy_insert(c, txn)->row.ref);
 }
 
@@ -175,26 +226,28 @@ static bool checkpoint_running(Lifecycle *l, VmCopy *c, XapiError **error)
         bool copied;
 
         if (!suspend(l, error))
-                return xapi_error_is(*error, ERR_VM_NO_SUSPEND_SR) || xapi_error_is(*error, ERR_TASK_CANCELLED) ?
-                               false :
-                               wrap(error, ERR_VM_CHECKPOINT_SUSPEND_FAILED, l->vm);
+                return xapi_error_is(*error, ERR_VM_NO_SUSPEND_SR) ||
+                               xapi_error_is(*error, ERR_TASK_CANCELLED)
+                           ? false
+                           : wrap(error, ERR_VM_CHECKPOINT_SUSPEND_FAILED, l->vm);
         copied = vm_copy_disks(c, error);
         if (!ask_resume(l, &resume_error) || !lifecycle_unpause(l, &resume_error)) {
                 xapi_error_free(*error);
                 *error = resume_error;
                 return wrap(error, ERR_VM_CHECKPOINT_RESUME_FAILED, l->vm); /* it stays suspended */
         }
-        l->finish = NULL;
+        l->finish = finish_without_image;
         if (copied)
                 c->suspend_vdi = g_steal_pointer(&l->suspend_vdi);
         else
-                remove_image(l);
+                remove_image(l->call, l->suspend_vdi);
         return copied;
 }
 
 static bool checkpoint(Lifecycle *l, VmCopy *c, XapiError **error)
 {
-        bool ok = c->power_state == VM_POWER_STATE_RUNNING ? checkpoint_running(l, c, error) : vm_copy_disks(c, error);
+        bool ok = c->power_state == VM_POWER_STATE_RUNNING ? checkpoint_running(l, c, error)
+                                                           : vm_copy_disks(c, error);
 
         if (ok)
                 l->finish = finish_checkpoint;
