@@ -103,7 +103,8 @@ static bool collect(Call *call, RowFilter filter, const void *data, XapiError **
                 entries[n_wanted++].value.row = (Row *)rows[i];
         }
         if (ok && records)
-                call_return(call, (Value){ .map = map_new(call->message->result, n_wanted, entries) });
+                call_return(call,
+                            (Value){ .map = map_new_distinct(call->message->result, n_wanted, entries) });
         else if (ok)
                 call_return(call, (Value){ .set = set_new(call->message->result->element, n_wanted, refs) });
         g_free(entries);

@@ -72,14 +72,21 @@ static void map_drop_duplicates(Map *m)
         m->n = (uint32_t)n;
 }
 
-Map *map_new(const Type *type, size_t n, const MapEntry *entries)
+Map *map_new_distinct(const Type *type, size_t n, const MapEntry *entries)
 {
         if (n == 0)
                 return map_empty(type);
         Map *m = map_alloc(type, n);
         for (size_t i = 0; i < n; i++)
                 m->entries[i] = entry_ref(type, entries[i]);
-        map_drop_duplicates(m);
+        return m;
+}
+
+Map *map_new(const Type *type, size_t n, const MapEntry *entries)
+{
+        Map *m = map_new_distinct(type, n, entries);
+        if (n > 1)
+                map_drop_duplicates(m);
         return m;
 }
 

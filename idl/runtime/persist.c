@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "persist.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "codec.h"
+#include "json-text.h"
+
+#define PERSIST_DEPTH_MAX 16 /* sets, maps and records in one another; no field's type comes near */
 
 /* Seventeen digits give any double back; what JSON has no number for is a string, which value_read takes. */
 static void write_float(Buffer *b, double d)
@@ -75,15 +79,15 @@ static bool read_fields(const Class *class, const json_t *tree, Row *row, XapiEr
 bool row_read_persistent(const Class *class, const char *ref, const char *text, size_t len, Row **ret,
                          XapiError **error)
 {
-        json_error_t where;
-        json_t *tree = json_loadb(text, len, 0, &where);
+        static const JsonLimits limits = { .depth = PERSIST_DEPTH_MAX, .values = UINT_MAX };
+        json_t *tree = json_text_read(text, len, &limits, NULL);
         g_autoptr(XapiError) why = NULL;
         Row *row = row_new(class, ref);
         bool ok = json_is_object(tree) && read_fields(class, tree, row, &why);
         if (ok) {
                 *ret = row;
         } else {
-                g_autofree char *reason = why ? xapi_error_text(why) : g_strdup(where.text);
+                g_autofree char *reason = why ? xapi_error_text(why) : g_strdup("this is no JSON object");
                 row_unref(row);
                 xapi_fail_internal(error, "The stored record of %s %s is damaged: %s", class->name, ref,
                                    reason);

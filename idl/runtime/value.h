@@ -94,6 +94,7 @@ void set_unref(Set *s);
 Map *map_empty(const Type *type);
 /* References keys and values; of equal keys the last one's value stays. */
 Map *map_new(const Type *type, size_t n, const MapEntry *entries);
+Map *map_new_distinct(const Type *type, size_t n, const MapEntry *entries); /* no two keys are equal */
 /* "k", "v", ..., NULL; string -> string. */
 Map *map_of_strings(const Type *type, ...) __attribute__((sentinel));
 const Value *map_get(const Map *m, Value key);          /* NULL: no such key; borrowed */
