@@ -38,7 +38,8 @@ def arguments():
 def build(folder, *options):
     """Configures and builds; a failure ends everything."""
     if not (folder / 'build.ninja').exists():
-        werror = ['-Dwerror=true'] if os.environ.get('CI') else []
+        # Not with sanitizers, whose checks make the compiler warn of what cannot happen.
+        werror = ['-Dwerror=true'] if os.environ.get('CI') and not options else []
         subprocess.run(['meson', 'setup', folder, SOURCE, *werror, *options], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(['ninja', '-C', folder], check=True, stdout=subprocess.DEVNULL)
     (folder / '.complete').touch()
