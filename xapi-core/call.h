@@ -13,7 +13,7 @@ typedef struct Call {
         Store *store;
         const Message *message;
         Str session; /* "" for messages without one */
-        Str task;    /* the task's ref: in the store for calls that have a task there; else DummyRef on a worker, "" on
+        Str task; /* the task's ref: in the store for calls that have a task there; else DummyRef on a worker, "" on
                       * the loop */
         bool task_stored;
         uint32_t roles;      /* ROLE_ bits of the session */

@@ -6,8 +6,8 @@
 
 #define OP(name) VBD_OPERATIONS_##name
 
-static const int64_t OFFERED[] = { OP(ATTACH), OP(EJECT),  OP(INSERT),       OP(PLUG),
-                                   OP(UNPLUG), OP(UNPLUG_FORCE), OP(PAUSE), OP(UNPAUSE), -1 };
+static const int64_t OFFERED[] = { OP(ATTACH),       OP(EJECT), OP(INSERT),  OP(PLUG), OP(UNPLUG),
+                                   OP(UNPLUG_FORCE), OP(PAUSE), OP(UNPAUSE), -1 };
 
 static bool check_medium(const VbdRow *vbd, int64_t operation, XapiError **error)
 {

@@ -45,7 +45,7 @@ Set *vif_free_devices(Txn *txn, const VmRow *vm, const Type *element);
 /* classes/vm-place.c */
 /* Whether the VM can run on the host, its memory aside: HOST_DISABLED, VM_REQUIRES_SR... */
 bool vm_check_place(Txn *txn, const VmRow *vm, const HostRow *host, XapiError **error);
-void vm_add_required_srs(Txn *txn, const VmRow *vm, Set **srs); /* of its disks */
+void vm_add_required_srs(Txn *txn, const VmRow *vm, Set **srs);          /* of its disks */
 bool vm_check_recoverable(Txn *txn, const VmRow *vm, XapiError **error); /* VM_REQUIRES_SR */
 
 /* classes/vm-appliance.c: keeps the operations of a VM's appliance right; as store_set_derive wants it. */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config.h"
 #include "bus-connection.h"
+#include "config.h"
 
 static void print_json(FILE *file, const json_t *json)
 {
@@ -126,7 +126,8 @@ int bus_cli_main(const BusInterface *interface, int argc, char **argv)
 
         if (at < 0) {
                 fprintf(stderr,
-                        "%s: options are --switch-path PATH, --queue NAME, --timeout SECONDS, --help, --version\n",
+                        "%s: options are --switch-path PATH, --queue NAME, --timeout SECONDS, --help, "
+                        "--version\n",
                         argv[0]);
                 return 2;
         }

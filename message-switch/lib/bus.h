@@ -45,8 +45,8 @@ typedef struct BusCall {
 #define BUS_TIMEOUT_USEC (60u * 1000000u)
 
 /* A body beyond these is no JSON-RPC (BUS_PROTOCOL). */
-#define BUS_DEPTH_MAX  256u        /* arrays and objects inside one another */
-#define BUS_VALUES_MAX (1u << 20)  /* values in all */
+#define BUS_DEPTH_MAX  256u       /* arrays and objects inside one another */
+#define BUS_VALUES_MAX (1u << 20) /* values in all */
 
 /* A connection has at most FRAME_CALLS_MAX calls outstanding; further ones end as BUS_OVER_QUOTA.
  * On the loop: `done` is called exactly once, on the loop; the reply is cleared after it returns. */
