@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """VMs made from VMs: clones, copies, snapshots and what they bring back, templates and the disks that they ask for."""
-from harness.client import NULL, expect_error
+import http.client
+import subprocess
+
+from harness.client import NULL, eventually, expect_error
+from harness.stack import build_folder
 
 QUICK = True
 SANITIZED = True
@@ -248,4 +252,35 @@ def test_a_suspended_vm_that_is_not_resumed(stack):
     expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', image_ref)
     stack.kill('xenopsd')
     xapi.call('VM.start', vm, False, False)  # xenopsd does not take it for suspended
+    remove(xapi, vm)
+
+
+def inject(stack, **what):
+    words = [f'--{key}={value}' for key, value in what.items()]
+    subprocess.run([build_folder() / 'xenopsd/xenops-cli', f'--switch-path={stack.folder}/run/switch', 'inject', *words],
+                   check=True, stdout=subprocess.DEVNULL)
+
+
+def log_in(stack):
+    try:
+        return stack.json()
+    except (OSError, http.client.HTTPException):
+        return None         # not up yet
+
+
+def test_a_guest_that_is_suspended_while_nobody_looks(fresh):
+    """The server is killed while the image is written: the VM and its image are found again."""
+    xapi = fresh.json()
+    vm = xapi.make_vm('unwatched')
+    xapi.call('VM.start', vm, False, False)
+    inject(fresh, vm=xapi.call('VM.get_uuid', vm), step='save', latency=1)
+    xapi.call('Async.VM.suspend', vm)
+    xapi.wait_for('vm', vm, lambda record: record['suspend_VDI'] != NULL)
+    fresh.kill('xapi-core')
+    xapi = eventually(lambda: log_in(fresh))
+    image_ref = xapi.wait_for('vm', vm, lambda record: record['power_state'] == 'Suspended')['suspend_VDI']
+    assert image_ref != NULL
+    xapi.call('VM.resume', vm, False, False)
+    assert xapi.call('VM.get_suspend_VDI', vm) == NULL
+    expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', image_ref)
     remove(xapi, vm)

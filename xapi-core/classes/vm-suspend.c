@@ -81,13 +81,18 @@ static bool note_image(Lifecycle *l, XapiError **error)
 {
         Txn *txn = txn_begin(l->call->store);
         VmRow *vm = (VmRow *)txn_require_edit(txn, &CLASS_VM, l->vm, error);
+        auto_str stale = NULL;
 
         if (!vm) {
                 txn_abort(txn);
                 return false;
         }
+        stale = str_ref(vm->suspend_VDI);
         slot_str(&vm->suspend_VDI, l->suspend_vdi);
-        return txn_commit_wait(txn, error);
+        if (!txn_commit_wait(txn, error))
+                return false;
+        remove_image(l->call, stale); /* of a resume that this process did not live to see the end of */
+        return true;
 }
 
 static void finish_without_image(Txn *txn, Lifecycle *l)
