@@ -196,22 +196,57 @@ static void list(Job *job)
         running_tasks_add(job->call.manager->running, job->call.task, job);
 }
 
-/* The task says how it ended; nobody waits for that but those who watch the task. */
+typedef struct TaskEnd {
+        Str task;
+        bool forgotten, cancelled;
+        XapiError *error; /* NULL: it succeeded */
+        const Type *type;
+        Value result;
+} TaskEnd;
+
+static void task_end_free(void *user)
+{
+        TaskEnd *end = user;
+
+        str_unref(end->task);
+        xapi_error_free(end->error);
+        value_unref(end->type, end->result);
+        g_free(end);
+}
+
+static void write_task_end(Txn *txn, void *user)
+{
+        const TaskEnd *end = user;
+
+        if (end->forgotten)
+                txn_delete(txn, &CLASS_TASK, end->task);
+        else if (end->error)
+                task_fail(txn, end->task, end->error, end->cancelled);
+        else
+                task_succeed(txn, end->task, end->type, end->result);
+}
+
+/* The task says how it ended, even if the disk refuses that for now; nobody waits but those who watch the task. */
 static void end_task(Job *job)
 {
+        const Type *type = job->call.message->result;
+        TaskEnd *end;
         Txn *txn;
 
         if (job->listed)
                 running_tasks_remove(job->call.manager->running, job->call.task);
         if (!job->call.task_stored)
                 return;
+        end = g_new(TaskEnd, 1);
+        *end = (TaskEnd){ .task = str_ref(job->call.task),
+                          .forgotten = !job->async,
+                          .cancelled = atomic_load(&job->cancelled),
+                          .error = job->error ? xapi_error_copy(job->error) : NULL,
+                          .type = type,
+                          .result = value_ref(type, job->call.result) };
         txn = txn_begin(job->call.store);
-        if (!job->async)
-                txn_delete(txn, &CLASS_TASK, job->call.task);
-        else if (job->error)
-                task_fail(txn, job->call.task, job->error, atomic_load(&job->cancelled));
-        else
-                task_succeed(txn, job->call.task, job->call.message->result, job->call.result);
+        write_task_end(txn, end);
+        txn_owe(txn, write_task_end, end, task_end_free);
         txn_commit(txn, NULL, NULL);
 }
 

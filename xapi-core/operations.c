@@ -76,15 +76,39 @@ bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int
         return true;
 }
 
-void operation_end(Txn *txn, const OperationRules *rules, const char *ref, const char *task)
+typedef struct Mark {
+        const OperationRules *rules;
+        Str ref, task;
+} Mark;
+
+static void mark_free(void *user)
 {
-        Row *row = txn_edit(txn, rules->class, ref);
-        auto_str key = str_new(task);
+        Mark *mark = user;
+
+        str_unref(mark->ref);
+        str_unref(mark->task);
+        g_free(mark);
+}
+
+static void unmark(Txn *txn, void *user)
+{
+        const Mark *mark = user;
+        Row *row = txn_edit(txn, mark->rules->class, mark->ref);
 
         if (!row)
                 return;
-        slot_map(current_slot(rules, row), map_without(current(rules, row), (Value){ .s = key }));
-        update(txn, rules, row);
+        slot_map(current_slot(mark->rules, row),
+                 map_without(current(mark->rules, row), (Value){ .s = mark->task }));
+        update(txn, mark->rules, row);
+}
+
+void operation_end(Txn *txn, const OperationRules *rules, const char *ref, const char *task)
+{
+        Mark *mark = g_new(Mark, 1);
+
+        *mark = (Mark){ rules, str_new(ref), str_new(task) };
+        unmark(txn, mark);
+        txn_owe(txn, unmark, mark, mark_free);
 }
 
 void operation_update(Txn *txn, const OperationRules *rules, const char *ref)

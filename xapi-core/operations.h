@@ -20,7 +20,7 @@ extern const OperationRules VM_OPERATION_RULES, VBD_OPERATION_RULES, VIF_OPERATI
  * object. */
 bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int64_t operation,
                      const char *task, XapiError **error);
-/* Takes the mark away; legal where the object or the mark is gone. */
+/* Takes the mark away, also if the transaction is refused; legal where the object or the mark is gone. */
 void operation_end(Txn *txn, const OperationRules *rules, const char *ref, const char *task);
 /* Makes allowed_operations right again after a change to what the check reads; legal where there is no object. */
 void operation_update(Txn *txn, const OperationRules *rules, const char *ref);

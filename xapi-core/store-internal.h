@@ -81,9 +81,19 @@ typedef struct Version {
         uint64_t generation; /* the writer's */
 } Version;
 
+/* A change that is made again if it is refused. */
+typedef struct Owed {
+        struct Owed *next;
+        void (*change)(Txn *txn, void *data);
+        void *data;
+        void (*free_data)(void *data);
+} Owed;
+
 /* A transaction on its way to the disk. */
 typedef struct Commit {
         struct Commit *next;
+        Owed *owed;
+        bool probe; /* changes nothing, and is written all the same */
         void (*done)(const XapiError *error, void *data);
         void *data;
         size_t n;
@@ -101,6 +111,7 @@ struct Txn {
         bool open;
         Edit *edits;
         size_t n, room;
+        Owed *owed;
 };
 
 typedef struct Writer Writer;
@@ -120,6 +131,7 @@ struct Store {
         size_t n_tombstones;
         size_t n_forgotten; /* tombstones dropped here and still in the database */
         StoreStatistics statistics;
+        bool refused; /* the last write was */
 
         Writer *writer;              /* set once */
         Database *database;          /* set once; used by the writer's thread */
@@ -145,6 +157,9 @@ Row *slot_show(Store *store, Slot *slot, Row *row, uint64_t generation);
 void slot_hide(Slot *slot); /* nobody sees it any more */
 void store_bury(Store *store, ClassState *class, const char *ref, uint64_t created, uint64_t generation);
 void store_forget(Store *store, size_t keep); /* drops the oldest tombstones */
+
+/* txn.c */
+void owed_free(Owed *owed); /* and all that follow it */
 
 /* store-load.c */
 bool store_load(Store *store, XapiError **error);

@@ -63,6 +63,13 @@ void store_set_derive(Store *store, void (*derive)(Txn *txn, const Row *row, voi
  * or refused and undone (the error is borrowed). May be NULL. */
 void txn_commit(Txn *txn, void (*done)(const XapiError *error, void *data), void *data);
 bool txn_commit_wait(Txn *txn, XapiError **error); /* not on the loop */
+/* For what has to be written down however long the disk refuses: should this transaction be refused, the change is made
+ * again, in one of its own and on the writer's thread, every STORE_OWED_MSEC until it is stored. Takes `data`, which
+ * free_data frees in the end. What is still owed when the store is closed is lost. */
+void txn_owe(Txn *txn, void (*change)(Txn *txn, void *data), void *data, void (*free_data)(void *data));
+#define STORE_OWED_MSEC 200
+/* Whether the disk takes what is written to it: true at once unless the last write was refused, else one is tried. */
+bool store_check_writable(Store *store, XapiError **error); /* not on the loop */
 
 /* ---- Following changes ---- */
 

@@ -95,20 +95,37 @@ static bool pending(const TaskRow *task)
         return task->status == TASK_STATUS_TYPE_PENDING || task->status == TASK_STATUS_TYPE_CANCELLING;
 }
 
-void tasks_fail_interrupted(Store *store)
+static void fail_interrupted(Txn *txn, void *refs)
 {
         g_autoptr(XapiError) error = xapi_error_new(
             ERR_INTERNAL_ERROR, "The server was restarted while this ran: its outcome is not known", NULL);
+
+        for (char **ref = refs; *ref; ref++)
+                task_fail(txn, *ref, error, false);
+}
+
+static void free_refs(void *refs)
+{
+        g_strfreev(refs);
+}
+
+void tasks_fail_interrupted(Store *store)
+{
+        g_autoptr(GStrvBuilder) interrupted = g_strv_builder_new();
         size_t n;
         const Row **rows = store_rows(store, &CLASS_TASK, &n);
         Txn *txn = txn_begin(store);
+        char **refs;
 
         for (size_t i = 0; i < n; i++) {
                 const TaskRow *task = (const TaskRow *)rows[i];
 
                 if (pending(task) && strcmp(task->forwarded_to, NULL_REF) != 0)
-                        task_fail(txn, task->row.ref, error, false);
+                        g_strv_builder_add(interrupted, task->row.ref);
         }
+        refs = g_strv_builder_end(interrupted);
+        fail_interrupted(txn, refs);
+        txn_owe(txn, fail_interrupted, refs, free_refs);
         txn_commit(txn, NULL, NULL);
         store_rows_free(rows, n);
 }

@@ -2,6 +2,7 @@
 /* What the store keeps of its promises when the disk stalls, fails or fills up, and when it is killed. */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -268,6 +269,116 @@ static void test_queued_goes_with_refused(void)
         teardown(store);
 }
 
+/* ---- Owed ---- */
+
+typedef struct Debt {
+        char *vm;
+        atomic_int n, freed;
+} Debt;
+
+static void pay(Txn *txn, void *data)
+{
+        Debt *debt = data;
+        VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, debt->vm);
+        slot_str(&vm->name_label, "owed");
+        debt->n++;
+}
+
+static void debt_freed(void *data)
+{
+        ((Debt *)data)->freed++;
+}
+
+static void begin_owed(Store *store, Debt *debt, Ending *ending)
+{
+        Txn *txn = txn_begin(store);
+        pay(txn, debt);
+        txn_owe(txn, pay, debt, debt_freed);
+        txn_commit(txn, on_end, ending);
+}
+
+static void test_owed(void)
+{
+        Store *store = setup();
+        g_autofree char *vm = test_vm(store, "before");
+        Debt debt = { .vm = vm };
+        Ending ending = ENDING;
+        disk_set(false, SQLITE_FULL);
+        begin_owed(store, &debt, &ending);
+        ending_wait(&ending);
+        g_assert_true(xapi_error_is(ending.error, "OUT_OF_SPACE"));
+        xapi_error_free(ending.error);
+        while (atomic_load(&debt.n) < 3) /* tried again, and refused again */
+                g_usleep(1000);
+        check_label(store, vm, "before");
+        g_assert_cmpint(debt.freed, ==, 0);
+        disk_set(false, 0);
+        while (atomic_load(&debt.freed) == 0)
+                g_usleep(1000);
+        check_label(store, vm, "owed");
+        g_assert_cmpint(debt.freed, ==, 1);
+        teardown(store);
+}
+
+static void test_owed_nothing(void)
+{
+        Store *store = setup();
+        g_autofree char *vm = test_vm(store, "before");
+        Debt debt = { .vm = vm };
+        Ending ending = ENDING;
+        begin_owed(store, &debt, &ending);
+        ending_wait(&ending);
+        g_assert_null(ending.error);
+        Txn *txn = txn_begin(store);
+        txn_owe(txn, pay, &debt, debt_freed);
+        txn_abort(txn);
+        disk_set(false, SQLITE_FULL);
+        ending = (Ending)ENDING;
+        begin_owed(store, &debt, &ending); /* changes nothing */
+        ending_wait(&ending);
+        disk_set(false, 0);
+        teardown(store);
+        g_assert_cmpint(debt.freed, ==, 3);
+}
+
+static void test_owed_at_the_end(void)
+{
+        Store *store = setup();
+        g_autofree char *vm = test_vm(store, "before");
+        Debt debt = { .vm = vm };
+        Ending ending = ENDING;
+        disk_set(false, SQLITE_FULL);
+        begin_owed(store, &debt, &ending);
+        ending_wait(&ending);
+        xapi_error_free(ending.error);
+        teardown(store);
+        g_assert_cmpint(debt.freed, ==, 1);
+        disk_set(false, 0);
+}
+
+static void test_check_writable(void)
+{
+        Store *store = setup();
+        g_autofree char *vm = test_vm(store, "before");
+        g_autoptr(XapiError) error = NULL;
+        Ending ending = ENDING;
+        StoreStatistics before, after;
+        store_statistics(store, &before);
+        g_assert_true(store_check_writable(store, &error));
+        store_statistics(store, &after);
+        g_assert_cmpuint(after.batches, ==, before.batches);
+        disk_set(false, SQLITE_FULL);
+        begin_label(store, vm, "refused", &ending);
+        ending_wait(&ending);
+        xapi_error_free(ending.error);
+        g_assert_false(store_check_writable(store, &error));
+        g_assert_true(xapi_error_is(error, "OUT_OF_SPACE"));
+        g_clear_pointer(&error, xapi_error_free);
+        disk_set(false, 0);
+        g_assert_true(store_check_writable(store, &error));
+        teardown(store);
+}
+
 /* ---- Killed ---- */
 
 #define KILLED_ACKS 200 /* each of them read before the next is awaited */
@@ -475,6 +586,10 @@ int main(int argc, char **argv)
         g_test_add_func("/store-faults/disk-fails", test_disk_fails);
         g_test_add_func("/store-faults/disk-read-only", test_disk_read_only);
         g_test_add_func("/store-faults/queued-goes-with-refused", test_queued_goes_with_refused);
+        g_test_add_func("/store-faults/owed", test_owed);
+        g_test_add_func("/store-faults/owed-nothing", test_owed_nothing);
+        g_test_add_func("/store-faults/owed-at-the-end", test_owed_at_the_end);
+        g_test_add_func("/store-faults/check-writable", test_check_writable);
         g_test_add_func("/store-faults/killed", test_killed);
         g_test_add_func("/store-faults/power-cut", test_power_cut);
         return g_test_run();

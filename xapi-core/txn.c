@@ -132,6 +132,24 @@ void txn_touch(Txn *txn, const Class *class, const char *ref)
                 txn->edits[slot->edit - 1].touched = true;
 }
 
+void txn_owe(Txn *txn, void (*change)(Txn *txn, void *data), void *data, void (*free_data)(void *data))
+{
+        Owed *owed = g_new(Owed, 1);
+        *owed = (Owed){ txn->owed, change, data, free_data };
+        txn->owed = owed;
+}
+
+void owed_free(Owed *owed)
+{
+        while (owed != NULL) {
+                Owed *next = owed->next;
+                if (owed->free_data != NULL)
+                        owed->free_data(owed->data);
+                g_free(owed);
+                owed = next;
+        }
+}
+
 static void txn_end(Txn *txn)
 {
         txn->n = 0;
@@ -153,6 +171,7 @@ void txn_abort(Txn *txn)
                 else
                         slot_index_uuid(slot, slot->head != NULL ? slot->head : slot->visible);
         }
+        owed_free(g_steal_pointer(&txn->owed));
         txn_end(txn);
 }
 
@@ -200,12 +219,12 @@ void txn_commit(Txn *txn, void (*done)(const XapiError *error, void *data), void
         txn_follow_relations(txn);
         txn_derive(txn);
         Commit *commit = g_malloc(sizeof(*commit) + txn->n * sizeof(Version));
-        *commit = (Commit){ .done = done, .data = data };
+        *commit = (Commit){ .done = done, .data = data, .owed = g_steal_pointer(&txn->owed) };
         for (size_t i = 0; i < txn->n; i++)
                 if (txn_make_version(&txn->edits[i], &commit->versions[commit->n]))
                         commit->n++;
         /* Even one that changed nothing may rest on what is not durable yet. */
-        if (commit->n > 0 || done != NULL)
+        if (commit->n > 0 || done != NULL || commit->owed != NULL)
                 writer_add(txn->store->writer, commit);
         else
                 g_free(commit);
@@ -229,18 +248,42 @@ static void commit_wait_done(const XapiError *error, void *data)
         pthread_mutex_unlock(&wait->lock);
 }
 
+#define COMMIT_WAIT_INIT                                                                                     \
+        {                                                                                                    \
+                .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER                          \
+        }
+
+static bool commit_wait_end(CommitWait *wait, XapiError **error)
+{
+        pthread_mutex_lock(&wait->lock);
+        while (!wait->ended)
+                pthread_cond_wait(&wait->wake, &wait->lock);
+        pthread_mutex_unlock(&wait->lock);
+        pthread_cond_destroy(&wait->wake);
+        pthread_mutex_destroy(&wait->lock);
+        if (wait->error == NULL)
+                return true;
+        *error = wait->error;
+        return false;
+}
+
 bool txn_commit_wait(Txn *txn, XapiError **error)
 {
-        CommitWait wait = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+        CommitWait wait = COMMIT_WAIT_INIT;
         txn_commit(txn, commit_wait_done, &wait);
-        pthread_mutex_lock(&wait.lock);
-        while (!wait.ended)
-                pthread_cond_wait(&wait.wake, &wait.lock);
-        pthread_mutex_unlock(&wait.lock);
-        pthread_cond_destroy(&wait.wake);
-        pthread_mutex_destroy(&wait.lock);
-        if (wait.error == NULL)
-                return true;
-        *error = wait.error;
-        return false;
+        return commit_wait_end(&wait, error);
+}
+
+bool store_check_writable(Store *store, XapiError **error)
+{
+        CommitWait wait = COMMIT_WAIT_INIT;
+        pthread_mutex_lock(&store->lock);
+        bool refused = store->refused;
+        if (refused) {
+                Commit *commit = g_malloc(sizeof(*commit));
+                *commit = (Commit){ .done = commit_wait_done, .data = &wait, .probe = true };
+                writer_add(store->writer, commit);
+        }
+        pthread_mutex_unlock(&store->lock);
+        return !refused || commit_wait_end(&wait, error);
 }

@@ -19,6 +19,8 @@ struct Writer {
         GPtrArray
             *latest; /* of Version: one for each object of the batch, in the order of their last change */
         GPtrArray *garbage; /* rows to be freed outside the lock */
+        Owed *owed;         /* refused changes, to be made again */
+        struct timespec owed_due;
 };
 
 /* Versions that another of the same batch replaces are never seen: they lend it their marks and drop out. */
@@ -106,24 +108,24 @@ static uint64_t writer_forget_until(Store *store)
 }
 
 /* Returns once the batch is durable. Batches that change nothing durable cost no write. */
-static bool writer_make_durable(Writer *writer, XapiError **error)
+static bool writer_make_durable(Writer *writer, bool probe, XapiError **error)
 {
-        bool reserve = writer->generation >= writer->reserved && writer->latest->len > 0;
+        bool reserve = probe || (writer->generation >= writer->reserved && writer->latest->len > 0);
         bool durable = reserve;
         for (size_t i = 0; i < writer->latest->len && !durable; i++)
                 durable = ((const Version *)writer->latest->pdata[i])->durable;
         if (!durable)
                 return true;
-        if (!writer_write_batch(writer, reserve, writer_forget_until(writer->store), error)) {
+        bool stored = writer_write_batch(writer, reserve, writer_forget_until(writer->store), error);
+        if (!stored)
                 database_rollback(writer->store->database);
-                return false;
-        }
-        if (reserve)
+        else if (reserve)
                 writer->reserved = writer->generation + GENERATIONS_RESERVED;
         pthread_mutex_lock(&writer->store->lock);
-        writer->store->statistics.batches++;
+        writer->store->statistics.batches += stored;
+        writer->store->refused = !stored;
         pthread_mutex_unlock(&writer->store->lock);
-        return true;
+        return stored;
 }
 
 static void slot_drop_if_unused(Store *store, Slot *slot)
@@ -205,6 +207,45 @@ static Commit *writer_undo(Writer *writer, Commit *batch)
         return batch;
 }
 
+static void writer_owe(Writer *writer, Owed *owed)
+{
+        if (writer->owed == NULL) {
+                clock_gettime(CLOCK_MONOTONIC, &writer->owed_due);
+                writer->owed_due.tv_nsec += STORE_OWED_MSEC * 1000000L;
+                writer->owed_due.tv_sec += writer->owed_due.tv_nsec / 1000000000;
+                writer->owed_due.tv_nsec %= 1000000000;
+        }
+        Owed **end = &writer->owed;
+        while (*end != NULL)
+                end = &(*end)->next;
+        *end = owed;
+}
+
+static bool writer_owed_is_due(const Writer *writer)
+{
+        struct timespec now;
+        if (writer->owed == NULL)
+                return false;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec > writer->owed_due.tv_sec ||
+               (now.tv_sec == writer->owed_due.tv_sec && now.tv_nsec >= writer->owed_due.tv_nsec);
+}
+
+/* Makes the refused changes anew, each in a transaction, which come with the next batch. */
+static void writer_pay(Writer *writer)
+{
+        Owed *owed = g_steal_pointer(&writer->owed);
+        while (owed != NULL) {
+                Owed *next = owed->next;
+                Txn *txn = txn_begin(writer->store);
+                owed->change(txn, owed->data);
+                owed->next = txn->owed;
+                txn->owed = owed;
+                txn_commit(txn, NULL, NULL);
+                owed = next;
+        }
+}
+
 static void writer_tell(Writer *writer, Commit *batch, const XapiError *error)
 {
         Store *store = writer->store;
@@ -217,6 +258,10 @@ static void writer_tell(Writer *writer, Commit *batch, const XapiError *error)
                 next = commit->next;
                 if (commit->done != NULL)
                         commit->done(error, commit->data);
+                if (error == NULL)
+                        owed_free(commit->owed);
+                else if (commit->owed != NULL)
+                        writer_owe(writer, commit->owed);
                 g_free(commit);
         }
 }
@@ -224,27 +269,42 @@ static void writer_tell(Writer *writer, Commit *batch, const XapiError *error)
 static void writer_run_batch(Writer *writer, Commit *batch)
 {
         g_autoptr(XapiError) error = NULL;
+        bool probe = false;
+        for (const Commit *commit = batch; commit != NULL; commit = commit->next)
+                probe |= commit->probe;
         writer_find_latest(writer, batch);
-        if (writer_make_durable(writer, &error))
+        if (writer_make_durable(writer, probe, &error))
                 writer_publish(writer, batch);
         else
                 batch = writer_undo(writer, batch);
         writer_tell(writer, batch, error);
 }
 
+/* With the store's lock: waits until something is queued. NULL: it is to end, and nothing is. */
+static Commit *writer_take_batch(Writer *writer)
+{
+        Store *store = writer->store;
+        while (store->queue == NULL && !writer->stop && !writer_owed_is_due(writer)) {
+                if (writer->owed == NULL)
+                        pthread_cond_wait(&writer->wake, &store->lock);
+                else
+                        pthread_cond_timedwait(&writer->wake, &store->lock, &writer->owed_due);
+        }
+        if (!writer->stop && writer_owed_is_due(writer))
+                writer_pay(writer);
+        Commit *batch = store->queue;
+        store->queue = NULL;
+        store->queue_end = &store->queue;
+        return batch;
+}
+
 static void *writer_main(void *data)
 {
         Writer *writer = data;
         Store *store = writer->store;
+        Commit *batch;
         pthread_mutex_lock(&store->lock);
-        while (true) {
-                while (store->queue == NULL && !writer->stop)
-                        pthread_cond_wait(&writer->wake, &store->lock);
-                Commit *batch = store->queue;
-                if (batch == NULL)
-                        break;
-                store->queue = NULL;
-                store->queue_end = &store->queue;
+        while ((batch = writer_take_batch(writer)) != NULL) {
                 pthread_mutex_unlock(&store->lock);
                 writer_run_batch(writer, batch);
                 pthread_mutex_lock(&store->lock);
@@ -260,7 +320,11 @@ Writer *writer_new(Store *store)
         writer->generation = writer->reserved = store->generation;
         writer->latest = g_ptr_array_new();
         writer->garbage = g_ptr_array_new();
-        pthread_cond_init(&writer->wake, NULL);
+        pthread_condattr_t attributes;
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&writer->wake, &attributes);
+        pthread_condattr_destroy(&attributes);
         if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0)
                 g_error("cannot make the writer's thread");
         return writer;
@@ -274,6 +338,7 @@ void writer_free(Writer *writer)
         pthread_mutex_unlock(&writer->store->lock);
         pthread_join(writer->thread, NULL);
         pthread_cond_destroy(&writer->wake);
+        owed_free(writer->owed);
         g_ptr_array_free(writer->latest, true);
         g_ptr_array_free(writer->garbage, true);
         buffer_clear(&writer->text);

@@ -11,7 +11,8 @@
 #include "xenapi.h"
 #include "xenops-internal.h"
 
-#define FOLLOW_SEC     30 /* of one UPDATES.get */
+#define FOLLOW_SEC     5  /* of one UPDATES.get, and until it is seen that the disk refused a change */
+#define AGAIN_SEC      1  /* what the disk refused is tried again */
 #define WAIT_CHECK_SEC 60 /* a task is asked for at least that often, should its event be lost */
 #define LOCKS          1024
 
@@ -28,9 +29,12 @@ struct Xenops {
         atomic_bool stopping;
         /* One VM's reports reach the rows one at a time. Outermost: taken before the store's. */
         pthread_mutex_t vm_locks[LOCKS];
-        pthread_mutex_t lock; /* guards the two below; innermost */
+        pthread_mutex_t lock; /* guards what is below; innermost */
         GHashTable *entered;  /* VM uuid -> Entered */
         GHashTable *waiters;  /* task id -> Waiter */
+        GHashTable *stale;    /* uuids of VMs whose last change the disk refused */
+        unsigned n_refreshes; /* on their way to the disk */
+        pthread_cond_t refreshed;
 };
 
 /* A VM with operations of ours under way. */
@@ -205,12 +209,41 @@ static bool follow_to_end(Xenops *x, const char *vm, void (*finish)(Txn *txn, vo
         return ok;
 }
 
-static void log_failure(const XapiError *error, void *user)
+typedef struct Refresh {
+        Xenops *xenops;
+        char uuid[];
+} Refresh;
+
+/* A change that the disk refused is looked at again. */
+static void refreshed(const XapiError *error, void *user)
 {
+        Refresh *refresh = user;
+        Xenops *x = refresh->xenops;
         g_autofree char *text = error ? xapi_error_text(error) : NULL;
 
         if (error)
-                log_error("A change of a VM could not be stored", "XAPI_ERROR", text, NULL);
+                log_error("A change of a VM could not be stored", "XAPI_ERROR", text, "XAPI_VM",
+                          refresh->uuid, NULL);
+        pthread_mutex_lock(&x->lock);
+        if (error)
+                g_hash_table_add(x->stale, g_strdup(refresh->uuid));
+        x->n_refreshes--;
+        pthread_cond_signal(&x->refreshed);
+        pthread_mutex_unlock(&x->lock);
+        g_free(refresh);
+}
+
+static Refresh *refresh_new(Xenops *x, const char *uuid)
+{
+        size_t size = strlen(uuid) + 1;
+        Refresh *refresh = g_malloc(sizeof(*refresh) + size);
+
+        refresh->xenops = x;
+        memcpy(refresh->uuid, uuid, size);
+        pthread_mutex_lock(&x->lock);
+        x->n_refreshes++;
+        pthread_mutex_unlock(&x->lock);
+        return refresh;
 }
 
 /* With the VM's lock held. */
@@ -220,10 +253,11 @@ static void bring_up_to_date(Xenops *x, const Row *vm, const char *uuid)
 
         /* What began meanwhile may have been seen half done, and looks itself when it ends. */
         if (report_get_row(x, vm->ref, &report) && !left_to_operation(x, uuid)) {
+                Refresh *refresh = refresh_new(x, uuid);
                 Txn *txn = txn_begin(x->manager->store);
 
                 xenops_fold(txn, x->manager, vm->ref, &report);
-                txn_commit(txn, log_failure, NULL);
+                txn_commit(txn, refreshed, refresh);
         }
         report_clear(&report);
 }
@@ -235,9 +269,17 @@ bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data
         g_autofree char *uuid = g_strdup(row ? row->uuid : "");
         bool ok;
 
-        pthread_mutex_lock(vm_lock(x, uuid));
-        set_changed(x, uuid, false);
-        ok = follow_to_end(x, vm, finish, data, error);
+        for (;;) {
+                pthread_mutex_lock(vm_lock(x, uuid));
+                set_changed(x, uuid, false);
+                ok = follow_to_end(x, vm, finish, data, error);
+                if (ok || atomic_load(&x->stopping))
+                        break;
+                /* What has happened to the VM cannot be undone: until it is written down the operation goes on. */
+                pthread_mutex_unlock(vm_lock(x, uuid));
+                g_clear_pointer(error, xapi_error_free);
+                g_usleep(AGAIN_SEC * G_USEC_PER_SEC);
+        }
         if (leave(x, uuid))
                 bring_up_to_date(x, &row->row, uuid);
         pthread_mutex_unlock(vm_lock(x, uuid));
@@ -330,9 +372,37 @@ static void reconcile(Xenops *x)
         wake_all(x);
 }
 
+static bool any_stale(Xenops *x)
+{
+        bool any;
+
+        pthread_mutex_lock(&x->lock);
+        any = g_hash_table_size(x->stale) > 0;
+        pthread_mutex_unlock(&x->lock);
+        return any;
+}
+
+static void refresh_stale(Xenops *x)
+{
+        g_autoptr(GHashTable) stale = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        GHashTableIter i;
+        void *uuid;
+
+        pthread_mutex_lock(&x->lock);
+        g_hash_table_iter_init(&i, x->stale);
+        while (g_hash_table_iter_next(&i, &uuid, NULL)) {
+                g_hash_table_add(stale, uuid);
+                g_hash_table_iter_steal(&i);
+        }
+        pthread_mutex_unlock(&x->lock);
+        g_hash_table_iter_init(&i, stale);
+        while (!atomic_load(&x->stopping) && g_hash_table_iter_next(&i, &uuid, NULL))
+                vm_changed(x, uuid);
+}
+
 static bool follow_once(Xenops *x, int64_t *last, bool *have_last)
 {
-        static const int64_t timeout = FOLLOW_SEC;
+        const int64_t timeout = any_stale(x) ? AGAIN_SEC : FOLLOW_SEC;
         XenopsUpdates updates = { 0 };
         XenopsError *e = NULL;
 
@@ -342,6 +412,7 @@ static bool follow_once(Xenops *x, int64_t *last, bool *have_last)
                 return false;
         }
         handle(x, &updates.events);
+        refresh_stale(x);
         *last = updates.next;
         *have_last = true;
         xenops_updates_clear(&updates);
@@ -515,6 +586,8 @@ Xenops *xenops_new(Manager *manager)
         x->bus = manager->daemon->bus;
         x->entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         x->waiters = g_hash_table_new(g_str_hash, g_str_equal);
+        x->stale = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        pthread_cond_init(&x->refreshed, NULL);
         pthread_mutex_init(&x->lock, NULL);
         for (size_t i = 0; i < LOCKS; i++)
                 pthread_mutex_init(&x->vm_locks[i], NULL);
@@ -534,10 +607,16 @@ void xenops_free(Xenops *x)
                 return;
         xenops_stop(x);
         pthread_join(x->follower, NULL);
+        pthread_mutex_lock(&x->lock);
+        while (x->n_refreshes > 0)
+                pthread_cond_wait(&x->refreshed, &x->lock);
+        pthread_mutex_unlock(&x->lock);
         for (size_t i = 0; i < LOCKS; i++)
                 pthread_mutex_destroy(&x->vm_locks[i]);
         pthread_mutex_destroy(&x->lock);
         g_hash_table_unref(x->waiters);
+        g_hash_table_unref(x->stale);
+        pthread_cond_destroy(&x->refreshed);
         g_hash_table_unref(x->entered);
         g_free(x);
 }

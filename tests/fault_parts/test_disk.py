@@ -12,6 +12,7 @@ from fault_parts import disks, domains
 from fault_parts.clients import SMALL, Client
 from fault_parts.report import milliseconds, tell
 from fault_parts.storm import disagreements, no_operation_is_under_way, no_task_pends
+from fault_parts.test_guests import xenops_cli
 
 TEST_SEC = 300
 READS = 200
@@ -75,6 +76,7 @@ def writes_are_refused(stack, xapi, vm, codes):
         task = xapi.call('Async.VM.start', vm, False, False)
         assert xapi.wait_task(task)['status'] == 'failure'
     assert xapi.call('VM.get_power_state', vm) == 'Halted'
+    assert xapi.call('VM.get_uuid', vm) not in domains.living(stack), 'started, though that was refused'
 
 
 def refusal(xapi, method, *parameters):
@@ -111,10 +113,15 @@ def test_full_disk_of_the_store():
             return
         xapi = stack.json()
         vm = xapi.make_vm('on a full disk', template=SMALL)
+        ends = xapi.make_vm('ends on a full disk', template=SMALL)
+        xapi.call('VM.start', ends, False, False)
         with disks.full(disk):
             writes_are_refused(stack, xapi, vm, ('OUT_OF_SPACE',))
             reads_go_on(xapi, vm)
+            xenops_cli(stack, 'guest', xapi.call('VM.get_uuid', ends), 'poweroff')
+            eventually(lambda: not domains.living(stack))
             assert stack.json().call('VM.get_name_label', vm), 'somebody must get in to make room'
+        xapi.wait_for('VM', ends, lambda r: r['power_state'] == 'Halted')
         all_is_well(stack, xapi, vm)
 
 
@@ -208,4 +215,18 @@ def test_failing_disk(fresh):
     reads_go_on(xapi, vm)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
     assert fresh.pid('xapi-core') == pid
+    all_is_well(fresh, xapi, vm)
+
+
+def test_task_that_cannot_be_written_down(fresh):
+    """An operation that ends while the disk refuses writes does not leave its task pending for ever."""
+    xapi = fresh.json()
+    vm = xapi.make_vm('ends while nothing can be written', template=SMALL)
+    xapi.call('VM.start', vm, False, False)
+    pid = fresh.pid('xapi-core')
+    task = xapi.call('Async.VM.clean_shutdown', vm)
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    eventually(lambda: not domains.living(fresh))
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    assert xapi.wait_task(task)['status'] != 'pending'
     all_is_well(fresh, xapi, vm)

@@ -12,9 +12,13 @@
 
 bool lifecycle_begin(Lifecycle *l, XapiError **error)
 {
-        Txn *txn = txn_begin(l->call->store);
         const VmRow *vm;
+        Txn *txn;
 
+        /* Nothing is begun of which the end could not be written down. */
+        if (!store_check_writable(l->call->store, error))
+                return false;
+        txn = txn_begin(l->call->store);
         if (!operation_begin(txn, &VM_OPERATION_RULES, l->vm, l->operation, l->call->task, error)) {
                 txn_abort(txn);
                 return false;
