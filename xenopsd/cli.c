@@ -126,11 +126,20 @@ static bool is_call(int argc, char **argv)
         return false;
 }
 
+static void cli_clear(Cli *cli)
+{
+        char *texts[] = { cli->disk,         cli->vm,      cli->step, cli->fail,
+                          cli->acknowledges, cli->answers, cli->tools };
+        for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+                g_free(texts[i]);
+}
+
 int main(int argc, char **argv)
 {
         Cli cli = { .timeout = -1, .latency = -1, .after = -1, .delay = -1, .memory_mib = 128, .vcpus = 1 };
         gboolean version = FALSE;
-        char *switch_path = NULL;
+        g_auto(GStrv) words = NULL;
+        g_autofree char *switch_path = NULL;
         const GOptionEntry entries[] = {
                 { "switch-path", 0, 0, G_OPTION_ARG_FILENAME, &switch_path, "Socket of the switch", "PATH" },
                 { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Say the version", NULL },
@@ -153,7 +162,7 @@ int main(int argc, char **argv)
                 { "delay", 0, 0, G_OPTION_ARG_DOUBLE, &cli.delay, "behave: until a guest has done it",
                   "SECONDS" },
                 { "after", 0, 0, G_OPTION_ARG_DOUBLE, &cli.after, "guest", "SECONDS" },
-                { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &cli.words, NULL, NULL },
+                { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &words, NULL, NULL },
                 { NULL },
         };
         if (is_call(argc, argv))
@@ -171,15 +180,17 @@ int main(int argc, char **argv)
                 puts("xenops-cli " XAPI_VERSION);
                 return EXIT_SUCCESS;
         }
-        const CliCommand *command = cli.words ? find_command(cli.words[0]) : NULL;
-        int n_words = cli.words ? (int)g_strv_length(cli.words) - 1 : 0;
+        const CliCommand *command = words ? find_command(words[0]) : NULL;
+        int n_words = words ? (int)g_strv_length(words) - 1 : 0;
         if (!command || n_words < command->n_words_min ||
             (command->n_words_max >= 0 && n_words > command->n_words_max)) {
                 fprintf(stderr, "xenops-cli: %s\n",
                         command ? "wrong number of arguments" : "no such command; see --help");
                 return 2;
         }
-        cli.words++;
+        cli.words = words + 1;
         cli.n_words = n_words;
-        return run(&cli, command, switch_path ? switch_path : BUS_CLI_SWITCH_PATH);
+        int status = run(&cli, command, switch_path ? switch_path : BUS_CLI_SWITCH_PATH);
+        cli_clear(&cli);
+        return status;
 }

@@ -13,7 +13,7 @@
 /* What the command line said; which of it a command looks at is the command's business. */
 typedef struct Cli {
         Bus *bus;
-        char **words; /* without the command's name; NULL-terminated */
+        char **words; /* without the command's name; NULL-terminated; borrowed */
         int n_words;
         gboolean paused, hvm;
         double timeout, latency, after, delay; /* seconds; negative: not given */
