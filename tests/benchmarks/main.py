@@ -10,7 +10,8 @@ from harness.stack import SOURCE
 
 from . import events, footprint, growth, https, plot, results, starts, switch
 
-SUITES = {'switch': switch, 'https': https, 'events': events, 'starts': starts, 'footprint': footprint, 'growth': growth}
+SUITES = {'switch': switch, 'https': https, 'events': events, 'starts': starts, 'footprint': footprint,
+          'growth': growth}
 
 
 @dataclass
@@ -28,14 +29,15 @@ class Scale:
 FULL = Scale(9, 2000, 5000, 200, 5, 1000, (100, 1000, 10000), 9)
 QUICK = Scale(3, 300, 500, 30, 1, 100, (100, 1000), 2)
 
-DESCRIPTION = 'Measures the software beside its peers, in the same run, the sides taking turns; medians. Needs two processors.'
+DESCRIPTION = '''Measures the software beside its peers: in the same run, the sides taking turns, the median of the
+rounds. Installs the peers from Debian's packages (as root), and needs two processors, with nothing else on them.'''
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog='tests/bench', description=DESCRIPTION)
     parser.add_argument('--quick', action='store_true', help='few and short rounds: shows that it works, no more')
     parser.add_argument('--only', metavar='NAME', action='append', choices=SUITES,
-                        help='one of: ' + ', '.join(SUITES) + '; may be repeated')
+                        help='one of ' + ', '.join(SUITES) + '; may be repeated')
     parser.add_argument('--plot', action='store_true', help='draw how figures grow with VMs and clients (SVG, PNG)')
     parser.add_argument('--no-build', action='store_true', help='what was built last, as it is')
     return parser.parse_args()
@@ -44,14 +46,15 @@ def arguments():
 def prepare(build):
     """Installs and builds what is missing; XAPI_BUILD names the build folder afterwards."""
     folder = os.environ.setdefault('XAPI_BUILD', str(SOURCE / 'build-bench'))
+    os.environ['PATH'] += ':/usr/sbin'      # nginx and nats-server are there
     if not build:
         return
     # Debian starts services when it installs them, but not in runlevel 1.
     subprocess.run([SOURCE / 'packaging/install-dependencies', 'run', 'build', 'bench'], check=True,
                    env={**os.environ, 'RUNLEVEL': '1'})
-    if not os.path.exists(f'{folder}/build.ninja'):
-        subprocess.run(['meson', 'setup', folder, SOURCE], check=True, stdout=sys.stderr)
-    subprocess.run(['meson', 'configure', folder, '-Dbench=true'], check=True)
+    if not os.path.exists(f'{folder}/tests/benchmarks'):
+        again = ['--reconfigure'] if os.path.exists(f'{folder}/build.ninja') else []
+        subprocess.run(['meson', 'setup', *again, folder, SOURCE, '-Dbench=true'], check=True, stdout=sys.stderr)
     subprocess.run(['ninja', '-C', folder], check=True, stdout=sys.stderr)
 
 
