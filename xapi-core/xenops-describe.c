@@ -160,6 +160,27 @@ static bool tell_vm(Xenops *x, Bus *bus, const VmRow *vm, XapiError **error)
         return ok || xenops_fail(vm->row.ref, e, error);
 }
 
+bool xenops_set_on_crash(Xenops *x, const VmRow *vm, XapiError **error)
+{
+        Bus *bus = xenops_manager(x)->daemon->bus;
+        XenopsVmStat stat = { 0 };
+        XenopsActionList said;
+        XenopsError *e = NULL;
+        char *id = NULL;
+        bool ok;
+
+        if (!xenops_vm_stat(bus, XENOPS_CALL_USEC, "on-crash", vm->uuid, &stat, &e))
+                return xenops_fail(vm->row.ref, e, error);
+        said = stat.vm.on_crash;
+        stat.vm.on_crash = on_crash(vm->actions_after_crash);
+        ok = xenops_vm_add(bus, XENOPS_CALL_USEC, "on-crash", &stat.vm, &id, &e) ||
+             xenops_fail(vm->row.ref, e, error);
+        stat.vm.on_crash = said;
+        xenops_vm_stat_clear(&stat);
+        free(id);
+        return ok;
+}
+
 bool xenops_set_xenstore_data(Xenops *x, const VmRow *vm, char **ret_task, XapiError **error)
 {
         BusDict data = xenstore_data(vm);

@@ -31,6 +31,8 @@ bool xenops_describe_vif(Xenops *xenops, Manager *manager, const VmRow *vm, cons
 /* Tells a plugged interface which traffic it lets through; *ret_task is to be waited for. */
 bool xenops_set_locking(Xenops *xenops, const VmRow *vm, const VifRow *vif, char **ret_task,
                         XapiError **error);
+/* Tells xenopsd what a running VM's crash leads to now. */
+bool xenops_set_on_crash(Xenops *xenops, const VmRow *vm, XapiError **error);
 /* Tells a running VM what its xenstore_data is now; *ret_task is to be waited for. */
 bool xenops_set_xenstore_data(Xenops *xenops, const VmRow *vm, char **ret_task, XapiError **error);
 /* The id of a device; borrows both. */

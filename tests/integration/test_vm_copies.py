@@ -194,6 +194,7 @@ def test_changes_that_a_running_guest_feels(stack):
     expect_error('MEMORY_CONSTRAINT_VIOLATION_ORDER', xapi.call, 'VM.set_memory_dynamic_range', vm, low, high + 1)
     xapi.run('VM.set_memory_target_live', vm, high)
     xapi.run('VM.wait_memory_target_live', vm)
+    xapi.call('VM.set_actions_after_crash', vm, 'preserve')
     xapi.call('VM.set_xenstore_data', vm, {'vm-data/key': 'value', 'other': 'not told'})
     xapi.call('VM.add_to_xenstore_data', vm, 'vm-data/more', 'x')
     expect_error('MAP_DUPLICATE_KEY', xapi.call, 'VM.add_to_xenstore_data', vm, 'vm-data/more', 'x')

@@ -75,11 +75,6 @@ bool vm_remove_from_blocked_operations(Call *call, const VmRemoveFromBlockedOper
         return generic_remove(call, FIELD(blocked_operations), PARAMS(p), error);
 }
 
-bool vm_set_actions_after_crash(Call *call, const VmSetActionsAfterCrashParams *p, XapiError **error)
-{
-        return generic_set(call, FIELD(actions_after_crash), PARAMS(p), error);
-}
-
 /* ---- firmware ---- */
 
 static bool nvram_changed(Call *call, const char *self, bool ok)

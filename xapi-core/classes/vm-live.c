@@ -213,7 +213,7 @@ bool vm_set_VCPUs_number_live(Call *call, const VmSetVCPUsNumberLiveParams *p, X
         return lifecycle_begin(&l, error) && lifecycle_end(&l, change_vcpus(&l, &n, error), error);
 }
 
-/* ---- xenstore ---- */
+/* ---- settings that xenopsd hears of while it has the VM ---- */
 
 /* The row first, durably: it is what the next start goes by. */
 static bool commit(Call *call, bool ok, XapiError **error)
@@ -227,6 +227,28 @@ static bool commit(Call *call, bool ok, XapiError **error)
         return false;
 }
 
+static bool is_live(const VmRow *vm)
+{
+        return (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED) &&
+               !vm->is_control_domain;
+}
+
+bool vm_set_actions_after_crash(Call *call, const VmSetActionsAfterCrashParams *p, XapiError **error)
+{
+        const Field *field = &CLASS_VM.fields[VM_FIELD_actions_after_crash];
+        const VmRow *vm;
+        bool ok;
+
+        if (!commit(call, generic_set(call, field, (const Value *)p, error), error))
+                return false;
+        vm = (const VmRow *)store_require(call->store, &CLASS_VM, p->self, error);
+        if (!vm)
+                return false;
+        ok = !is_live(vm) || xenops_set_on_crash(call->manager->xenops, vm, error);
+        row_unref(&vm->row);
+        return ok;
+}
+
 static bool tell_guest(Call *call, const char *ref, XapiError **error)
 {
         Xenops *xenops = call->manager->xenops;
@@ -234,8 +256,7 @@ static bool tell_guest(Call *call, const char *ref, XapiError **error)
         char *task = NULL;
         bool ok = vm;
 
-        if (ok && (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED) &&
-            !vm->is_control_domain)
+        if (ok && is_live(vm))
                 ok = xenops_set_xenstore_data(xenops, vm, &task, error) &&
                      xenops_wait(xenops, call, ref, task, error);
         if (vm)
