@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,9 +16,11 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#define KEY_BITS     2048 /* clients such as the Go SDK speak RSA only */
-#define VALID_SEC    (10L * 365 * 24 * 60 * 60)
-#define SERIAL_BYTES 16
+#define KEY_BITS        2048 /* clients such as the Go SDK speak RSA only */
+#define VALID_SEC       (10L * 365 * 24 * 60 * 60)
+#define SERIAL_BYTES    16
+#define DNS_NAME_MAX    253 /* bytes, RFC 1035 */
+#define COMMON_NAME_MAX 64  /* bytes, RFC 5280 */
 
 static int add_extension(X509 *x509, int nid, const char *value)
 {
@@ -42,16 +46,27 @@ static int set_serial(X509 *x509)
         return ok;
 }
 
-static int fill(X509 *x509, EVP_PKEY *key, const char *hostname)
+static bool is_dns_name(const char *text)
 {
+        size_t n = strlen(text);
+
+        return n > 0 && n <= DNS_NAME_MAX &&
+               strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == n;
+}
+
+/* A machine may have any name; a certificate may not. */
+static int fill(X509 *x509, EVP_PKEY *key, const char *machine_name)
+{
+        const char *hostname = is_dns_name(machine_name) ? machine_name : "localhost";
+        const char *common_name = strlen(hostname) <= COMMON_NAME_MAX ? hostname : "localhost";
         g_autofree char *names = g_strdup_printf("DNS:%s,DNS:localhost,IP:127.0.0.1", hostname);
         X509_NAME *name = X509_get_subject_name(x509);
 
         return X509_set_version(x509, X509_VERSION_3) && set_serial(x509) &&
                X509_gmtime_adj(X509_getm_notBefore(x509), -60) &&
                X509_gmtime_adj(X509_getm_notAfter(x509), VALID_SEC) &&
-               X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)hostname, -1, -1,
-                                          0) &&
+               X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1,
+                                          -1, 0) &&
                X509_set_issuer_name(x509, name) && X509_set_pubkey(x509, key) &&
                add_extension(x509, NID_basic_constraints, "critical,CA:FALSE") &&
                add_extension(x509, NID_subject_alt_name, names) && X509_sign(x509, key, EVP_sha256());
@@ -63,13 +78,30 @@ static int write_pem(const char *path, X509 *x509, EVP_PKEY *key)
         FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
         int ok;
 
-        if (!f)
-                return -errno;
+        if (!f) {
+                int r = -errno;
+
+                if (fd >= 0)
+                        close(fd);
+                return r;
+        }
         ok = PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) && PEM_write_X509(f, x509) &&
              fflush(f) == 0 && fsync(fd) == 0;
         if (fclose(f) != 0 || !ok)
                 return -EIO;
         return 0;
+}
+
+/* Makes sure that the file is there after a power cut: clients remember the certificate from now on. */
+static int sync_folder(const char *path)
+{
+        g_autofree char *folder = g_path_get_dirname(path);
+        int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+
+        if (fd >= 0)
+                close(fd);
+        return r;
 }
 
 /* Under another name first, so that a crash leaves no half of it. */
@@ -85,6 +117,8 @@ static int make(const char *path, const char *hostname)
                 r = write_pem(temporary, x509, key);
         if (r == 0 && rename(temporary, path) < 0)
                 r = -errno;
+        if (r == 0)
+                r = sync_folder(path);
         if (r < 0)
                 unlink(temporary);
         X509_free(x509);
