@@ -5,6 +5,7 @@
 
 #include "codec.h"
 #include "query.h"
+#include "role.h"
 #include "xenapi.h"
 
 static bool field_get(Call *call, const Value *params, XapiError **error)
@@ -33,6 +34,10 @@ bool generic_set(Call *call, const Field *field, const Value *params, XapiError 
         Row *row = txn_require_edit(call_txn(call), call->message->class, params[0].s, error);
 
         if (!row)
+                return false;
+        if (field->type->kind == TYPE_MAP &&
+            !role_check_map(call->message, field, row_values(row)[field_index(row->class, field)].map,
+                            params[1].map, call->roles, call->local_root, error))
                 return false;
         field_replace(row, field, value_ref(field->type, params[1]));
         return true;

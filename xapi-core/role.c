@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "role.h"
 
-#include <fnmatch.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -91,36 +90,84 @@ Set *role_permissions(uint32_t roles)
         return set;
 }
 
-static const KeyRole *key_role(const Message *m, const Value *params)
+static const KeyRole *find_key(const KeyRole *roles, size_t n, const char *key)
 {
-        bool keyed = m->tag == MESSAGE_FIELD_ADD || m->tag == MESSAGE_FIELD_REMOVE;
+        for (size_t i = 0; i < n; i++) {
+                size_t len = strlen(roles[i].key);
 
-        if (!m->n_key_roles || m->n_params < 2 || m->params[1].type->kind != TYPE_STRING)
-                return NULL;
-        if (!keyed && strcmp(m->params[1].name, "key") != 0)
-                return NULL;
-        for (size_t i = 0; i < m->n_key_roles; i++) {
-                const char *key = m->key_roles[i].key;
-                size_t n = strlen(key);
-
-                if (n && key[n - 1] == '*' ? strncmp(params[1].s, key, n - 1) == 0
-                                           : strcmp(params[1].s, key) == 0)
-                        return &m->key_roles[i];
+                if (len && roles[i].key[len - 1] == '*' ? strncmp(key, roles[i].key, len - 1) == 0
+                                                        : strcmp(key, roles[i].key) == 0)
+                        return &roles[i];
         }
         return NULL;
 }
 
-bool role_check(const Message *m, const Value *params, uint32_t roles, bool local_root, XapiError **error)
+static const KeyRole *key_role(const Message *m, const Value *params)
 {
-        const KeyRole *key = local_root ? NULL : key_role(m, params);
-        g_autofree char *name = NULL, *permission = NULL;
+        if (!m->n_key_roles || m->n_params < 2 || m->params[1].type->kind != TYPE_STRING ||
+            strcmp(m->params[1].name, "key") != 0)
+                return NULL;
+        return find_key(m->key_roles, m->n_key_roles, params[1].s);
+}
 
-        if (local_root || !m->session || ((key ? key->roles : m->roles) & roles))
-                return true;
-        name = g_ascii_strdown(m->name, -1);
-        permission = key ? g_strdup_printf("%s/key:%s", name, key->key) : g_strdup(name);
+static bool deny(const Message *m, const char *key, XapiError **error)
+{
+        g_autofree char *name = g_ascii_strdown(m->name, -1);
+        g_autofree char *permission = key ? g_strdup_printf("%s/key:%s", name, key) : g_strdup(name);
+
         return xapi_fail(error, ERR_RBAC_PERMISSION_DENIED, permission, "No permission in user session",
                          NULL);
+}
+
+static const KeyRole *denied_key(const Field *field, const Map *before, const Map *after, uint32_t roles)
+{
+        for (uint32_t i = 0; i < after->n; i++) {
+                const KeyRole *key = find_key(field->key_roles, field->n_key_roles, after->entries[i].key.s);
+                const Value *old = before ? map_get(before, after->entries[i].key) : NULL;
+
+                if (key && !(key->roles & roles) &&
+                    (!old || !value_equal(field->type->element, *old, after->entries[i].value)))
+                        return key;
+        }
+        return NULL;
+}
+
+bool role_check_map(const Message *m, const Field *field, const Map *before, const Map *after, uint32_t roles,
+                    bool local_root, XapiError **error)
+{
+        const KeyRole *key = NULL;
+
+        if (local_root || !field->n_key_roles)
+                return true;
+        key = denied_key(field, before, after, roles);
+        if (!key && before)
+                key = denied_key(field, after, before, roles);
+        return !key || deny(m, key->key, error);
+}
+
+/* A new object's maps are held to the same as its later changes. */
+static bool check_record(const Message *m, const Row *row, uint32_t roles, XapiError **error)
+{
+        for (size_t i = 0; i < row->class->n_fields; i++) {
+                const Field *field = &row->class->fields[i];
+
+                if (field->type->kind == TYPE_MAP &&
+                    !role_check_map(m, field, NULL, row_values(row)[i].map, roles, false, error))
+                        return false;
+        }
+        return true;
+}
+
+bool role_check(const Message *m, const Value *params, uint32_t roles, bool local_root, XapiError **error)
+{
+        const KeyRole *key;
+
+        if (local_root || !m->session)
+                return true;
+        key = key_role(m, params);
+        if (!((key ? key->roles : m->roles) & roles))
+                return deny(m, key ? key->key : NULL, error);
+        return m->tag != MESSAGE_CTOR || check_record(m, params[0].row, roles, error);
 }
 
 /* ---- objects ---- */

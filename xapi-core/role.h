@@ -11,5 +11,8 @@ Set *role_permissions(uint32_t roles);
  * RBAC_PERMISSION_DENIED otherwise. */
 bool role_check(const Message *message, const Value *params, uint32_t roles, bool local_root,
                 XapiError **error);
+/* The same for a map that is replaced as a whole: the keys that come, go or change. `before` NULL: there was none. */
+bool role_check_map(const Message *message, const Field *field, const Map *before, const Map *after,
+                    uint32_t roles, bool local_root, XapiError **error);
 /* Makes the role objects that are not there yet. */
 void roles_create(Store *store);

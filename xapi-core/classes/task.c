@@ -10,6 +10,7 @@
 static TaskRow *task_edit(Call *call, const char *ref, XapiError **error)
 {
         TaskRow *task = (TaskRow *)txn_require_edit(call_txn(call), &CLASS_TASK, ref, error);
+        g_autofree char *low = NULL, *permission = NULL;
         const SessionRow *mine, *owner;
 
         if (!task || call->local_root || (call->roles & (ROLE_POOL_ADMIN | ROLE_POOL_OPERATOR)))
@@ -18,7 +19,9 @@ static TaskRow *task_edit(Call *call, const char *ref, XapiError **error)
         owner = (const SessionRow *)txn_get(call->txn, &CLASS_SESSION, task->session);
         if (mine && owner && strcmp(mine->auth_user_name, owner->auth_user_name) == 0)
                 return task;
-        xapi_fail(error, ERR_RBAC_PERMISSION_DENIED, call->message->name, "The task is another user's", NULL);
+        low = g_ascii_strdown(call->message->name, -1);
+        permission = g_strdup_printf("%s/any", low);
+        xapi_fail(error, ERR_RBAC_PERMISSION_DENIED, permission, "No permission in user session", NULL);
         return NULL;
 }
 
