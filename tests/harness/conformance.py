@@ -63,8 +63,14 @@ def run(server, scenario):
     want = json.loads(golden.read_text())['steps']
     got = json.loads(json.dumps(Runner(server, scenario, transport).run()))
     assert [s['step'] for s in want] == [s['step'] for s in got], f'{golden} was recorded from another scenario'
-    return [Step(n, g['step'], g, [line for _, lines in compare.steps([w], [g]) for line in lines])
+    return [Step(n, g['step'], g, [line for _, lines in compare.steps([w], [g]) for line in lines
+                                   if not of_this_machine(line)])
             for n, (w, g) in enumerate(zip(want, got), 1)]
+
+
+def of_this_machine(line):
+    """The answers were recorded on one with PCI devices; a container may show none."""
+    return '.PCIs:' in line and not any(Path('/sys/bus/pci/devices').glob('*'))
 
 
 def read_list():
