@@ -256,10 +256,11 @@ def test_a_suspended_vm_that_is_not_resumed(stack):
     remove(xapi, vm)
 
 
-def inject(stack, **what):
-    words = [f'--{key}={value}' for key, value in what.items()]
-    subprocess.run([build_folder() / 'xenopsd/xenops-cli', f'--switch-path={stack.folder}/run/switch', 'inject', *words],
-                   check=True, stdout=subprocess.DEVNULL)
+def xenops(stack, *words, **options):
+    """What xenops-cli says."""
+    options = [f'--{key}={value}' for key, value in options.items()]
+    return subprocess.run([build_folder() / 'xenopsd/xenops-cli', f'--switch-path={stack.folder}/run/switch', *words,
+                           *options], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def log_in(stack):
@@ -274,12 +275,12 @@ def test_a_guest_that_is_suspended_while_nobody_looks(fresh):
     xapi = fresh.json()
     vm = xapi.make_vm('unwatched')
     xapi.call('VM.start', vm, False, False)
-    inject(fresh, vm=xapi.call('VM.get_uuid', vm), step='save', latency=1)
+    xenops(fresh, 'inject', vm=xapi.call('VM.get_uuid', vm), step='save', latency=1)
     xapi.call('Async.VM.suspend', vm)
-    xapi.wait_for('vm', vm, lambda record: record['suspend_VDI'] != NULL)
+    eventually(lambda: ' pending ' in xenops(fresh, 'tasks'))
     fresh.kill('xapi-core')
     xapi = eventually(lambda: log_in(fresh))
-    image_ref = xapi.wait_for('vm', vm, lambda record: record['power_state'] == 'Suspended')['suspend_VDI']
+    image_ref = xapi.wait_for('VM', vm, lambda record: record['power_state'] == 'Suspended')['suspend_VDI']
     assert image_ref != NULL
     xapi.call('VM.resume', vm, False, False)
     assert xapi.call('VM.get_suspend_VDI', vm) == NULL
