@@ -32,5 +32,4 @@ def wrap(build):
         script.write_text(SCRIPT.format(environment=shlex.join(environment), options=shlex.join(OPTIONS), mark=MARK, name=name,
                                         program=shlex.quote(str((build / path).resolve()))))
         script.chmod(0o755)
-    (folder / '.complete').touch()
     return folder
