@@ -2,6 +2,7 @@
 """What `meson install` gives a packager, and that it works from where it is put."""
 import json
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from harness.stack import PASSWORD, build_folder
 
 LIST = Path(__file__).with_name('installed-files')
 UP_SEC = 120
+CALLS_ONE_DAEMON = {'networkd-cli', 'rrd-cli', 'sm-cli', 'squeezed-cli'}     # their options are parameters of methods
 
 
 def install(folder):
@@ -34,6 +36,19 @@ def test_every_program_has_a_man_page(folder):
                 if path.is_file() and path.stat().st_mode & stat.S_IXUSR}
     pages = {path.name.split('.')[0] for path in prefix(folder).glob('share/man/man*/*')}
     assert programs and programs <= pages, programs - pages
+
+
+def test_man_pages_name_every_option(folder):
+    install(folder)
+    pages = {path.name.split('.')[0]: path.read_text() for path in prefix(folder).glob('share/man/man*/*')}
+    for place in ('bin', 'libexec/xapi'):
+        for program in (prefix(folder) / place).iterdir():
+            if program.is_file() and program.name not in CALLS_ONE_DAEMON:
+                told = subprocess.run([program, '--help'], stdout=subprocess.PIPE, text=True, timeout=30).stdout
+                page = pages[program.name] + pages['xapi-daemons']
+                lacking = [word for word in re.findall(r'^ .*?--([a-z-]+)', told, re.M)
+                           if f'Fl -{word}' not in page]
+                assert not lacking, f'{program.name}: {lacking}'
 
 
 def test_man_pages_are_clean(folder):
