@@ -310,6 +310,9 @@ static void peer_on_event(uv_poll_t *poll, int status, int events)
         }
         if (peer->state != PEER_GONE && (status < 0 || events & ~UV_WRITABLE))
                 peer_receive(peer);
+        /* On an error libuv has stopped the poll; what the peer had sent before is read before its end is. */
+        if (peer->state != PEER_GONE && status < 0)
+                peer_update_poll(peer, peer->is_writing);
 }
 
 void peer_on_due(Deadline *deadline, void *data)

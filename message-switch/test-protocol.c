@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The switch against clients that speak frames by hand: broken ones, greedy ones, and each limit at it and one past. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <glib.h>
@@ -389,6 +391,97 @@ static void test_deadlines(void)
         test_switch_free(test);
 }
 
+static void stop_switch(TestSwitch *test)
+{
+        int status;
+        kill(test->pid, SIGSTOP);
+        g_assert_cmpint(waitpid(test->pid, &status, WUNTRACED), ==, test->pid);
+        g_assert_true(WIFSTOPPED(status));
+}
+
+/* A peer that dies with something unread makes its socket an error, in front of which stands what it had sent. */
+static void test_dies_with_unread(void)
+{
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestRaw *server = raw_server(test, QUEUE), *caller = test_raw_new(test, true),
+                *late = test_raw_new(test, true);
+        test_raw_send(caller, FRAME_CALL, 1, QUEUE, "x", 1);
+        Frame frame;
+        while (poll(&(struct pollfd){ .fd = server->socket, .events = POLLIN }, 1, -1) < 1)
+                ;
+        stop_switch(test);
+        for (int i = 0; i < 100; i++) /* more than is received at a time */
+                test_raw_send(server, FRAME_CANCEL, 7, NULL, NULL, 0);
+        g_autofree char *body = g_malloc0(100000);
+        test_raw_send(server, FRAME_CALL, 9, "org.test.none", body, 100000);
+        test_raw_free(server);
+        kill(test->pid, SIGCONT);
+        g_assert_true(test_raw_next(caller, &frame));
+        g_assert_cmpuint(frame.header.outcome, ==, BUS_OUTCOME_UNKNOWN);
+        server = raw_server(test, QUEUE);
+        test_raw_send(late, FRAME_CALL, 1, QUEUE, NULL, 0);
+        raw_take_call(server, 0);
+        test_raw_free(late);
+        test_raw_free(caller);
+        test_raw_free(server);
+        test_switch_free(test);
+}
+
+typedef struct LastWords {
+        TestSwitch *test;
+        TestRaw *server;
+        TestClient *client;
+        _Atomic int outcomes[2]; /* -1: not ended */
+} LastWords;
+
+static void on_first(BusReply *reply, void *data)
+{
+        ((LastWords *)data)->outcomes[0] = (int)reply->outcome;
+}
+
+static void on_second(BusReply *reply, void *data)
+{
+        ((LastWords *)data)->outcomes[1] = (int)reply->outcome;
+}
+
+/* On the client's loop, which reads nothing meanwhile: a long reply comes, and the switch dies with a call unread. */
+static void die_with_last_words(void *data)
+{
+        LastWords *words = data;
+        Bus *bus = test_client_bus(words->client);
+        const BusCall call = { .queue = QUEUE, .method = "ask" };
+        g_autofree char *text = g_strnfill(100000, 'x');
+        g_autofree char *body = g_strdup_printf("{\"result\":\"%s\",\"id\":0}", text);
+        Frame frame;
+        bus_call(bus, &call, on_first, words);
+        g_assert_true(test_raw_next(words->server, &frame));
+        test_raw_send(words->server, FRAME_REPLY, frame.header.id, NULL, body, strlen(body));
+        test_raw_send(words->server, FRAME_CALL, 5, "org.test.none", NULL, 0);
+        test_raw_expect(words->server, FRAME_ERROR, 5, BUS_NO_SUCH_QUEUE); /* so the reply has been sent on */
+        stop_switch(words->test);
+        bus_call(bus, &call, on_second, words);
+        test_switch_kill(words->test, SIGKILL);
+}
+
+static void test_switch_dies_with_unread(void)
+{
+        LastWords words = { .test = test_switch_new(NULL, 0), .outcomes = { -1, -1 } };
+        words.server = raw_server(words.test, QUEUE);
+        words.client = test_client_new(words.test, "client");
+        test_client_await(words.client, true);
+        test_client_post(words.client, die_with_last_words, &words);
+        while (words.outcomes[0] < 0 || words.outcomes[1] < 0)
+                g_usleep(1000);
+        g_assert_cmpint(words.outcomes[0], ==, BUS_OK);
+        g_assert_cmpint(words.outcomes[1], ==, BUS_OUTCOME_UNKNOWN);
+        test_raw_free(words.server);
+        test_switch_start(words.test);
+        test_client_await(words.client, true);
+        g_assert_cmpint(test_call(words.client, "org.test.none", "ask", "", NULL), ==, BUS_NO_SUCH_QUEUE);
+        test_client_free(words.client);
+        test_switch_free(words.test);
+}
+
 #define NOBODY 65534
 
 static TestRaw *raw_of_nobody(TestSwitch *test)
@@ -597,6 +690,8 @@ int main(int argc, char **argv)
         g_test_add_func("/protocol/never-reading-server", test_never_reading_server);
         g_test_add_func("/protocol/cancel", test_cancel);
         g_test_add_func("/protocol/deadlines", test_deadlines);
+        g_test_add_func("/protocol/dies-with-unread", test_dies_with_unread);
+        g_test_add_func("/protocol/switch-dies-with-unread", test_switch_dies_with_unread);
         g_test_add_func("/protocol/policy", test_policy);
         g_test_add_func("/protocol/many-connections", test_many_connections);
         g_test_add_func("/protocol/one-switch-a-path", test_one_switch_a_path);

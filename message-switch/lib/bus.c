@@ -198,6 +198,16 @@ static void bus_disconnect(Bus *bus, const char *why)
                 bus_connect_later(bus, ECONNRESET);
 }
 
+static void bus_receive(Bus *bus)
+{
+        ssize_t n = frame_reader_receive(&bus->reader, bus->socket, bus->space, BUS_SPACE_BYTES);
+        if (n == -EAGAIN)
+                return;
+        int r = n > 0 ? bus_walk(bus) : (int)n;
+        if (n <= 0 || r < 0)
+                bus_disconnect(bus, n == 0 ? "The switch has closed the connection" : g_strerror(-r));
+}
+
 static void bus_on_event(uv_poll_t *poll, int status, int events)
 {
         Bus *bus = poll->data;
@@ -206,14 +216,11 @@ static void bus_on_event(uv_poll_t *poll, int status, int events)
                 bus_flush(bus);
                 pthread_mutex_unlock(&bus->lock);
         }
-        if (status < 0 || events & ~UV_WRITABLE) {
-                ssize_t n = frame_reader_receive(&bus->reader, bus->socket, bus->space, BUS_SPACE_BYTES);
-                if (n == -EAGAIN)
-                        return;
-                int r = n > 0 ? bus_walk(bus) : (int)n;
-                if (n <= 0 || r < 0)
-                        bus_disconnect(bus, n == 0 ? "The switch has closed the connection" : g_strerror(-r));
-        }
+        if (status < 0 || events & ~UV_WRITABLE)
+                bus_receive(bus);
+        /* On an error libuv has stopped the poll; what the switch had sent before is read before its end is. */
+        if (status < 0)
+                bus_update_poll(bus);
 }
 
 static int bus_open_socket(const char *path)
