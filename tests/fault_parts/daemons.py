@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Killing a daemon, and how long until it serves again."""
+import contextlib
 import http.client
 import os
 import select
 import signal
+import sys
 import time
 
 from harness.client import JsonTransport, XapiError, eventually
+from harness.stack import SOURCE
 from . import frames
+
+sys.path.insert(0, str(SOURCE / 'packaging'))
+from trying.stack import MARK                               # noqa: E402
 
 QUEUES = {
     'xapi-helper': 'org.xen.xapi.host',
@@ -25,27 +31,35 @@ def switch_path(stack):
     return stack.folder / 'run/switch'
 
 
-def wait_end(pid):
+def open_process(stack, pid):
+    """-> a pidfd; None when there is no such process of the stack's any more, whoever has its number now."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
-        return
+        return None
     try:
-        assert select.select([fd], [], [], SERVES_SEC)[0], f'process {pid} was killed and does not end'
-    finally:
-        os.close(fd)
+        with open(f'/proc/{pid}/environ', 'rb') as file:
+            if f'{MARK}={stack.folder}'.encode() in file.read().split(b'\0'):
+                return fd
+    except OSError:
+        pass
+    os.close(fd)
+    return None
 
 
 def kill(stack, daemon):
     """-> the process that is gone now, and when it was killed."""
     pid = eventually(lambda: stack.pid(daemon), SERVES_SEC)
+    fd = open_process(stack, pid)
     stack.expected_deaths.add(str(pid))
     start = time.monotonic()
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass                            # killed a moment ago, and not noticed yet
-    wait_end(pid)
+    if fd is not None:                  # else it was killed a moment ago, and that has not been noticed yet
+        try:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            assert select.select([fd], [], [], SERVES_SEC)[0], f'process {pid} was killed and does not end'
+        finally:
+            os.close(fd)
     return pid, start
 
 
