@@ -14,6 +14,7 @@
 #include <openssl/crypto.h>
 
 #include "daemon.h"
+#include "gate.h"
 #include "host.h"
 #include "role.h"
 #include "xenapi.h"
@@ -27,7 +28,8 @@ typedef struct Entry {
 
 struct Auth {
         Bus *bus;
-        char *path;           /* of the password file; NULL: PAM */
+        char *path; /* of the password file; NULL: PAM */
+        Gate *gate;
         pthread_mutex_t lock; /* guards the rest */
         GHashTable *entries;  /* user -> Entry */
         char *decoy;          /* a hash of the file's kind, for users that are not in it */
@@ -59,6 +61,8 @@ Auth *auth_new(Bus *bus, const char *password_file)
         auth->path = g_strdup(password_file);
         auth->entries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, entry_free);
         pthread_mutex_init(&auth->lock, NULL);
+        /* Hashing takes a processor; PAM, at most somebody else's. */
+        auth->gate = gate_new(password_file ? AUTH_HASHING_MAX : AUTH_UNDER_WAY_MAX, AUTH_UNDER_WAY_MAX);
         return auth;
 }
 
@@ -68,6 +72,7 @@ void auth_free(Auth *auth)
                 return;
         g_hash_table_unref(auth->entries);
         pthread_mutex_destroy(&auth->lock);
+        gate_free(auth->gate);
         g_free(auth->decoy);
         g_free(auth->path);
         g_free(auth);
@@ -180,28 +185,45 @@ static bool same_text(const char *a, const char *b)
         return strlen(b) == n && CRYPTO_memcmp(a, b, n) == 0;
 }
 
-/* Hashes in any case, so that how long it takes does not tell which users exist. */
-static bool check_file(Auth *auth, const char *user, const char *password, uint32_t *ret_roles)
+static bool hashes_to(const char *password, const char *hash)
 {
-        g_autofree char *hash = NULL;
         g_autofree struct crypt_data *data = g_new0(struct crypt_data, 1);
-        bool known = lookup(auth, user, &hash, ret_roles);
         const char *made = crypt_r(password, hash, data);
-        bool right = known && made && made[0] != '*' && same_text(hash, made);
+        bool right = made && made[0] != '*' && same_text(hash, made);
 
         explicit_bzero(data, sizeof(*data));
         return right;
 }
 
+/* Hashes in any case, so that how long it takes does not tell which users exist. */
+static bool check_file(Auth *auth, const char *user, const char *password, XapiError **error)
+{
+        g_autofree char *hash = NULL;
+        uint32_t roles;
+        bool known = lookup(auth, user, &hash, &roles);
+
+        if (hashes_to(password, hash) && known)
+                return true;
+        return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure", NULL);
+}
+
 static bool check_pam(Auth *auth, const char *user, const char *password, XapiError **error)
 {
         HostError *e = NULL;
+        char *text;
 
         if (host_authenticate(auth->bus, PAM_TIMEOUT_USEC, user, password, &e))
                 return true;
-        xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, host_error_text(e), NULL);
+        text = host_error_text(e);
+        xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, text, NULL);
+        free(text);
         host_error_free(e);
         return false;
+}
+
+void auth_stop(Auth *auth)
+{
+        gate_stop(auth->gate);
 }
 
 bool auth_roles(Auth *auth, const char *user, uint32_t *ret_roles, bool *ret_local_root)
@@ -215,22 +237,30 @@ bool auth_roles(Auth *auth, const char *user, uint32_t *ret_roles, bool *ret_loc
         return true;
 }
 
-bool auth_check(Auth *auth, const char *user, const char *password, Principal *ret, XapiError **error)
+static bool check(Auth *auth, const char *user, const char *password, Principal *ret, XapiError **error)
 {
         uint32_t roles;
         bool local_root;
 
-        if (!*user || strlen(user) > AUTH_NAME_BYTES_MAX || strlen(password) > AUTH_PASSWORD_BYTES_MAX)
-                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure",
-                                 NULL);
-        if (auth->path && !check_file(auth, user, password, &roles))
-                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure",
-                                 NULL);
-        if (!auth->path && !check_pam(auth, user, password, error))
+        if (auth->path ? !check_file(auth, user, password, error) : !check_pam(auth, user, password, error))
                 return false;
         if (!auth_roles(auth, user, &roles, &local_root))
                 return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure",
                                  NULL);
         *ret = (Principal){ .user = g_strdup(user), .roles = roles, .local_root = local_root };
         return true;
+}
+
+bool auth_check(Auth *auth, const char *user, const char *password, Principal *ret, XapiError **error)
+{
+        bool ok;
+
+        if (!*user || strlen(user) > AUTH_NAME_BYTES_MAX || strlen(password) > AUTH_PASSWORD_BYTES_MAX)
+                return xapi_fail(error, ERR_SESSION_AUTHENTICATION_FAILED, user, "Authentication failure",
+                                 NULL);
+        if (gate_enter(auth->gate) < 0)
+                return xapi_fail(error, ERR_TOO_BUSY, NULL);
+        ok = check(auth, user, password, ret, error);
+        gate_leave(auth->gate);
+        return ok;
 }

@@ -10,6 +10,8 @@
 #define PASSWORD_FILE_BYTES_MAX (1u << 20)
 #define AUTH_NAME_BYTES_MAX     256u
 #define AUTH_PASSWORD_BYTES_MAX 4096u
+#define AUTH_UNDER_WAY_MAX      1024u /* at a time: the rest of the workers is for those who are in already */
+#define AUTH_HASHING_MAX        2u    /* of those, and the rest of the processors' time */
 
 typedef struct Auth Auth;
 
@@ -23,7 +25,10 @@ void principal_clear(Principal *p);
 /* password_file: NULL for PAM. */
 Auth *auth_new(Bus *bus, const char *password_file);
 void auth_free(Auth *auth);
-/* Waits; on a worker. SESSION_AUTHENTICATION_FAILED [user; text] when the password is wrong or nobody can tell. */
+/* The server ends: who waits for a turn to be looked at is refused. Any thread. */
+void auth_stop(Auth *auth);
+/* Waits; on a worker. SESSION_AUTHENTICATION_FAILED [user; text] when the password is wrong or nobody can tell,
+ * TOO_BUSY [] when too many want to know. */
 bool auth_check(Auth *auth, const char *user, const char *password, Principal *ret, XapiError **error);
 /* What a user who logged in earlier may do now. False: there is no such user any more. No waiting. */
 bool auth_roles(Auth *auth, const char *user, uint32_t *ret_roles, bool *ret_local_root);

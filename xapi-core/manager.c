@@ -130,11 +130,21 @@ static bool write_port(const Manager *m, int port, XapiError **error)
         return false;
 }
 
+/* On all addresses unless told otherwise; a machine may be without IPv6. */
+static int listen_tcp(Manager *m, const ManagerOptions *options, int *ret_port)
+{
+        int r = http_server_listen_tcp(m->http, options->listen ? options->listen : "::", options->port, true,
+                                       ret_port);
+
+        if (!options->listen && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL))
+                r = http_server_listen_tcp(m->http, "0.0.0.0", options->port, true, ret_port);
+        return r;
+}
+
 static bool listen_all(Manager *m, const ManagerOptions *options, XapiError **error)
 {
         g_autofree char *socket = options->socket ? g_strdup(options->socket)
                                                   : g_build_filename(m->daemon->state_dir, "xapi", NULL);
-        const char *address = options->listen ? options->listen : "::";
         int port, r;
 
         m->http = http_server_new(
@@ -146,9 +156,10 @@ static bool listen_all(Manager *m, const ManagerOptions *options, XapiError **er
         r = http_server_listen_unix(m->http, socket, 0600);
         if (r < 0)
                 return fail_errno(error, "Cannot listen on", socket, r);
-        r = http_server_listen_tcp(m->http, address, options->port, true, &port);
+        r = listen_tcp(m, options, &port);
         if (r < 0)
-                return fail_errno(error, "Cannot listen on", address, r);
+                return fail_errno(error, "Cannot listen on",
+                                  options->listen ? options->listen : "any address", r);
         return write_port(m, port, error);
 }
 
@@ -197,6 +208,8 @@ void manager_stop(Manager *m)
                 xenops_stop(m->xenops);
         if (m->storage)
                 storage_stop(m->storage);
+        if (m->auth)
+                auth_stop(m->auth);
         jobs_stop(m);
         m->stopping = true;
         server_let_go(m);
