@@ -53,7 +53,7 @@ def describe(folder, status):
         f'URL          {status["url"]}',
         f'user         {status["user"]}',
         f'password     {folder.password.read_text().strip()}',
-        f'certificate  SHA-256 {status["fingerprint"]}',
+        f'certificate  SHA-256 {folder.fingerprint()}',
         f'socket       {status["socket"]}',
         f'logs         {folder.log}'])
 
@@ -156,7 +156,11 @@ def demo(folder):
 def show_status(folder, as_json):
     status = folder.read_status()
     if as_json:
+        if status and status['serving']:
+            status['fingerprint'] = folder.fingerprint()
         print(json.dumps(status or {'serving': False, 'daemons': {}}, indent=2))
+    elif status and not status['serving']:
+        print(f'{folder.path}: starting')
     elif status:
         print(describe(folder, status))
         print('daemons      ' + ', '.join(f'{n} {p or "(restarting)"}' for n, p in status['daemons'].items()))

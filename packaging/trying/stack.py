@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What belongs to one stack: its folder, its settings, its daemons and how each is started."""
+import base64
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import random
@@ -122,6 +124,12 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def fingerprint(self):
+        """SHA-256 of the certificate, as browsers and openssl print it; it may have been replaced meanwhile."""
+        body = self.certificate.read_text().partition('-----BEGIN CERTIFICATE-----')[2].partition('-----END')[0]
+        digest = hashlib.sha256(base64.b64decode(body)).hexdigest().upper()
+        return ':'.join(digest[i:i + 2] for i in range(0, len(digest), 2))
+
     def set_password(self, wanted):
         """The wanted one; else the one of last time; else a new one."""
         kept = self.password.read_text().strip() if self.password.exists() else None
@@ -136,15 +144,6 @@ class Folder:
             return '\n'.join((self.log / f'{daemon}.log').read_text(errors='replace').splitlines()[-lines:])
         except FileNotFoundError:
             return ''
-
-
-def fingerprint(certificate):
-    """SHA-256 of a PEM file's certificate, as browsers and openssl print it."""
-    import base64
-    import hashlib
-    body = certificate.read_text().partition('-----BEGIN CERTIFICATE-----')[2].partition('-----END')[0]
-    digest = hashlib.sha256(base64.b64decode(body)).hexdigest().upper()
-    return ':'.join(digest[i:i + 2] for i in range(0, len(digest), 2))
 
 
 class Programs:

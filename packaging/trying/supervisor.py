@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 
-from .stack import ADDRESS, DAEMONS, MARK, USER, Problem, fingerprint, free_port
+from .stack import ADDRESS, DAEMONS, MARK, USER, Problem, free_port
 
 STOP_SEC = 10           # after SIGTERM, before SIGKILL
 START_SEC = 120         # for all daemons to say that they serve
-FAILURES_MAX = 3        # deaths of one daemon before it ever served, until starting the stack is given up
-BACKOFF_MAX_SEC = 5
+FAILURES_MAX = 3        # deaths of one daemon in a row, until starting the stack is given up
+LIVED_SEC = 0.1         # a process that was up for less has failed
+BACKOFF_MAX_SEC = 1
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -69,8 +70,8 @@ class Daemon:
         self.name = name
         self.process = self.pidfd = self.ready_fd = None
         self.ready = False          # this process
-        self.failures = 0           # deaths in a row before being ready
-        self.start_at = 0           # not running: when to start it, monotonic
+        self.failures = 0           # processes in a row that failed
+        self.start_at = 0           # when this process was started, or the next is to be, monotonic
 
     def start(self, argv, environment, log_path):
         reader, writer = os.pipe()
@@ -80,10 +81,15 @@ class Daemon:
                 env=environment, pass_fds=(writer,), preexec_fn=die_with_parent, start_new_session=True)
         os.close(writer)
         self.pidfd, self.ready_fd, self.ready = os.pidfd_open(self.process.pid), reader, False
+        self.start_at = time.monotonic()
 
-    def backoff(self):
-        """At once after a death in service; later and later when it does not come up."""
-        return 0 if self.failures <= 1 else min(0.1 * 2 ** (self.failures - 1), BACKOFF_MAX_SEC)
+    def end(self):
+        """The next is started at once after a death in service; later and later when none comes to serve."""
+        now = time.monotonic()
+        served = self.ready and now - self.start_at > LIVED_SEC
+        self.failures = 0 if served else self.failures + 1
+        self.start_at = now + (0 if self.failures <= 1 else min(0.05 * 2 ** self.failures, BACKOFF_MAX_SEC))
+        self.process, self.ready = None, False
 
 
 class Supervisor:
@@ -95,7 +101,6 @@ class Supervisor:
         self.daemons = [Daemon(name) for name in DAEMONS]
         self.selector = selectors.DefaultSelector()
         self.stopping = self.serving = False
-        self.fingerprint = None
         environment = {k: v for k, v in os.environ.items()
                        if k not in ('NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_FDS', 'LISTEN_PID',
                                     'JOURNAL_STREAM')}
@@ -131,12 +136,16 @@ class Supervisor:
         self.selector.unregister(fd)
         os.close(fd)
 
+    def waiting(self):
+        """The daemons to be started. They reconnect when the switch comes back, but find it at once when it is first."""
+        switch = self.daemons[0]
+        startable = self.daemons if switch.ready or self.serving else [switch]
+        return [d for d in startable if d.process is None]
+
     def start_due(self):
         now = time.monotonic()
-        for daemon in self.daemons:
-            # The others reconnect when the switch comes back, but find it at once when it is there first.
-            if daemon.process is None and daemon.start_at <= now and (self.daemons[0].ready or
-                                                                      daemon is self.daemons[0] or self.serving):
+        for daemon in self.waiting():
+            if daemon.start_at <= now:
                 self.start(daemon)
 
     def start(self, daemon):
@@ -149,7 +158,7 @@ class Supervisor:
         self.write_status()
 
     def timeout(self, deadline):
-        due = [d.start_at for d in self.daemons if d.process is None and (self.daemons[0].ready or self.serving)]
+        due = [d.start_at for d in self.waiting()]
         if not self.serving:
             due.append(deadline)
         return max(0, min(due) - time.monotonic()) if due else None
@@ -165,10 +174,8 @@ class Supervisor:
         daemon.ready_fd = None
         if not daemon.ready:
             return                      # its end is about to be seen
-        daemon.failures = 0
         if daemon.name == 'xapi-core':
             self.port = daemon.port
-            self.fingerprint = fingerprint(self.folder.certificate)
         if not self.serving and all(d.ready for d in self.daemons):
             self.serving = True
             self.write_status()
@@ -180,17 +187,15 @@ class Supervisor:
         if daemon.ready_fd is not None:
             self.forget(daemon.ready_fd)
             daemon.ready_fd = None
-        pid, daemon.process, daemon.ready = daemon.process.pid, None, False
-        daemon.failures += 1
-        daemon.start_at = time.monotonic() + daemon.backoff()
-        say(f'{daemon.name} (pid {pid}) {ending(code)}; starting it again')
+        say(f'{daemon.name} (pid {daemon.process.pid}) {ending(code)}; starting it again')
+        daemon.end()
         self.write_status()
         if not self.serving and daemon.failures >= FAILURES_MAX:
             raise Problem(f'{daemon.name} does not start, it {ending(code)}:\n{self.folder.log_tail(daemon.name)}')
 
     def status(self):
         return {'url': f'https://{ADDRESS}:{self.port}' if self.port else None,
-                'socket': str(self.folder.socket), 'user': USER, 'fingerprint': self.fingerprint,
+                'socket': str(self.folder.socket), 'user': USER,
                 'certificate': str(self.folder.certificate), 'state': str(self.folder.path),
                 'serving': self.serving, 'supervisor': os.getpid(),
                 'daemons': {d.name: d.process.pid if d.process else None for d in self.daemons}}

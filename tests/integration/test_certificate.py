@@ -37,6 +37,7 @@ def serves(stack):
 
 def test_replaced_without_a_restart(fresh):
     pid, before, xapi = fresh.pid('xapi-core'), shown(fresh), fresh.json()
+    fingerprint = fresh.status()['fingerprint']
     new = fresh.folder / 'new.pem'
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', fresh.folder / 'key.pem',
                     '-out', fresh.folder / 'cert.pem', '-subj', '/CN=replaced', '-days', '30'], check=True,
@@ -50,6 +51,7 @@ def test_replaced_without_a_restart(fresh):
     http._context = tls_context(fresh.certificate)
     http.connect()
     assert fresh.pid('xapi-core') == pid
+    assert fresh.status()['fingerprint'] != fingerprint
 
 
 def test_broken_replacement_changes_nothing(fresh):
