@@ -32,7 +32,8 @@ struct Xenops {
         pthread_mutex_t lock; /* guards what is below; innermost */
         GHashTable *entered;  /* VM uuid -> Entered */
         GHashTable *waiters;  /* task id -> Waiter */
-        GHashTable *stale;    /* uuids of VMs whose last change the disk refused */
+        GHashTable
+            *stale; /* uuids of VMs whose last change is not in the rows: xenopsd or the disk refused */
         unsigned n_refreshes; /* on their way to the disk */
         pthread_cond_t refreshed;
 };
@@ -189,9 +190,17 @@ static void forget_ended(Xenops *x, const XenopsReport *report)
                 xenops_error_free(e);
 }
 
+/* The follower will look at it again. */
+static void set_stale(Xenops *x, const char *uuid)
+{
+        pthread_mutex_lock(&x->lock);
+        g_hash_table_add(x->stale, g_strdup(uuid));
+        pthread_mutex_unlock(&x->lock);
+}
+
 /* With the VM's lock held. */
-static bool follow_to_end(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
-                          XapiError **error)
+static bool follow_to_end(Xenops *x, const char *vm, const char *uuid, void (*finish)(Txn *txn, void *data),
+                          void *data, XapiError **error)
 {
         XenopsReport report = { 0 };
         bool have = report_get_row(x, vm, &report), ok;
@@ -199,6 +208,8 @@ static bool follow_to_end(Xenops *x, const char *vm, void (*finish)(Txn *txn, vo
 
         if (have)
                 forget_ended(x, &report);
+        else
+                set_stale(x, uuid); /* xenopsd does not answer */
         txn = txn_begin(x->manager->store);
         if (have)
                 xenops_fold(txn, x->manager, vm, &report);
@@ -214,7 +225,6 @@ typedef struct Refresh {
         char uuid[];
 } Refresh;
 
-/* A change that the disk refused is looked at again. */
 static void refreshed(const XapiError *error, void *user)
 {
         Refresh *refresh = user;
@@ -224,9 +234,9 @@ static void refreshed(const XapiError *error, void *user)
         if (error)
                 log_error("A change of a VM could not be stored", "XAPI_ERROR", text, "XAPI_VM",
                           refresh->uuid, NULL);
-        pthread_mutex_lock(&x->lock);
         if (error)
-                g_hash_table_add(x->stale, g_strdup(refresh->uuid));
+                set_stale(x, refresh->uuid);
+        pthread_mutex_lock(&x->lock);
         x->n_refreshes--;
         pthread_cond_signal(&x->refreshed);
         pthread_mutex_unlock(&x->lock);
@@ -272,7 +282,7 @@ bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data
         for (;;) {
                 pthread_mutex_lock(vm_lock(x, uuid));
                 set_changed(x, uuid, false);
-                ok = follow_to_end(x, vm, finish, data, error);
+                ok = follow_to_end(x, vm, uuid, finish, data, error);
                 if (ok || atomic_load(&x->stopping))
                         break;
                 /* What has happened to the VM cannot be undone: until it is written down the operation goes on. */

@@ -2,6 +2,7 @@
 """HTTP clients that misbehave, by the thousand: they hold what they can and give nothing back."""
 import concurrent.futures
 import json
+import multiprocessing
 import random
 import resource
 import socket
@@ -138,6 +139,9 @@ class Slow:
             slot.connection.close()
         assert not self.failure, f'they kept others from connecting: {self.failure!r}'
 
+    def counts(self):
+        return {'came_again': self.again}
+
 
 class Junk:
     """What is almost a request, again and again: bytes changed, cut off, repeated."""
@@ -191,3 +195,47 @@ class Junk:
         self.stop.set()
         self.thread.join()
         assert not self.failure, f'junk kept others from connecting: {self.failure!r}'
+
+    def counts(self):
+        return {'requests': self.sent}
+
+
+class Apart:
+    """Slow or Junk in a process of its own, so that what it takes is not taken from whoever measures."""
+
+    def __init__(self, kind, *arguments):
+        context = multiprocessing.get_context('spawn')
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=run_apart, args=(other, kind, arguments))
+        self.process.start()
+        other.close()
+        self.take()
+
+    def take(self):
+        try:
+            answer = self.pipe.recv()
+        except EOFError:
+            answer = 'it died'
+        assert isinstance(answer, dict), answer
+        return answer
+
+    def close(self):
+        """-> its counts."""
+        self.pipe.send('end')
+        try:
+            return self.take()
+        finally:
+            self.process.join()
+            self.pipe.close()
+
+
+def run_apart(pipe, kind, arguments):
+    try:
+        room_for(0)
+        pest = kind(*arguments)
+        pipe.send({})
+        pipe.recv()
+        pest.close()
+        pipe.send(pest.counts())
+    except Exception as error:
+        pipe.send(repr(error))

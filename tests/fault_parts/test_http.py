@@ -88,12 +88,12 @@ def test_idle_connections(stack):
 
 
 def test_slow_clients(stack):
-    slow = pests.Slow(stack.url, pests.room_for(SLOW))
+    slow = pests.Apart(pests.Slow, stack.url, pests.room_for(SLOW))
     try:
-        compare(stack, f'{len(slow.slots)} that send a byte a second, end no body, read no reply')
-        tell('those that were thrown out and came again', n=slow.again)
+        compare(stack, f'{SLOW} that send a byte a second, end no body, read no reply')
     finally:
-        slow.close()
+        counts = slow.close()
+    tell('those that were thrown out', **counts)
 
 
 def test_long_polls(stack):
@@ -107,20 +107,20 @@ def test_long_polls(stack):
 
 
 def test_junk(stack):
-    junk = [pests.Junk(stack.url, seeded().random()) for _ in range(2)]
+    generator = seeded()
+    junk = [pests.Apart(pests.Junk, stack.url, generator.random()) for _ in range(2)]
     try:
         compare(stack, 'two that send junk')
     finally:
-        for one in junk:
-            one.close()
-    tell('junk', requests=sum(one.sent for one in junk))
+        counts = [one.close() for one in junk]
+    tell('junk', requests=sum(count['requests'] for count in counts))
 
 
 def test_all_at_once_and_gone_at_once(stack):
     """What they held is given back: as many come again."""
     for _ in range(2):
         idle = pests.Idle(stack.url, pests.room_for(IDLE))
-        slow = pests.Slow(stack.url, pests.room_for(SLOW))
+        slow = pests.Apart(pests.Slow, stack.url, pests.room_for(SLOW))
         try:
             call_others(stack)
         finally:
