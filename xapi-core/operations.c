@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "operations.h"
 
+#include <assert.h>
+
 #include <glib.h>
 
 #include "xenapi.h"
+
+#define OPERATIONS_MAX 64 /* that one class offers */
 
 static Set **allowed_slot(const OperationRules *rules, Row *row)
 {
@@ -45,12 +49,13 @@ bool operation_fail_busy(const OperationRules *rules, const Row *row, XapiError 
 static void update(Txn *txn, const OperationRules *rules, Row *row)
 {
         const Type *element = (*allowed_slot(rules, row))->element;
-        Value allowed[64];
+        Value allowed[OPERATIONS_MAX];
         size_t n = 0;
 
         for (const int64_t *operation = rules->offered; *operation >= 0; operation++) {
                 XapiError *error = NULL;
 
+                assert(n < OPERATIONS_MAX);
                 if (rules->check(txn, row, *operation, &error))
                         allowed[n++].i = *operation;
                 xapi_error_free(error);
