@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import random
+import signal
 import threading
 
 from harness.client import XapiError, eventually
@@ -188,3 +189,37 @@ def test_nothing_acknowledged_is_lost_in_a_storm_of_edits(fresh):
         thread.join(60)
     for vm in vms:
         assert int(first.call('VM.get_name_description', vm)) >= acknowledged[vm]
+
+
+def test_ends_cleanly_with_calls_under_way(fresh):
+    """Told to end while an answer is held back, a poll waits and a guest takes its time: nobody is left to wait."""
+    xapi, poller, worker = fresh.json(), fresh.json(), fresh.json()
+    vm = xapi.make_vm('under way')
+    xapi.call('VM.start', vm, False, False)
+    token = poller.call('event.from', ['sr'], '', 20.0)['token']
+    outcomes = {}
+
+    def run(name, function, *arguments):
+        try:
+            function(*arguments)
+            outcomes[name] = 'a value'
+        except XapiError as error:
+            outcomes[name] = error.code
+        except (OSError, http.client.HTTPException):
+            outcomes[name] = 'cut'
+    threads = [threading.Thread(target=run, args=args) for args in (
+        ('login', fresh.json, fresh.url, 'root', 'wrong'),
+        ('poll', poller.call, 'event.from', ['sr'], token, 60.0),
+        ('shutdown', worker.call, 'VM.clean_shutdown', vm))]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: xapi.call('VM.get_current_operations', vm) or 'shutdown' in outcomes)
+    pid = fresh.pid('xapi-core')
+    fresh.kill('xapi-core', signal.SIGTERM)
+    for thread in threads:
+        thread.join(20)
+    assert f'xapi-core (pid {pid}) ended with status 0' in fresh.log('supervisor')
+    assert set(outcomes) == {'login', 'poll', 'shutdown'}, outcomes
+    client = Patient(fresh)
+    eventually(lambda: client.call('VM.get_power_state', vm) == 'Halted')
+    no_task_pends(client)
