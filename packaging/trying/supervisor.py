@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Starts the daemons, and starts each again that dies, until told to stop."""
+import contextlib
 import ctypes
 import json
 import os
@@ -58,7 +59,9 @@ def wait_for_end(pidfd, seconds):
 
 
 def say(text):
-    print(text, file=sys.stderr, flush=True)
+    """For people; nothing depends on it, so a full disk or a closed terminal is no reason to stop."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def ending(code):
@@ -201,7 +204,10 @@ class Supervisor:
                 'daemons': {d.name: d.process.pid if d.process else None for d in self.daemons}}
 
     def write_status(self):
-        self.folder.write(self.folder.status, json.dumps(self.status()) + '\n')
+        try:
+            self.folder.write(self.folder.status, json.dumps(self.status()) + '\n')
+        except OSError as error:
+            say(f'{self.folder.status}: {error.strerror}')      # the next change may find room
 
     def stop(self):
         """The switch last: the others may have something to say to each other."""
