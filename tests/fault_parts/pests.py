@@ -81,7 +81,7 @@ class Slot:
         if habit == ENDLESS_BODY:
             self.send(request('VM.get_all', ['x'], length=1 << 20))
         elif habit == UNREAD_REPLIES:
-            self.send(request('system.listMethods') * 200)
+            self.send(request('system.listMethods') * 20)
 
     def drip(self):
         """-> whether the connection is still there."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Clients that misbehave, and everybody else, who must not notice."""
+import contextlib
 import re
 import threading
 import time
@@ -23,15 +24,16 @@ STACK = {'vms': 20}
 class Caller(threading.Thread):
     """An honest client on a connection of its own: reads, and each tenth time writes what it then reads."""
 
-    def __init__(self, stack, number):
+    def __init__(self, stack, number, start):
         super().__init__()
-        self.stack, self.number = stack, number
+        self.stack, self.number, self.start_together = stack, number, start
         self.seconds, self.failure = [], None
 
     def run(self):
         try:
             xapi = self.stack.json()
             vms = [ref for ref, r in xapi.call('VM.get_all_records').items() if not r['is_a_template']]
+            self.start_together.wait()
             for n in range(CALLS):
                 vm = vms[(self.number + n * CALLERS) % len(vms)]
                 start = time.monotonic()
@@ -44,14 +46,18 @@ class Caller(threading.Thread):
             xapi.close()
         except Exception as error:
             self.failure = error
+            self.start_together.abort()
 
 
 def call_others(stack):
     """-> seconds of each call, and calls a second; anything that goes wrong fails the test."""
-    callers = [Caller(stack, n) for n in range(CALLERS)]
-    start = time.monotonic()
+    together = threading.Barrier(CALLERS + 1)
+    callers = [Caller(stack, n, together) for n in range(CALLERS)]
     for caller in callers:
         caller.start()
+    with contextlib.suppress(threading.BrokenBarrierError):     # what broke it is told below
+        together.wait()
+    start = time.monotonic()
     for caller in callers:
         caller.join()
     rate = CALLERS * CALLS / (time.monotonic() - start)
