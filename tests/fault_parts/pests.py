@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import multiprocessing
 import random
+import re
 import resource
 import socket
 import ssl
@@ -200,8 +201,53 @@ class Junk:
         return {'requests': self.sent}
 
 
+class Greedy:
+    """Asks for everything, again and again, on each of its connections, and looks at nothing that comes."""
+
+    def __init__(self, url, n, session):
+        self.stop, self.replies, self.failure = threading.Event(), 0, None
+        self.ask = request('VM.get_all_records', [session])
+        self.threads = [threading.Thread(target=self.run, args=(connection,)) for connection in connect_many(url, n)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, connection):
+        try:
+            with connection:
+                while not self.stop.is_set():
+                    connection.sendall(self.ask)
+                    self.read_reply(connection)
+                    self.replies += 1
+        except Exception as error:
+            self.failure = error
+
+    @staticmethod
+    def read_reply(connection):
+        data = connection.recv(1 << 18)
+        while b'\r\n\r\n' not in data:
+            more = connection.recv(1 << 18)
+            assert more, f'the end after {data!r}'
+            data += more
+        head, _, body = data.partition(b'\r\n\r\n')
+        assert head.startswith(b'HTTP/1.1 200'), head
+        left = int(re.search(rb'(?i)content-length: *(\d+)', head)[1]) - len(body)
+        while left > 0:
+            more = connection.recv(1 << 18)
+            assert more, 'the end within a reply'
+            left -= len(more)
+
+    def close(self):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        assert not self.failure, f'{self.failure!r}'
+
+    def counts(self):
+        return {'replies': self.replies}
+
+
 class Apart:
-    """Slow or Junk in a process of its own, so that what it takes is not taken from whoever measures."""
+    """One of these in a process of its own, so that what it takes is not taken from whoever measures."""
 
     def __init__(self, kind, *arguments):
         context = multiprocessing.get_context('spawn')

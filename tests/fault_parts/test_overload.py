@@ -5,6 +5,7 @@ import time
 
 from harness.client import XapiError, eventually
 from harness.stack import Stack
+from fault_parts import pests
 from fault_parts.clients import SMALL, Client
 from fault_parts.report import milliseconds, tell
 from fault_parts.scale import scale
@@ -135,12 +136,6 @@ def beside(stack, what, function):
     assert not failures, failures
 
 
-def read_everything(stack, stop):
-    xapi = stack.json()
-    while not stop.is_set():
-        xapi.call('VM.get_all_records')
-
-
 def start_tasks(stack, stop):
     """More of them than are ever waited for; each is answered, or refused clearly."""
     xapi = stack.json()
@@ -168,7 +163,12 @@ def test_alone(stack):
 
 
 def test_beside_readers_of_everything(stack):
-    beside(stack, f'{GREEDY} connections that read everything', read_everything)
+    greedy = pests.Apart(pests.Greedy, stack.url, GREEDY, stack.json().session)
+    try:
+        tell(f'a modest client beside {GREEDY} connections that read everything', **milliseconds(modest(stack)))
+    finally:
+        counts = greedy.close()
+    tell('they had', **counts)
 
 
 def test_beside_writers(stack):
