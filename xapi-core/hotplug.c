@@ -44,7 +44,7 @@ bool hotplug_run(Hotplug *h, size_t vm_field, XapiError **error)
         if (ok && task)
                 ok = xenops_wait(xenops, h->call, h->vm, task, error);
         h->failed = !ok;
-        if (!xenops_leave(xenops, h->vm, last_change, h, &store_error)) {
+        if (!xenops_leave(xenops, h->vm, ok && h->finish, last_change, h, &store_error)) {
                 if (ok)
                         *error = g_steal_pointer(&store_error);
                 ok = false;

@@ -131,7 +131,8 @@ struct Store {
         size_t n_tombstones;
         size_t n_forgotten; /* tombstones dropped here and still in the database */
         StoreStatistics statistics;
-        bool refused; /* the last write was */
+        bool refused;        /* the last write was */
+        int64_t stored_usec; /* when the last one was taken */
 
         Writer *writer;              /* set once */
         Database *database;          /* set once; used by the writer's thread */

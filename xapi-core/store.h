@@ -68,8 +68,9 @@ bool txn_commit_wait(Txn *txn, XapiError **error); /* not on the loop */
  * free_data frees in the end. What is still owed when the store is closed is lost. */
 void txn_owe(Txn *txn, void (*change)(Txn *txn, void *data), void *data, void (*free_data)(void *data));
 #define STORE_OWED_MSEC 200
-/* Whether the disk takes what is written to it: true at once unless the last write was refused, else one is tried. */
+/* Whether the disk takes what is written to it: true at once where it just did, else it is tried. */
 bool store_check_writable(Store *store, XapiError **error); /* not on the loop */
+#define STORE_TRUSTED_USEC 1000000
 
 /* ---- Following changes ---- */
 

@@ -278,12 +278,12 @@ bool store_check_writable(Store *store, XapiError **error)
 {
         CommitWait wait = COMMIT_WAIT_INIT;
         pthread_mutex_lock(&store->lock);
-        bool refused = store->refused;
-        if (refused) {
+        bool doubtful = store->refused || g_get_monotonic_time() - store->stored_usec > STORE_TRUSTED_USEC;
+        if (doubtful) {
                 Commit *commit = g_malloc(sizeof(*commit));
                 *commit = (Commit){ .done = commit_wait_done, .data = &wait, .probe = true };
                 writer_add(store->writer, commit);
         }
         pthread_mutex_unlock(&store->lock);
-        return !refused || commit_wait_end(&wait, error);
+        return !doubtful || commit_wait_end(&wait, error);
 }

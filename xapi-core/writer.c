@@ -124,6 +124,8 @@ static bool writer_make_durable(Writer *writer, bool probe, XapiError **error)
         pthread_mutex_lock(&writer->store->lock);
         writer->store->statistics.batches += stored;
         writer->store->refused = !stored;
+        if (stored)
+                writer->store->stored_usec = g_get_monotonic_time();
         pthread_mutex_unlock(&writer->store->lock);
         return stored;
 }

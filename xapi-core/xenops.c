@@ -272,7 +272,7 @@ static void bring_up_to_date(Xenops *x, const Row *vm, const char *uuid)
         report_clear(&report);
 }
 
-bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
+bool xenops_leave(Xenops *x, const char *vm, bool insist, void (*finish)(Txn *txn, void *data), void *data,
                   XapiError **error)
 {
         const VmRow *row = STORE_GET(VmRow, CLASS_VM, x->manager->store, vm);
@@ -283,13 +283,14 @@ bool xenops_leave(Xenops *x, const char *vm, void (*finish)(Txn *txn, void *data
                 pthread_mutex_lock(vm_lock(x, uuid));
                 set_changed(x, uuid, false);
                 ok = follow_to_end(x, vm, uuid, finish, data, error);
-                if (ok || atomic_load(&x->stopping))
+                if (ok || !insist || atomic_load(&x->stopping))
                         break;
-                /* What has happened to the VM cannot be undone: until it is written down the operation goes on. */
                 pthread_mutex_unlock(vm_lock(x, uuid));
                 g_clear_pointer(error, xapi_error_free);
                 g_usleep(AGAIN_SEC * G_USEC_PER_SEC);
         }
+        if (!ok)
+                set_stale(x, uuid);
         if (leave(x, uuid))
                 bring_up_to_date(x, &row->row, uuid);
         pthread_mutex_unlock(vm_lock(x, uuid));

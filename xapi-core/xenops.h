@@ -45,9 +45,10 @@ bool xenops_wait(Xenops *xenops, Call *call, const char *vm, char *task, XapiErr
 /* Between the two, changes that xenopsd tells of are left for xenops_leave to see. */
 void xenops_enter(Xenops *xenops, const char *vm_uuid);
 /* Brings the rows to what xenopsd says of the VM, lets `finish` (may be NULL) change more in the same transaction, and
- * waits until all is durable. Where xenopsd does not answer, the rows stay and only `finish` counts. */
-bool xenops_leave(Xenops *xenops, const char *vm, void (*finish)(Txn *txn, void *data), void *data,
-                  XapiError **error);
+ * waits until all is durable. Where xenopsd does not answer, the rows follow when it does, and only `finish` counts.
+ * Where the disk refuses, they follow once it does not; with `insist` this goes on until then. */
+bool xenops_leave(Xenops *xenops, const char *vm, bool insist, void (*finish)(Txn *txn, void *data),
+                  void *data, XapiError **error);
 
 /* The XenAPI's error for one of xenopsd's; takes it. Returns false. */
 bool xenops_fail(const char *vm, XenopsError *taken, XapiError **error);

@@ -44,9 +44,11 @@ static void last_change(Txn *txn, void *user)
 
 bool lifecycle_end(Lifecycle *l, bool ok, XapiError **error)
 {
+        /* What only this operation knows of is lost unless it is written down; the rest can be asked for later. */
+        bool insist = ok && l->finish;
         XapiError *store_error = NULL;
 
-        if (!xenops_leave(l->xenops, l->vm, last_change, l, &store_error)) {
+        if (!xenops_leave(l->xenops, l->vm, insist, last_change, l, &store_error)) {
                 if (ok)
                         *error = g_steal_pointer(&store_error);
                 ok = false;
