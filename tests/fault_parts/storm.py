@@ -148,7 +148,7 @@ def views(stack, client):
     core = {r['uuid']: (r['power_state'], int(r['domid'])) for r in client.sure('VM.get_all_records').values()
             if not r['is_a_template'] and not r['is_control_domain']}
     with frames.Client(daemons.switch_path(stack)) as bus:
-        listed = bus.ask(daemons.QUEUES['xenopsd'], 'VM.list', ['faults', None])
+        listed = bus.ask(daemons.QUEUES['xenopsd'], 'VM.list', [{'debug_info': 'faults', 'unit': None}])
     return core, result_of(listed), domains.living(stack)
 
 
@@ -159,15 +159,9 @@ def result_of(reply):
 
 def disagreements(stack, client):
     """-> texts. Events may still be on their way, so it is asked until all agree, or will not."""
-    found = []
-
-    def agree():
-        found[:] = compare(*views(stack, client))
-        return not found
-    try:
-        eventually(agree, SETTLE_SEC)
-    except AssertionError:
-        pass
+    deadline = time.monotonic() + SETTLE_SEC
+    while (found := compare(*views(stack, client))) and time.monotonic() < deadline:
+        time.sleep(0.1)
     return found
 
 

@@ -11,7 +11,7 @@ from harness.stack import DEATH, Stack
 from fault_parts import disks, domains
 from fault_parts.clients import SMALL, Client
 from fault_parts.report import milliseconds, tell
-from fault_parts.storm import disagreements, no_operation_is_under_way, no_task_pends
+from fault_parts.storm import compare, disagreements, no_operation_is_under_way, no_task_pends, views
 from fault_parts.test_guests import xenops_cli
 
 TEST_SEC = 300
@@ -90,6 +90,9 @@ def refusal(xapi, method, *parameters):
 def all_is_well(stack, xapi, vm):
     """Whoever was refused asks again, and it is done."""
     eventually(lambda: may(write, xapi, vm, 'room again'))
+    eventually(lambda: not disagreements_now(stack))
+    if xapi.call('VM.get_power_state', vm) != 'Halted':        # started, and that could not be written down then
+        xapi.run('VM.hard_shutdown', vm)
     xapi.run('VM.start', vm, False, False)
     xapi.run('VM.hard_shutdown', vm)
     client = Client(stack)
@@ -97,6 +100,14 @@ def all_is_well(stack, xapi, vm):
     no_operation_is_under_way(client)
     assert not disagreements(stack, client)
     client.close()
+
+
+def disagreements_now(stack):
+    client = Client(stack)
+    try:
+        return compare(*views(stack, client))
+    finally:
+        client.close()
 
 
 def may(function, *arguments):
