@@ -24,5 +24,7 @@ class Client(Writer):
         index = sorted(x.name for x in self.interface.methods).index(m.name)
         where = 'bus_caller_call' if self.interface.transport == 'script' else 'bus_client_call'
         carrier = 'caller' if self.interface.transport == 'script' else 'bus, NULL'
+        if self.interface.transport != 'script':
+            ret += ', ret_fd' if m.with_fd else ', NULL'
         self.put(f'        return {where}(&{self.symbol}_interface, METHOD({index}), {carrier}, timeout_usec,\n'
                  f'                               &stub_args, {ret}, (void **)error);\n}}')

@@ -123,6 +123,8 @@ class Model:
             for p in m.params:
                 p.type = self.resolve(p.type_text, m.line)
             m.result = self.resolve(m.result_text, m.line)
+            if m.with_fd and interface.transport == 'script':
+                interface.fail(m.line, f'{m.name}: a script gives no descriptor')
         self.refuse_collisions()
 
     HELPERS = ('encode', 'decode', 'name', 'clear', 'dup', 'assign', 'free', 'text', 'failure')

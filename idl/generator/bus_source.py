@@ -144,9 +144,10 @@ class Source(Writer):
         self.put('\nstatic const BusMethod methods[] = {')
         for m in sorted(self.interface.methods, key=lambda m: m.name):
             params = f'.n_params = {len(m.params)}, .params = params_{m.symbol}, ' if m.params else ''
+            with_fd = ', .with_fd = true' if m.with_fd else ''
             invoke = f', .invoke = invoke_{m.symbol}' if self.interface.queue else ''
             self.put(f'        {{.name = {c_string(m.name)}, .description = {c_string(m.text)}, {params}'
-                     f'.args_size = sizeof({self.args_name(m)}), .result = {m.result.table}{invoke}}},')
+                     f'.args_size = sizeof({self.args_name(m)}), .result = {m.result.table}{with_fd}{invoke}}},')
         self.put('};')
         d = self.interface.error
         record = isinstance(d.members[0], Member)

@@ -63,5 +63,5 @@ class Writer:
         carrier = 'BusCaller *caller' if self.interface.transport == 'script' else 'Bus *bus'
         params = [carrier, 'uint64_t timeout_usec']
         params += [p.type.argument(flat(p.name)) for p in m.params if p.type.kind != 'unit']
-        params += self.result_params(m) + [f'{self.error} **error']
+        params += self.result_params(m) + (['int *ret_fd'] if m.with_fd else []) + [f'{self.error} **error']
         return f'bool {self.symbol}_{m.symbol}({", ".join(params)})'

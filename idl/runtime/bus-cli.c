@@ -73,6 +73,8 @@ static void print_method(FILE *file, const BusMethod *method)
         }
         if (method->result->kind != BUS_UNIT)
                 fprintf(file, " -> %s", method->result->name);
+        if (method->with_fd)
+                fprintf(file, " with a descriptor, which is closed here");
         fprintf(file, "\n      %s\n", method->description);
 }
 

@@ -42,8 +42,21 @@ static bool take_reply(const BusInterface *interface, const BusMethod *method, c
         return take_result(interface, method, json_object_get(body, "result"), ret_result, error);
 }
 
+static bool take_fd(const BusInterface *interface, const BusMethod *method, BusReply *reply, int *ret_fd,
+                    void **error)
+{
+        if (!method->with_fd || !ret_fd)
+                return true;
+        if (reply->n_fds != 1)
+                return fail_outcome(interface, method, BUS_PROTOCOL, "no descriptor came with the answer",
+                                    error);
+        *ret_fd = reply->fds[0];
+        reply->fds[0] = -1;
+        return true;
+}
+
 bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus *bus, const char *queue,
-                     uint64_t timeout_usec, const void *args, void *ret_result, void **error)
+                     uint64_t timeout_usec, const void *args, void *ret_result, int *ret_fd, void **error)
 {
         assert(!*error);
         json_t *params = bus_encode_params(method, args);
@@ -61,6 +74,11 @@ bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus
                 good = take_reply(interface, method, reply.body, ret_result, error);
         else
                 good = fail_outcome(interface, method, reply.outcome, bus_outcome_text(reply.outcome), error);
+        if (good && !take_fd(interface, method, &reply, ret_fd, error)) {
+                if (ret_result)
+                        bus_value_clear(method->result, ret_result);
+                good = false;
+        }
         bus_reply_clear(&reply);
         json_decref(params);
         return good;

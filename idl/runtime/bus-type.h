@@ -131,6 +131,7 @@ typedef struct BusMethod {
         const BusParam *params;
         size_t args_size;
         const BusType *result;
+        bool with_fd; /* a descriptor comes with the result */
         /* Calls the function of a service struct: 1 it succeeded, 0 it failed, -1 it is not there. */
         int (*invoke)(const void *functions, void *data, const struct ServiceCall *call, void *args,
                       void *ret_result, void **error);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Client stubs and dispatch, with the bus between them replaced by this file. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <glib.h>
 
@@ -16,6 +18,8 @@ static struct {
         char *queue, *method;
         BusOutcome outcome;
         const char *reply;
+        size_t n_fds; /* come with the reply */
+        int fds[2];
 } fake;
 
 void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply)
@@ -26,7 +30,8 @@ void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply)
         fake.params = json_deep_copy(call->params);
         fake.queue = g_strdup(call->queue);
         fake.method = g_strdup(call->method);
-        *ret_reply = (BusReply){ .outcome = fake.outcome };
+        *ret_reply = (BusReply){ .outcome = fake.outcome, .n_fds = fake.n_fds };
+        memcpy(ret_reply->fds, fake.fds, sizeof fake.fds);
         if (fake.outcome == BUS_OK)
                 ret_reply->body = json_loads(fake.reply, JSON_DECODE_ANY, NULL);
 }
@@ -34,6 +39,9 @@ void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply)
 void bus_reply_clear(BusReply *reply)
 {
         json_decref(reply->body);
+        for (size_t i = 0; i < reply->n_fds; i++)
+                if (reply->fds[i] >= 0)
+                        close(reply->fds[i]);
         *reply = (BusReply){ 0 };
 }
 
@@ -151,6 +159,57 @@ static void test_call_nonsense(void)
                 g_assert_null(task);
                 xenops_error_free(error);
         }
+}
+
+static bool is_open(int fd)
+{
+        return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void send_fds(size_t n)
+{
+        fake.n_fds = n;
+        for (size_t i = 0; i < n; i++)
+                fake.fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void test_call_fd(void)
+{
+        static const char good[] = "{\"result\": [\"Export\", \"disk\"], \"error\": null, \"id\": 0}";
+        StorageDataChannel channel = { 0 };
+        StorageError *error = NULL;
+        int fd = -1;
+
+        answer(BUS_OK, good);
+        send_fds(1);
+        g_assert_true(storage_vdi_open_data(NULL, 0, "d", "p", "s", "v", false, &channel, &fd, &error));
+        g_assert_cmpstr(channel.export, ==, "disk");
+        g_assert_cmpint(fd, ==, fake.fds[0]);
+        g_assert_true(is_open(fd));
+        close(fd);
+        storage_data_channel_clear(&channel);
+        send_fds(1);
+        g_assert_true(storage_vdi_open_data(NULL, 0, "d", "p", "s", "v", false, &channel, NULL, &error));
+        g_assert_false(is_open(fake.fds[0]));
+        storage_data_channel_clear(&channel);
+        for (size_t n = 0; n <= 2; n += 2) {
+                send_fds(n);
+                fd = -1;
+                g_assert_false(
+                    storage_vdi_open_data(NULL, 0, "d", "p", "s", "v", false, &channel, &fd, &error));
+                g_assert_cmpint(storage_error_failure(error)->outcome, ==, BUS_PROTOCOL);
+                g_assert_cmpint(fd, ==, -1);
+                g_assert_null(channel.export);
+                g_assert_false(n > 0 && is_open(fake.fds[0]));
+                g_clear_pointer(&error, storage_error_free);
+        }
+        send_fds(1);
+        answer(BUS_OK, "{\"result\": null, \"error\": [\"Internal_error\", \"no\"], \"id\": 0}");
+        g_assert_false(storage_vdi_open_data(NULL, 0, "d", "p", "s", "v", false, &channel, &fd, &error));
+        g_assert_cmpint(fd, ==, -1);
+        g_assert_false(is_open(fake.fds[0]));
+        storage_error_free(error);
+        fake.n_fds = 0;
 }
 
 /* --- a carrier of calls that is not the bus --- */
@@ -292,6 +351,7 @@ int main(int argc, char **argv)
         g_test_add_func("/bus/stubs/call", test_call);
         g_test_add_func("/bus/stubs/call-error", test_call_error);
         g_test_add_func("/bus/stubs/call-nonsense", test_call_nonsense);
+        g_test_add_func("/bus/stubs/call-fd", test_call_fd);
         g_test_add_func("/bus/stubs/caller", test_caller);
         g_test_add_func("/bus/stubs/serve", test_serve);
         int status = g_test_run();
