@@ -35,5 +35,9 @@ bool dp_destroy_one(Manager *manager, const Operation *operation, const DpName *
 bool dp_destroy_all(Use *use, StorageError **error);
 bool dp_attach_info(Manager *manager, const Operation *operation, const DpName *name, StorageBackend *ret,
                     StorageError **error);
+/* The bytes of what the datapath has active, and how they are had by *ret_fd, which is owned. Illegal_transition where
+ * another datapath's writes would be met. (dp-open.c) */
+bool dp_open_data(Manager *manager, const Operation *operation, const DpName *name, bool read_write,
+                  StorageDataChannel *ret, int *ret_fd, StorageError **error);
 bool dp_stat(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
              StorageDpStat *ret, StorageError **error);

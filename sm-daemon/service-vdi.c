@@ -202,6 +202,19 @@ static bool on_detach(void *data, const ServiceCall *call, StorageVdiDetachArgs 
         return dp_detach(door_manager(data), &operation, &name, error);
 }
 
+static bool on_open_data(void *data, const ServiceCall *call, StorageVdiOpenDataArgs *args,
+                         StorageDataChannel *ret, StorageError **error)
+{
+        Operation operation = operation_of(call, args->dbg);
+        DpName name = { .sr = args->sr, .vdi = args->vdi, .dp = args->dp, .vm = DOM0 };
+        int fd;
+
+        if (!dp_open_data(door_manager(data), &operation, &name, args->read_write, ret, &fd, error))
+                return false;
+        service_call_send_fd(call, fd);
+        return true;
+}
+
 /* A datapath is what has been attached by its name: there is nothing to make beforehand. */
 static bool on_dp_create(void *data, const ServiceCall *call, StorageDpCreateArgs *args, char **ret,
                          StorageError **error)
@@ -276,6 +289,7 @@ void service_vdi_functions(StorageService *functions)
         functions->vdi_activate_readonly = on_activate_readonly;
         functions->vdi_deactivate = on_deactivate;
         functions->vdi_detach = on_detach;
+        functions->vdi_open_data = on_open_data;
         functions->dp_create = on_dp_create;
         functions->dp_destroy = on_dp_destroy;
         functions->dp_destroy2 = on_dp_destroy2;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -262,6 +263,57 @@ static void test_stuck(Fixture *f, gconstpointer data)
         attach_sr(f);
 }
 
+#define OTHER_DP "copy/1"
+
+static void assert_no_data(Fixture *f, const char *dp, const char *vdi, bool read_write, StorageErrorTag tag)
+{
+        StorageDataChannel channel = { 0 };
+        StorageError *error = NULL;
+        int fd = -1;
+
+        g_assert_false(storage_vdi_open_data(f->to, 0, "", dp, SR, vdi, read_write, &channel, &fd, &error));
+        g_assert_cmpint(error->tag, ==, tag);
+        g_assert_cmpint(fd, ==, -1);
+        storage_error_free(error);
+}
+
+/* A disk's bytes by descriptor: only through a datapath that is active, never beside a writer, and beyond our death. */
+static void test_open_data(Fixture *f, gconstpointer data)
+{
+        StorageDataChannel channel = { 0 };
+        StorageBackend backend = { 0 };
+        g_autofree char *vdi = NULL, *path = NULL;
+        char byte;
+        int writer, reader;
+
+        attach_sr(f);
+        vdi = make_vdi(f);
+        assert_no_data(f, DP, vdi, true, STORAGE_ERROR_DOES_NOT_EXIST);
+        path = attach(f, vdi);
+        assert_no_data(f, DP, vdi, true, STORAGE_ERROR_ILLEGAL_TRANSITION);
+        OK(storage_vdi_activate3(f->to, 0, "", DP, SR, vdi, VM, &error));
+        OK(storage_vdi_open_data(f->to, 0, "", DP, SR, vdi, true, &channel, &writer, &error));
+        g_assert_cmpint(channel.tag, ==, STORAGE_DATA_CHANNEL_PLAIN);
+        stop(f, SIGKILL);
+        g_assert_cmpint(pwrite(writer, "x", 1, MIB - 1), ==, 1);
+        close(writer);
+        start(f);
+        OK(storage_dp_destroy(f->to, 0, "", DP, false, &error));
+        OK(storage_vdi_attach3(f->to, 0, "", OTHER_DP, SR, vdi, VM, false, &backend, &error));
+        OK(storage_vdi_activate3(f->to, 0, "", OTHER_DP, SR, vdi, VM, &error));
+        assert_no_data(f, OTHER_DP, vdi, true, STORAGE_ERROR_ILLEGAL_TRANSITION);
+        OK(storage_vdi_open_data(f->to, 0, "", OTHER_DP, SR, vdi, false, &channel, &reader, &error));
+        g_assert_cmpint(pread(reader, &byte, 1, MIB - 1), ==, 1);
+        g_assert_cmpint(byte, ==, 'x');
+        g_assert_cmpint(pwrite(reader, "y", 1, 0), ==, -1);
+        close(reader);
+        g_assert_cmpint(unlink(path), ==, 0);
+        assert_no_data(f, OTHER_DP, vdi, false, STORAGE_ERROR_INTERNAL_ERROR);
+        g_assert_cmpint(mkfifo(path, 0600), ==, 0);
+        assert_no_data(f, OTHER_DP, vdi, false, STORAGE_ERROR_INTERNAL_ERROR);
+        storage_backend_clear(&backend);
+}
+
 /* Queues, and what is not written. */
 static void test_answers(Fixture *f, gconstpointer data)
 {
@@ -291,9 +343,8 @@ int main(int argc, char **argv)
                 const char *name;
                 void (*function)(Fixture *f, gconstpointer data);
         } tests[] = {
-                { "/service/killed", test_killed },
-                { "/service/killed-often", test_killed_often },
-                { "/service/stuck", test_stuck },
+                { "/service/killed", test_killed },   { "/service/killed-often", test_killed_often },
+                { "/service/stuck", test_stuck },     { "/service/open-data", test_open_data },
                 { "/service/answers", test_answers },
         };
 
