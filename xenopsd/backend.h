@@ -103,6 +103,11 @@ typedef struct BackendOperations {
         bool (*s3suspend)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
         bool (*s3resume)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 
+        /* A socket or terminal that is the domain's console, owned, non-blocking; -1 with *error set: it has none of that
+         * kind. It ends with the domain. Any thread but the loop's. */
+        int (*open_console)(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol,
+                            XenopsError **error);
+
         void (*host_stat)(Backend *backend, XenopsHost *host); /* its hypervisor and chipset */
         int64_t (*total_memory_mib)(Backend *backend);
         char *(*console_data)(Backend *backend); /* owned (free) */

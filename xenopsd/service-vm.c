@@ -109,6 +109,23 @@ static bool on_import_metadata(void *data, const ServiceCall *call, XenopsVmImpo
         return good;
 }
 
+static bool on_open_console(void *data, const ServiceCall *call, XenopsVmOpenConsoleArgs *args,
+                            XenopsError **error)
+{
+        Manager *manager = data;
+        auto_vm_config *config = vm_store_get(manager->vms, args->id ? args->id : "", error);
+        if (!config)
+                return false;
+        const BackendOperations *operations = manager->backend->operations;
+        if (!operations->open_console)
+                return xenops_fail_unimplemented(error, "VM.open_console");
+        int fd = operations->open_console(manager->backend, &config->metadata.vm, args->protocol, error);
+        if (fd < 0)
+                return false;
+        service_call_send_fd(call, fd);
+        return true;
+}
+
 /* A hard shutdown and a hard reboot go before what waits, and end what waits for the guest. */
 static bool on_shutdown(void *data, const ServiceCall *call, XenopsVmShutdownArgs *args, char **ret,
                         XenopsError **error)
@@ -157,6 +174,7 @@ void service_vm_fill(XenopsService *table)
         table->vm_generate_state_string = on_generate_state_string;
         table->vm_export_metadata = on_export_metadata;
         table->vm_import_metadata = on_import_metadata;
+        table->vm_open_console = on_open_console;
         table->vm_start = on_start;
         table->vm_shutdown = on_shutdown;
         table->vm_reboot = on_reboot;

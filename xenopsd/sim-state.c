@@ -2,6 +2,7 @@
 /* What the simulated hypervisor, its domains and their guests tell of themselves. */
 #include "simulator.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <glib.h>
@@ -96,6 +97,28 @@ void simulator_host_stat(Backend *backend, XenopsHost *host)
 char *simulator_console_data(Backend *backend)
 {
         return bus_strdup("Xen simulator");
+}
+
+/* Posted under the domain's lock, so that what ends consoles comes after. */
+int simulator_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol,
+                           XenopsError **error)
+{
+        Simulator *simulator = (Simulator *)backend;
+        SimDomain *domain = sim_table_find(simulator->table, vm->id);
+        int fd = -ENXIO;
+        if (domain) {
+                sim_domain_lock(simulator->table, domain);
+                if (!domain->gone && domain->life != SIM_SHUTDOWN &&
+                    (domain->hvm || protocol == XENOPS_CONSOLE_PROTOCOL_VT100))
+                        fd = sim_consoles_open(simulator->consoles, vm->id, vm->name, protocol);
+                sim_domain_unlock(simulator->table, domain);
+                sim_domain_unref(simulator->table, domain);
+        }
+        if (fd == -ENXIO)
+                xenops_fail_does_not_exist(error, "console", vm->id);
+        else if (fd < 0)
+                simulator_fail_errno(error, "cannot open a console", fd);
+        return fd < 0 ? -1 : fd;
 }
 
 char *simulator_diagnostics(Backend *backend)

@@ -119,6 +119,8 @@ static bool simulator_destroy(BackendContext *context, const XenopsVm *vm, Xenop
         if (!domain)
                 return true;
         int r = sim_table_destroy(simulator->table, domain);
+        if (r == 0)
+                sim_consoles_end(simulator->consoles, vm->id, "is gone");
         sim_domain_unref(simulator->table, domain);
         return r == 0 || simulator_fail_errno(error, "cannot remove the domain", r);
 }
@@ -291,6 +293,7 @@ static void simulator_finish(void *data)
 {
         Simulator *simulator = data;
         sim_faults_free(simulator->faults);
+        sim_consoles_free(simulator->consoles);
         ledger_close(simulator->ledger);
         g_free(simulator);
 }
@@ -299,6 +302,13 @@ static void simulator_free(Backend *backend)
 {
         sim_table_free(((Simulator *)backend)->table);
         loop_post(backend->loop, simulator_finish, backend);
+}
+
+static void simulator_shut_down(const char *vm, void *data)
+{
+        Simulator *simulator = data;
+        sim_consoles_end(simulator->consoles, vm, "has shut down");
+        simulator->backend.events.shut_down(vm, simulator->backend.events.data);
 }
 
 static const BackendOperations simulator_operations = {
@@ -334,6 +344,7 @@ static const BackendOperations simulator_operations = {
         .set_vcpus = simulator_set_vcpus,
         .set_shadow_multiplier = simulator_set_shadow_multiplier,
         .request_rdp = simulator_request_rdp,
+        .open_console = simulator_open_console,
         .host_stat = simulator_host_stat,
         .total_memory_mib = simulator_total_memory_mib,
         .console_data = simulator_console_data,
@@ -354,7 +365,8 @@ Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const Back
         simulator->memory_mib = settings->memory_mib;
         simulator->ledger = ledger;
         simulator->faults = sim_faults_new(ledger, &standard);
+        simulator->consoles = sim_consoles_new(loop);
         simulator->table =
-            sim_table_new(ledger, loop, settings->memory_mib * 1024, events->shut_down, events->data);
+            sim_table_new(ledger, loop, settings->memory_mib * 1024, simulator_shut_down, simulator);
         return &simulator->backend;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend.h"
+#include "sim-console.h"
 #include "sim-fault.h"
 #include "sim-table.h"
 
@@ -11,6 +12,7 @@ typedef struct Simulator {
         Ledger *ledger;
         SimTable *table;
         SimFaults *faults;
+        SimConsoles *consoles;
         int64_t memory_mib;
 } Simulator;
 
@@ -43,6 +45,8 @@ void simulator_state(Backend *backend, const XenopsVm *vm, XenopsVmState *state)
 void simulator_host_stat(Backend *backend, XenopsHost *host);
 char *simulator_console_data(Backend *backend);
 char *simulator_diagnostics(Backend *backend);
+int simulator_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol,
+                           XenopsError **error);
 
 /* sim-trigger.c */
 bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments,
