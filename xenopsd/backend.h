@@ -67,6 +67,11 @@ typedef struct BackendOperations {
         bool (*create)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
         bool (*destroy)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
         bool (*set_memory)(BackendContext *context, const XenopsVm *vm, int64_t bytes, XenopsError **error);
+        /* Between what squeezed may move the domain's memory, for squeezed to find. */
+        bool (*set_memory_range)(BackendContext *context, const XenopsVm *vm, int64_t min_bytes,
+                                 int64_t max_bytes, XenopsError **error);
+        /* What a domain takes of the host's memory beside its own, in bytes. NULL: nothing. */
+        int64_t (*memory_overhead)(Backend *backend, const XenopsVm *vm);
         bool (*build)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
         bool (*create_device_model)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
         bool (*unpause)(BackendContext *context, const XenopsVm *vm, XenopsError **error);

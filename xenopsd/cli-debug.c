@@ -95,6 +95,7 @@ static bool run_behave(const Cli *cli, XenopsError **error)
         add_text(&arguments, "acknowledges", cli->acknowledges);
         add_text(&arguments, "answers", cli->answers);
         add_text(&arguments, "tools", cli->tools);
+        add_text(&arguments, "balloons", cli->balloons);
         add_seconds(&arguments, "delay", cli->delay);
         return trigger(cli, "behave", &arguments, error);
 }
@@ -122,7 +123,7 @@ const CliCommand cli_debug_commands[] = {
         { "diagnostics", "", "", 0, 0, run_diagnostics },
         { "inject", "[--vm VM] [--step STEP] [--latency SECONDS] [--fail TEXT] [--count N]",
           "Has steps of the simulator take longer, or fail.", 0, 0, run_inject },
-        { "behave", "[--vm VM] [--acknowledges B] [--answers B] [--tools B] [--delay SECONDS]",
+        { "behave", "[--vm VM] [--acknowledges B] [--answers B] [--tools B] [--balloons B] [--delay SECONDS]",
           "How simulated guests take a request.", 0, 0, run_behave },
         { "forget", "[--vm VM]", "Ends what inject and behave began.", 0, 0, run_forget },
         { "guest", "VM poweroff|reboot|crash|suspend [--after SECONDS]",

@@ -128,8 +128,8 @@ static bool is_call(int argc, char **argv)
 
 static void cli_clear(Cli *cli)
 {
-        char *texts[] = { cli->disk,         cli->vm,      cli->step, cli->fail,
-                          cli->acknowledges, cli->answers, cli->tools };
+        char *texts[] = { cli->disk,         cli->vm,      cli->step,  cli->fail,
+                          cli->acknowledges, cli->answers, cli->tools, cli->balloons };
         for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
                 g_free(texts[i]);
 }
@@ -159,6 +159,7 @@ int main(int argc, char **argv)
                 { "acknowledges", 0, 0, G_OPTION_ARG_STRING, &cli.acknowledges, "behave", "true|false" },
                 { "answers", 0, 0, G_OPTION_ARG_STRING, &cli.answers, "behave", "true|false" },
                 { "tools", 0, 0, G_OPTION_ARG_STRING, &cli.tools, "behave", "true|false" },
+                { "balloons", 0, 0, G_OPTION_ARG_STRING, &cli.balloons, "behave", "true|false" },
                 { "delay", 0, 0, G_OPTION_ARG_DOUBLE, &cli.delay, "behave: until a guest has done it",
                   "SECONDS" },
                 { "after", 0, 0, G_OPTION_ARG_DOUBLE, &cli.after, "guest", "SECONDS" },

@@ -18,7 +18,7 @@ typedef struct Cli {
         gboolean paused, hvm;
         double timeout, latency, after, delay; /* seconds; negative: not given */
         int memory_mib, vcpus, count;
-        char *disk, *vm, *step, *fail, *acknowledges, *answers, *tools;
+        char *disk, *vm, *step, *fail, *acknowledges, *answers, *tools, *balloons;
 } Cli;
 
 typedef struct CliCommand {

@@ -57,9 +57,9 @@ static json_t *faults_to_json(const SimFaults *faults)
         while (g_hash_table_iter_next(&iter, &vm, &p)) {
                 const SimGuest *guest = p;
                 json_object_set_new(guests, vm,
-                                    json_pack("{sb sb sb sI}", "acknowledges", guest->acknowledges, "answers",
-                                              guest->answers, "tools", guest->tools, "delay_usec",
-                                              (json_int_t)guest->delay_usec));
+                                    json_pack("{sb sb sb sb sI}", "acknowledges", guest->acknowledges,
+                                              "answers", guest->answers, "tools", guest->tools, "balloons",
+                                              guest->balloons, "delay_usec", (json_int_t)guest->delay_usec));
         }
         return json_pack("{so so}", "faults", list, "guests", guests);
 }
@@ -83,12 +83,12 @@ static bool faults_from_json(SimFaults *faults, const json_t *json)
         }
         json_object_foreach(json_object_get(json, "guests"), vm, item)
         {
-                int acknowledges, answers, tools;
+                int acknowledges, answers, tools, balloons = true;
                 json_int_t delay;
-                if (json_unpack(item, "{sb sb sb sI}", "acknowledges", &acknowledges, "answers", &answers,
-                                "tools", &tools, "delay_usec", &delay) < 0)
+                if (json_unpack(item, "{sb sb sb s?b sI}", "acknowledges", &acknowledges, "answers", &answers,
+                                "tools", &tools, "balloons", &balloons, "delay_usec", &delay) < 0)
                         return false;
-                SimGuest guest = { acknowledges, answers, tools, (uint64_t)delay };
+                SimGuest guest = { acknowledges, answers, tools, balloons, (uint64_t)delay };
                 g_hash_table_insert(faults->guests, g_strdup(vm), g_memdup2(&guest, sizeof guest));
         }
         return true;
@@ -242,7 +242,8 @@ static bool faults_inject(SimFaults *faults, const BusStrings *arguments, Xenops
 
 static bool faults_behave(SimFaults *faults, const BusStrings *arguments, XenopsError **error)
 {
-        static const char *const keys[] = { "vm", "acknowledges", "answers", "tools", "delay", NULL };
+        static const char *const keys[] = { "vm",       "acknowledges", "answers", "tools",
+                                            "balloons", "delay",        NULL };
         const char *vm = sim_argument(arguments, "vm");
         const SimGuest *old = g_hash_table_lookup(faults->guests, vm ? vm : "");
         SimGuest guest = old ? *old : faults->standard;
@@ -250,6 +251,7 @@ static bool faults_behave(SimFaults *faults, const BusStrings *arguments, Xenops
             !argument_bool(arguments, "acknowledges", &guest.acknowledges, error) ||
             !argument_bool(arguments, "answers", &guest.answers, error) ||
             !argument_bool(arguments, "tools", &guest.tools, error) ||
+            !argument_bool(arguments, "balloons", &guest.balloons, error) ||
             !sim_argument_usec(arguments, "delay", &guest.delay_usec, error))
                 return false;
         if (!old && g_hash_table_size(faults->guests) >= SIM_GUESTS_MAX)

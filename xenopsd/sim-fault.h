@@ -17,6 +17,7 @@ typedef struct SimGuest {
         bool acknowledges; /* what it is asked for */
         bool answers;      /* by doing it, too */
         bool tools;
+        bool balloons;
         uint64_t delay_usec;
 } SimGuest;
 
@@ -34,7 +35,8 @@ SimGuest sim_faults_guest(SimFaults *faults, const char *vm);
 
 /* The commands of DEBUG.trigger. Arguments are key=value:
  *   inject    vm=, step= (none: every one), latency= (seconds), fail= (text), count= (none: for ever)
- *   behave    vm= (none: all that have no own), acknowledges=, answers=, tools= (true or false), delay= (seconds)
+ *   behave    vm= (none: all that have no own), acknowledges=, answers=, tools=, balloons= (true or false),
+ *             delay= (seconds)
  *   forget    vm= (none: all): what was injected, and how guests behave
  * Positive: it is not one of them. 0, or negative with *error set. */
 int sim_faults_trigger(SimFaults *faults, const char *command, const BusStrings *arguments,

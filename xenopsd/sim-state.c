@@ -72,7 +72,10 @@ void simulator_state(Backend *backend, const XenopsVm *vm, XenopsVmState *state)
         add_console(state, XENOPS_CONSOLE_PROTOCOL_VT100, domain);
         if (domain->hvm)
                 add_console(state, XENOPS_CONSOLE_PROTOCOL_RFB, domain);
-        state->memory_target = state->memory_actual = domain->memory_kib * 1024;
+        SimMemoryDomain memory = { 0 };
+        sim_memory_get(((Simulator *)backend)->memory, domain->domid, &memory);
+        state->memory_target = memory.target_kib * 1024;
+        state->memory_actual = memory.actual_kib * 1024;
         state->memory_limit = MAX(state->memory_actual, vm->memory_static_max);
         state->vcpu_target = domain->vcpus;
         state->shadow_multiplier_target = domain->shadow_multiplier;
@@ -128,5 +131,5 @@ char *simulator_diagnostics(Backend *backend)
         g_autofree char *faults = sim_faults_text(simulator->faults);
         return bus_printf(
             "simulator: %u domains, %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " MiB free\nfaults: %s\n",
-            g_strv_length(vms), sim_table_free_kib(simulator->table) / 1024, simulator->memory_mib, faults);
+            g_strv_length(vms), sim_memory_free_kib(simulator->memory) / 1024, simulator->memory_mib, faults);
 }

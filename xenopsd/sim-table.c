@@ -23,13 +23,13 @@ struct SimTable {
         void (*on_shutdown)(const char *vm, void *data);
         void *data;
         Ledger *ledger;
+        SimMemory *memory;
 
         /* Taken after a domain's lock, never before one. */
         pthread_mutex_t lock;
         GHashTable *by_vm; /* SimDomain.vm -> SimDomain */
         GTree *due;        /* SimDomain by (due_usec, domid) */
         int64_t next_domid, domid_end;
-        int64_t free_kib;
         uint64_t armed_usec; /* when the timer fires; SIM_NEVER: it does not */
         bool started, freed;
 };
@@ -68,9 +68,8 @@ static void domain_reread(SimTable *table, SimDomain *domain)
                 sim_domain_from_json(domain, json);
         json_decref(json);
         domain->announce = false;
-        pthread_mutex_lock(&table->lock);
-        table->free_kib += kib - domain->memory_kib;
-        pthread_mutex_unlock(&table->lock);
+        if (domain->memory_kib != kib)
+                sim_memory_take(table->memory, domain->domid, domain->memory_kib, &kib);
 }
 
 static void table_unref(SimTable *table, SimDomain *domain)
@@ -187,25 +186,10 @@ int sim_domain_commit(SimTable *table, SimDomain *domain)
 
 int sim_domain_set_memory(SimTable *table, SimDomain *domain, int64_t kib, int64_t *ret_free_kib)
 {
-        pthread_mutex_lock(&table->lock);
-        int64_t more = kib - domain->memory_kib;
-        *ret_free_kib = table->free_kib;
-        bool fits = more <= table->free_kib;
-        if (fits)
-                table->free_kib -= more;
-        pthread_mutex_unlock(&table->lock);
-        if (!fits)
-                return -ENOMEM;
-        domain->memory_kib = kib;
-        return 0;
-}
-
-int64_t sim_table_free_kib(SimTable *table)
-{
-        pthread_mutex_lock(&table->lock);
-        int64_t kib = table->free_kib;
-        pthread_mutex_unlock(&table->lock);
-        return kib;
+        int r = sim_memory_take(table->memory, domain->domid, kib, ret_free_kib);
+        if (r == 0)
+                domain->memory_kib = kib;
+        return r;
 }
 
 /* With the table's lock. */
@@ -243,7 +227,9 @@ int sim_table_create(SimTable *table, const char *vm, SimDomain **ret)
         g_hash_table_insert(table->by_vm, domain->vm, domain);
         pthread_mutex_unlock(&table->lock);
 
-        r = domain_write(table, domain);
+        r = sim_memory_add(table->memory, &(SimMemoryDomain){ .domid = domid });
+        if (r == 0 && (r = domain_write(table, domain)) < 0)
+                sim_memory_remove(table->memory, domid);
         if (r < 0) {
                 pthread_mutex_lock(&table->lock);
                 g_hash_table_remove(table->by_vm, vm);
@@ -293,9 +279,9 @@ int sim_table_destroy(SimTable *table, SimDomain *domain)
                 pthread_cond_broadcast(&domain->changed);
                 pthread_mutex_lock(&table->lock);
                 g_hash_table_remove(table->by_vm, domain->vm);
-                table->free_kib += domain->memory_kib;
                 table_unref(table, domain); /* the caller has one more */
                 pthread_mutex_unlock(&table->lock);
+                sim_memory_remove(table->memory, domain->domid);
         }
         pthread_mutex_unlock(&domain->lock);
         return r;
@@ -374,11 +360,27 @@ static bool table_load_domain(SimTable *table, const char *key)
                 sim_domain_free(domain);
                 return false;
         }
-        table->free_kib -= domain->memory_kib;
+        SimMemoryDomain memory = { domain->domid,      domain->memory_kib, domain->memory_kib,
+                                   domain->memory_kib, domain->memory_kib, domain->memory_kib };
+        sim_memory_add(table->memory, &memory); /* unless it is there */
         domain->announce = domain->life == SIM_SHUTDOWN;
         table->next_domid = MAX(table->next_domid, domain->domid + 1);
         g_hash_table_insert(table->by_vm, domain->vm, domain);
         return true;
+}
+
+/* Of domains whose removal was written down, and no more. */
+static void table_drop_memory(SimTable *table)
+{
+        g_autofree SimMemoryDomain *taken = NULL;
+        size_t n = sim_memory_list(table->memory, &taken);
+        for (size_t i = 0; i < n; i++) {
+                DomainKey key;
+                g_autofree char *text = NULL;
+                g_snprintf(key, sizeof key, DOMAIN_PREFIX "%" G_GINT64_FORMAT, taken[i].domid);
+                if (ledger_get(table->ledger, key, &text) == -ENOENT)
+                        sim_memory_remove(table->memory, taken[i].domid);
+        }
 }
 
 static void table_load(SimTable *table)
@@ -391,9 +393,10 @@ static void table_load(SimTable *table)
                 if (!table_load_domain(table, *key))
                         log_error("A simulated domain cannot be read", "KEY", *key, NULL);
         table->domid_end = table->next_domid;
+        table_drop_memory(table);
 }
 
-SimTable *sim_table_new(Ledger *ledger, Loop *loop, int64_t memory_kib,
+SimTable *sim_table_new(Ledger *ledger, Loop *loop, SimMemory *memory,
                         void (*on_shutdown)(const char *vm, void *data), void *data)
 {
         SimTable *table = g_new0(SimTable, 1);
@@ -401,7 +404,7 @@ SimTable *sim_table_new(Ledger *ledger, Loop *loop, int64_t memory_kib,
                              .loop = loop,
                              .on_shutdown = on_shutdown,
                              .data = data,
-                             .free_kib = memory_kib,
+                             .memory = memory,
                              .armed_usec = SIM_NEVER };
         pthread_mutex_init(&table->lock, NULL);
         table->by_vm = g_hash_table_new(g_str_hash, g_str_equal);

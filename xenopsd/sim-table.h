@@ -9,14 +9,15 @@
 #include "ledger.h"
 #include "message-switch/lib/loop.h"
 #include "sim-domain.h"
+#include "sim-memory.h"
 
 typedef struct SimTable SimTable;
 
-#define SIM_DOMAINS_MAX 32000u /* about as many as Xen has domain ids */
+#define SIM_DOMAINS_MAX SIM_MEMORY_DOMAINS /* about as many as Xen has domain ids */
 
-/* Reads the domains that the ledger, which is borrowed, has. on_shutdown tells of each guest that shut down, on any
+/* Reads the domains that the ledger has, which is borrowed as is the memory that they share. on_shutdown tells of each guest that shut down, on any
  * thread, without a lock held, and from sim_table_start on. */
-SimTable *sim_table_new(Ledger *ledger, Loop *loop, int64_t memory_kib,
+SimTable *sim_table_new(Ledger *ledger, Loop *loop, SimMemory *memory,
                         void (*on_shutdown)(const char *vm, void *data), void *data);
 void sim_table_start(SimTable *table);
 void sim_table_free(SimTable *table); /* the loop must run, or be freed, after */
@@ -37,7 +38,6 @@ int sim_domain_commit(SimTable *table, SimDomain *domain);
 void sim_domain_unlock(SimTable *table, SimDomain *domain);
 /* With the lock: takes memory from the host, or gives it back. 0, or -ENOMEM with *ret_free_kib. To be committed. */
 int sim_domain_set_memory(SimTable *table, SimDomain *domain, int64_t kib, int64_t *ret_free_kib);
-int64_t sim_table_free_kib(SimTable *table);
 
 /* Without the lock: waits until the guest acknowledged a request (or shut down); until it shut down, or is gone. 0;
  * -ETIME: the deadline (clock_usec) passed; -ECANCELED. */

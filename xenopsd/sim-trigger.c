@@ -38,6 +38,21 @@ static bool trigger_guest(Simulator *simulator, const BusStrings *arguments, Xen
                               XENOPS_POWER_STATE_RUNNING);
 }
 
+/* Guests that run behave, from now on, as they were told to; those that have no tools cannot. */
+static void teach_guests(Simulator *simulator)
+{
+        g_auto(GStrv) vms = sim_table_list(simulator->table);
+        for (char **vm = vms; *vm; vm++) {
+                SimDomain *domain = sim_table_find(simulator->table, *vm);
+                if (!domain)
+                        continue;
+                SimGuest guest = sim_faults_guest(simulator->faults, *vm);
+                sim_memory_set_guest(simulator->memory, domain->domid, guest.balloons && domain->tools,
+                                     (int64_t)guest.delay_usec);
+                sim_domain_unref(simulator->table, domain);
+        }
+}
+
 bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments,
                        XenopsError **error)
 {
@@ -45,6 +60,8 @@ bool simulator_trigger(Backend *backend, const char *command, const BusStrings *
         if (strcmp(command, "guest") == 0)
                 return trigger_guest(simulator, arguments, error);
         int r = sim_faults_trigger(simulator->faults, command, arguments, error);
+        if (r == 0)
+                teach_guests(simulator);
         if (r > 0)
                 return xenops_fail_internal(error, "the simulator has no command \"%s\"", command);
         return r == 0;

@@ -102,8 +102,13 @@ static bool simulator_create(BackendContext *context, const XenopsVm *vm, Xenops
         if (r < 0)
                 return simulator_fail_errno(error, "cannot create a domain", r);
         sim_domain_lock(simulator->table, domain);
+        SimGuest guest = sim_faults_guest(simulator->faults, vm->id);
         domain->hvm = vm->ty.tag == XENOPS_BUILDER_INFO_HVM;
-        domain->tools = !domain->hvm || sim_faults_guest(simulator->faults, vm->id).tools;
+        domain->tools = !domain->hvm || guest.tools;
+        sim_memory_set_guest(simulator->memory, domain->domid, guest.balloons && domain->tools,
+                             (int64_t)guest.delay_usec);
+        sim_memory_set_range(simulator->memory, domain->domid, vm->memory_static_max / 1024,
+                             vm->memory_dynamic_min / 1024, vm->memory_dynamic_max / 1024);
         domain->vcpus = vm->vcpus;
         if (domain->hvm)
                 domain->shadow_multiplier = vm->ty.hvm.shadow_multiplier;
@@ -138,6 +143,19 @@ static bool simulator_set_memory(BackendContext *context, const XenopsVm *vm, in
                 return xenops_fail_cannot_free_this_much_memory(error, bytes / 1024, free_kib);
         }
         return simulator_leave(context, domain, error);
+}
+
+static bool simulator_set_memory_range(BackendContext *context, const XenopsVm *vm, int64_t min_bytes,
+                                       int64_t max_bytes, XenopsError **error)
+{
+        Simulator *simulator = simulator_of(context);
+        SimDomain *domain = simulator_enter(context, vm->id, "memory-range", error);
+        if (!domain)
+                return false;
+        int r = sim_memory_set_range(simulator->memory, domain->domid, vm->memory_static_max / 1024,
+                                     min_bytes / 1024, max_bytes / 1024);
+        simulator_abandon(context, domain);
+        return r == 0 || simulator_fail_errno(error, "cannot set the range", r);
 }
 
 static bool simulator_build(BackendContext *context, const XenopsVm *vm, XenopsError **error)
@@ -175,6 +193,8 @@ static bool set_life(BackendContext *context, const XenopsVm *vm, const char *st
                     from == SIM_PAUSED ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_RUNNING);
         }
         domain->life = to;
+        if (to == SIM_RUNNING)
+                sim_memory_set_ran(simulator_of(context)->memory, domain->domid);
         return simulator_leave(context, domain, error);
 }
 
@@ -294,6 +314,7 @@ static void simulator_finish(void *data)
         Simulator *simulator = data;
         sim_faults_free(simulator->faults);
         sim_consoles_free(simulator->consoles);
+        sim_memory_close(simulator->memory);
         ledger_close(simulator->ledger);
         g_free(simulator);
 }
@@ -325,6 +346,7 @@ static const BackendOperations simulator_operations = {
         .create = simulator_create,
         .destroy = simulator_destroy,
         .set_memory = simulator_set_memory,
+        .set_memory_range = simulator_set_memory_range,
         .build = simulator_build,
         .create_device_model = simulator_create_device_model,
         .unpause = simulator_unpause,
@@ -355,18 +377,24 @@ static const BackendOperations simulator_operations = {
 Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const BackendEvents *events,
                        char **ret_error)
 {
-        SimGuest standard = { true, true, true, (uint64_t)settings->guest_delay_ms * 1000 };
+        SimGuest standard = { true, true, true, true, (uint64_t)settings->guest_delay_ms * 1000 };
         g_autofree char *path = g_build_filename(settings->path, "ledger", NULL);
         Ledger *ledger = ledger_open(path, ret_error);
         if (!ledger)
                 return NULL;
+        g_autofree char *memory_path = g_build_filename(settings->path, "memory", NULL);
+        SimMemory *memory = sim_memory_open(memory_path, settings->memory_mib * 1024, ret_error);
+        if (!memory) {
+                ledger_close(ledger);
+                return NULL;
+        }
         Simulator *simulator = g_new0(Simulator, 1);
         simulator->backend = (Backend){ &simulator_operations, loop, *events };
         simulator->memory_mib = settings->memory_mib;
         simulator->ledger = ledger;
+        simulator->memory = memory;
         simulator->faults = sim_faults_new(ledger, &standard);
         simulator->consoles = sim_consoles_new(loop);
-        simulator->table =
-            sim_table_new(ledger, loop, settings->memory_mib * 1024, simulator_shut_down, simulator);
+        simulator->table = sim_table_new(ledger, loop, memory, simulator_shut_down, simulator);
         return &simulator->backend;
 }

@@ -10,6 +10,7 @@
 typedef struct Simulator {
         Backend backend;
         Ledger *ledger;
+        SimMemory *memory;
         SimTable *table;
         SimFaults *faults;
         SimConsoles *consoles;

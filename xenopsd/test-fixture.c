@@ -206,5 +206,5 @@ void fixture_assert_nothing_left(Fixture *fixture)
         g_auto(GStrv) unfinished = journal_list(fixture->manager->journal);
         g_assert_cmpuint(g_strv_length(domains), ==, 0);
         g_assert_cmpuint(g_strv_length(unfinished), ==, 0);
-        g_assert_cmpint(sim_table_free_kib(simulator->table), ==, fixture->memory_mib * 1024);
+        g_assert_cmpint(sim_memory_free_kib(simulator->memory), ==, fixture->memory_mib * 1024);
 }

@@ -9,9 +9,10 @@
 #include "sim-table.h"
 
 typedef struct Test {
-        char *folder, *path;
+        char *folder, *path, *memory_path;
         Loop *loop;
         Ledger *ledger;
+        SimMemory *memory;
         SimTable *table;
         SimFaults *faults;
         unsigned n_shut_down;
@@ -28,12 +29,14 @@ static void on_shut_down(const char *vm, void *data)
 static void open_all(Test *test)
 {
         char *error = NULL;
-        SimGuest standard = { true, true, true, 0 };
+        SimGuest standard = { true, true, true, true, 0 };
         test->loop = loop_new();
         test->ledger = ledger_open(test->path, &error);
         g_assert_cmpstr(error, ==, NULL);
         test->faults = sim_faults_new(test->ledger, &standard);
-        test->table = sim_table_new(test->ledger, test->loop, 1024, on_shut_down, test);
+        test->memory = sim_memory_open(test->memory_path, 1024, &error);
+        g_assert_cmpstr(error, ==, NULL);
+        test->table = sim_table_new(test->ledger, test->loop, test->memory, on_shut_down, test);
 }
 
 static void close_all(Test *test)
@@ -41,6 +44,7 @@ static void close_all(Test *test)
         sim_faults_free(test->faults);
         sim_table_free(test->table);
         loop_free(test->loop);
+        sim_memory_close(test->memory);
         ledger_close(test->ledger);
 }
 
@@ -48,6 +52,7 @@ static void set_up(Test *test)
 {
         *test = (Test){ .folder = g_dir_make_tmp("simulator-XXXXXX", NULL) };
         test->path = g_build_filename(test->folder, "ledger", NULL);
+        test->memory_path = g_build_filename(test->folder, "memory", NULL);
         cancel_init(&test->cancel);
         open_all(test);
 }
@@ -57,8 +62,10 @@ static void tear_down(Test *test)
         close_all(test);
         cancel_destroy(&test->cancel);
         g_unlink(test->path);
+        g_unlink(test->memory_path);
         g_rmdir(test->folder);
         g_free(test->path);
+        g_free(test->memory_path);
         g_free(test->folder);
 }
 
@@ -102,11 +109,11 @@ static void test_memory(void)
         sim_domain_unref(test.table, domain);
         close_all(&test);
         open_all(&test);
-        g_assert_cmpint(sim_table_free_kib(test.table), ==, 0);
+        g_assert_cmpint(sim_memory_free_kib(test.memory), ==, 0);
         domain = sim_table_find(test.table, "vm");
         g_assert_cmpint(sim_table_destroy(test.table, domain), ==, 0);
         g_assert_cmpint(sim_table_destroy(test.table, domain), ==, 0);
-        g_assert_cmpint(sim_table_free_kib(test.table), ==, 1024);
+        g_assert_cmpint(sim_memory_free_kib(test.memory), ==, 1024);
         sim_domain_unref(test.table, domain);
         tear_down(&test);
 }
