@@ -63,6 +63,12 @@ static bool attach_new(Use *use, Route *route, const DpName *name, bool read_wri
         Datapath *datapath;
         StorageError *ignored = NULL;
 
+        if (read_write && use->volume->read_only) {
+                char *params[] = { use->volume->key };
+
+                return storage_fail_backend_error(error, "VDI_READONLY",
+                                                  &(BusStrings){ .n = 1, .items = params });
+        }
         if (!open_once(use, route, true, error))
                 return false;
         datapath = datapath_new(name->dp, name->vm, read_write);

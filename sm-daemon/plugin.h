@@ -16,7 +16,7 @@
 #define PLUGIN_JSON_DEPTH_MAX 32u /* of what a plugin answers */
 
 /* Features by which a plugin spares us calls; they are ours, and a plugin need not know them. Of a volume plugin: a
- * volume's URIs stay the same as long as it exists. */
+ * volume's URIs change by nothing but calls for copies of it. */
 #define PLUGIN_STABLE_URI "STABLE_URI"
 /* Of a datapath plugin: attach of file://PATH gives the file PATH, whoever asks; the other methods do nothing. */
 #define PLUGIN_FILE_AS_IT_IS "FILE_AS_IT_IS"

@@ -173,12 +173,13 @@ void volume_release(Volume *volume)
         pthread_mutex_unlock(&repository->mutex);
 }
 
-void volume_learn(Volume *volume, const BusStrings *uris, bool sharable)
+void volume_learn(Volume *volume, const BusStrings *uris, bool sharable, bool read_only)
 {
         bus_strings_clear(&volume->uris);
         for (size_t i = 0; i < uris->n; i++)
                 bus_strings_add(&volume->uris, uris->items[i]);
         volume->sharable = sharable;
+        volume->read_only = read_only;
         volume->known = true;
 }
 

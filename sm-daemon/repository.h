@@ -44,9 +44,10 @@ typedef struct Volume {
         int users; /* under the repository's mutex */
         Lock lock; /* exclusive for whoever does something with the volume */
         /* Under the lock: */
-        bool known; /* uris are the volume's, and will stay so */
+        bool known; /* uris are the volume's, until it is copied */
         BusStrings uris;
         bool sharable;        /* as of when uris were learnt */
+        bool read_only;       /* likewise: snapshots are */
         char *uri;            /* by which it is open, or attached; NULL: neither */
         bool opened;          /* Datapath.open was called, Datapath.close was not */
         bool in_epoch;        /* between epoch_begin and epoch_end */
@@ -68,7 +69,7 @@ Repository *repository_load(const char *folder, const char *name);
 Volume *repository_volume(Repository *repository, const char *key);
 void volume_release(Volume *volume);
 /* What a plugin just said of it, to be believed from now on. The volume's lock is held. */
-void volume_learn(Volume *volume, const BusStrings *uris, bool sharable);
+void volume_learn(Volume *volume, const BusStrings *uris, bool sharable, bool read_only);
 void volume_unlearn(Volume *volume);
 /* Writes into the journal how it is used, or that it no longer is. 0 or negative errno. */
 int volume_save(Volume *volume);

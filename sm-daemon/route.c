@@ -18,7 +18,7 @@ static bool learn(Use *use, StorageError **error)
         if (!smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key,
                                &found, &failed))
                 return plugin_fail(error, failed);
-        volume_learn(use->volume, &found.uri, found.sharable);
+        volume_learn(use->volume, &found.uri, found.sharable, !found.read_write);
         use->volume->known = plugin_has_feature(use->plugin, PLUGIN_STABLE_URI);
         smapi_volume_clear(&found);
         return true;

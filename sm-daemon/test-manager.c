@@ -255,14 +255,13 @@ static void test_direct_is_true(Fixture *f, gconstpointer data)
 static void test_file_gone(Fixture *f, gconstpointer data)
 {
         StorageBackend backend = { 0 };
-        g_autofree char *folder = NULL, *command = NULL;
+        g_autofree char *command = NULL;
         DpName name;
 
         attach_sr(f);
         make_vdi(f);
         name = name_of(f, DP);
-        folder = g_build_filename(f->location, f->vdi, NULL);
-        command = g_strdup_printf("rm -r '%s'", folder);
+        command = g_strdup_printf("rm '%s/%s.raw' '%s/%s.json'", f->location, f->vdi, f->location, f->vdi);
         g_assert_cmpint(system(command), ==, 0);
         FAILS(dp_attach(f->manager, &f->operation, &name, true, &backend, &error),
               STORAGE_ERROR_VDI_DOES_NOT_EXIST);

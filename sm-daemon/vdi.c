@@ -26,7 +26,7 @@ void vdi_learn(Use *use, const SmapiVolume *found)
                 return;
         volume = repository_volume(use->repository, found->key);
         if (lock_take(&volume->lock, true, 0) == 0) {
-                volume_learn(volume, &found->uri, found->sharable);
+                volume_learn(volume, &found->uri, found->sharable, !found->read_write);
                 lock_release(&volume->lock);
         }
         volume_release(volume);
@@ -133,6 +133,8 @@ static bool copy(Manager *manager, const Operation *operation, Copy function, co
         if (!use_begin(&use, manager, operation, USE_VOLUME, sr, info->vdi, error))
                 return false;
         vdi_info_keys(info, &keys);
+        /* What it held may have become a part of both, and its own image another one. */
+        volume_unlearn(use.volume);
         if (function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi,
                      text_or_empty(info->name_label), text_or_empty(info->name_description), &keys, &made,
                      &failed))

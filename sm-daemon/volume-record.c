@@ -14,8 +14,9 @@ json_t *volume_record_new(const Volume *volume)
 
         for (guint i = 0; i < volume->datapaths->len; i++)
                 json_array_append_new(datapaths, encode_datapath(g_ptr_array_index(volume->datapaths, i)));
-        return json_pack("{s:s, s:b, s:b, s:b, s:o}", "uri", volume->uri, "sharable", volume->sharable,
-                         "opened", volume->opened, "in_epoch", volume->in_epoch, "datapaths", datapaths);
+        return json_pack("{s:s, s:b, s:b, s:b, s:b, s:o}", "uri", volume->uri, "sharable", volume->sharable,
+                         "read_only", volume->read_only, "opened", volume->opened, "in_epoch",
+                         volume->in_epoch, "datapaths", datapaths);
 }
 
 static Datapath *decode_datapath(const json_t *record)
@@ -59,6 +60,7 @@ bool volume_record_load(Repository *repository, const char *key, const json_t *r
         if (good) {
                 volume->uri = g_strdup(uri);
                 volume->sharable = json_is_true(json_object_get(record, "sharable"));
+                volume->read_only = json_is_true(json_object_get(record, "read_only"));
                 volume->opened = json_is_true(json_object_get(record, "opened"));
                 volume->in_epoch = json_is_true(json_object_get(record, "in_epoch"));
         } else {

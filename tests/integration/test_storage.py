@@ -33,7 +33,7 @@ def remove_repository(xapi, sr):
 
 def image(stack, xapi, vdi):
     """The file behind a disk."""
-    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}/disk.raw')
+    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}.raw')
     return found
 
 
@@ -103,10 +103,9 @@ def test_scan_brings_rows_to_what_is_there(stack):
     forgotten, vanished, kept = (make_disk(xapi, sr, name) for name in ('forgotten', 'vanished', 'kept'))
     uuid = xapi.call('VDI.get_uuid', forgotten)
     xapi.call('VDI.forget', forgotten)
-    folder = image(stack, xapi, vanished).parent
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    path = image(stack, xapi, vanished)
+    path.unlink()
+    path.with_suffix('.json').unlink()
     xapi.call('SR.scan', sr)
     assert sorted(r['name_label'] for r in xapi.call('VDI.get_all_records').values() if r['SR'] == sr) == \
         ['forgotten', 'kept']
@@ -179,7 +178,7 @@ def test_names_reach_the_storage(stack):
     vdi = make_disk(xapi, sr, 'first')
     xapi.run('VDI.set_name_label', vdi, 'second')
     xapi.run('SR.set_name_label', sr, 'renamed')
-    assert b'second' in (image(stack, xapi, vdi).parent / 'disk.json').read_bytes()
+    assert b'second' in image(stack, xapi, vdi).with_suffix('.json').read_bytes()
     host, = xapi.call('host.get_all')
     found, = xapi.call('SR.probe_ext', host, {'location': str(stack.folder / 'names')}, 'dir')
     assert found['sr'][0]['name_label'] == xapi.call('SR.get_name_label', sr) == 'renamed'

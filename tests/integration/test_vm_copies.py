@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 def image(stack, xapi, vdi):
     """The file behind a disk."""
-    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}/disk.raw')
+    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}.raw')
     return found
 
 
@@ -71,7 +71,8 @@ def test_a_copy_that_fails_leaves_nothing(stack):
     vm = xapi.make_vm('unlucky', disks=2)
     missing = disks(xapi, vm)['1']
     vdis, vms = set(xapi.call('VDI.get_all')), set(xapi.call('VM.get_all'))
-    image(stack, xapi, missing).rename(stack.folder / 'taken-away')
+    path = image(stack, xapi, missing)
+    path.rename(stack.folder / 'taken-away')
     for call in (('VM.clone', vm, 'x'), ('VM.copy', vm, 'x', NULL), ('VM.snapshot', vm, 'x')):
         try:
             xapi.call(*call)
@@ -80,13 +81,8 @@ def test_a_copy_that_fails_leaves_nothing(stack):
             assert xapi.call('VM.get_current_operations', vm) == {}
         else:
             raise AssertionError(f'{call[0]} of a disk that is not there')
-    (stack.folder / 'taken-away').rename(image_path(stack, xapi, missing))
+    (stack.folder / 'taken-away').rename(path)
     remove(xapi, vm)
-
-
-def image_path(stack, xapi, vdi):
-    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}')
-    return found / 'disk.raw'
 
 
 def test_a_snapshot_brings_back(stack):

@@ -9,8 +9,27 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "chain.h"
 #include "disk.h"
 #include "document.h"
+
+/* Names that upstream's storage managers know, too. */
+#define CONFIGURED_FORMAT "preferred-image-formats" /* a list; the first that is known counts */
+
+const DirectoryType directory_type_dir = {
+        .name = "dir",
+        .label = "Directory",
+        .description = "Sparse raw disk images in a directory of this host",
+        .raw_scheme = "file",
+};
+const DirectoryType directory_type_file = {
+        .name = "file",
+        .label = "File",
+        .description = "Raw and qcow2 disk images in a directory of this host, with snapshots as layers",
+        .raw_scheme = "raw+file",
+        .layers = true,
+};
+const DirectoryType *directory_type;
 
 /* An absolute path without "..": what was agreed on is what is used. */
 static bool location_valid(const char *location)
@@ -43,22 +62,36 @@ static const char *configured_location(json_t *args, Failure *failure)
         return json_string_value(location);
 }
 
-static bool document_valid(json_t *document, Failure *failure)
+static bool is_text(json_t *document, const char *member)
 {
-        json_t *version = json_object_get(document, "version");
+        return json_is_string(json_object_get(document, member));
+}
 
-        if (!json_is_string(json_object_get(document, "uuid")) ||
-            !json_is_string(json_object_get(document, "name")) ||
-            !json_is_string(json_object_get(document, "description")) || !json_is_integer(version)) {
-                fail(failure, FAILURE_SR_GENERAL, 3, "", "The storage repository is damaged",
-                     DIRECTORY_DOCUMENT);
-                return false;
-        }
-        if (json_integer_value(version) > DIRECTORY_VERSION) {
-                fail(failure, FAILURE_SR_GENERAL, 3, "", "The storage repository was made by a newer version",
-                     DIRECTORY_DOCUMENT);
-                return false;
-        }
+static void *fail_damaged(Failure *failure, const char *why)
+{
+        return fail(failure, FAILURE_SR_GENERAL, 3, "", why, DIRECTORY_DOCUMENT);
+}
+
+/* Takes from the document what the directory is. */
+static bool take_document(Directory *directory, Failure *failure)
+{
+        json_t *document = directory->document, *version = json_object_get(document, "version");
+        const char *type = json_string_value(json_object_get(document, "type"));
+        const char *format = json_string_value(json_object_get(document, "image_format"));
+
+        if (!is_text(document, "uuid") || !is_text(document, "name") || !is_text(document, "description") ||
+            !json_is_integer(version))
+                return fail_damaged(failure, "The storage repository is damaged");
+        if (json_integer_value(version) > DIRECTORY_VERSION)
+                return fail_damaged(failure, "The storage repository was made by a newer version");
+        if (json_integer_value(version) < DIRECTORY_VERSION)
+                return fail_damaged(failure,
+                                    "The storage repository was made by a version before the first release");
+        if (type == NULL || format == NULL || !image_format_parse(format, &directory->format))
+                return fail_damaged(failure, "The storage repository is damaged");
+        if (strcmp(type, directory_type->name) != 0)
+                return fail_damaged(failure, "The storage repository is of another type");
+        directory->type = directory_type;
         return true;
 }
 
@@ -78,13 +111,12 @@ Directory *directory_open(const char *location, Failure *failure)
                 close(fd);
                 return fail_errno(failure, r, "No storage repository was created here: " DIRECTORY_DOCUMENT);
         }
-        if (!document_valid(document, failure)) {
-                json_decref(document);
-                close(fd);
-                return NULL;
-        }
         directory = malloc(sizeof(*directory));
         *directory = (Directory){ .fd = fd, .location = strdup(location), .document = document };
+        if (!take_document(directory, failure)) {
+                directory_close(directory);
+                return NULL;
+        }
         return directory;
 }
 
@@ -165,6 +197,24 @@ static json_t *create_in(int fd, json_t *args, json_t *document, Failure *failur
         return json_incref(json_object_get(args, "configuration"));
 }
 
+/* The format of disks for which none is asked. */
+static ImageFormat configured_format(json_t *args)
+{
+        const char *list =
+            json_string_value(json_object_get(json_object_get(args, "configuration"), CONFIGURED_FORMAT));
+        ImageFormat format = IMAGE_RAW;
+        char *copy, *name, *rest;
+
+        if (list == NULL || !directory_type->layers)
+                return IMAGE_RAW;
+        copy = rest = strdup(list);
+        while ((name = strsep(&rest, ", ")) != NULL)
+                if (image_format_parse(name, &format))
+                        break;
+        free(copy);
+        return format;
+}
+
 json_t *directory_create(json_t *args, Failure *failure)
 {
         const char *location = configured_location(args, failure);
@@ -183,8 +233,9 @@ json_t *directory_create(json_t *args, Failure *failure)
         fd = open(location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return fail_errno(failure, -errno, location);
-        document = json_pack("{s:i, s:s, s:s, s:s}", "version", DIRECTORY_VERSION, "uuid", uuid, "name", name,
-                             "description", description);
+        document = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "version", DIRECTORY_VERSION, "type",
+                             directory_type->name, "image_format", image_format_name(configured_format(args)),
+                             "uuid", uuid, "name", name, "description", description);
         result = create_in(fd, args, document, failure);
         json_decref(document);
         close(fd);
@@ -200,9 +251,9 @@ json_t *directory_attach(json_t *args, Failure *failure)
 
         if (directory == NULL)
                 return NULL;
-        /* Nothing else uses the directory now: what killed calls left behind can go. */
-        r = disk_sweep(directory->fd);
-        result = r < 0 ? fail_errno(failure, r, location) : json_string(location);
+        /* What killed calls left behind. Where it cannot be told what is needed, all of it stays. */
+        r = chain_collect(directory->fd, NULL);
+        result = r < 0 && r != -EBADMSG ? fail_errno(failure, r, location) : json_string(location);
         directory_close(directory);
         return result;
 }
@@ -210,6 +261,14 @@ json_t *directory_attach(json_t *args, Failure *failure)
 json_t *directory_detach(json_t *args, Failure *failure)
 {
         return arg_string(args, "sr", failure) != NULL ? json_null() : NULL;
+}
+
+/* The images of a directory without volumes. 0 or negative errno. */
+static int sweep(int fd)
+{
+        int r = chain_collect(fd, NULL);
+
+        return r < 0 ? r : 0;
 }
 
 json_t *directory_destroy(json_t *args, Failure *failure)
@@ -220,9 +279,9 @@ json_t *directory_destroy(json_t *args, Failure *failure)
 
         if (directory == NULL)
                 return NULL;
-        count = disk_sweep(directory->fd);
+        count = disk_count(directory->fd);
         if (count == 0)
-                count = disk_count(directory->fd);
+                count = sweep(directory->fd);
         if (count > 0)
                 fail(failure, "SR_NOT_EMPTY", 0);
         else if (count < 0 || unlinkat(directory->fd, DIRECTORY_DOCUMENT, 0) < 0 || fsync(directory->fd) < 0)
@@ -278,9 +337,72 @@ json_t *directory_ls(json_t *args, Failure *failure)
 
         if (directory == NULL)
                 return NULL;
-        r = disk_list(directory->fd, directory->location, &volumes);
+        r = disk_list(directory, &volumes);
         if (r < 0)
                 fail_errno(failure, r, directory->location);
         directory_close(directory);
         return volumes;
+}
+
+/* Names of images as paths: with the directory before them. */
+static void set_path(json_t *image, const char *member, const char *name_member, const char *location)
+{
+        json_t *name = json_object_get(image, name_member);
+
+        if (name != NULL)
+                json_object_set_new(image, member, json_sprintf("%s/%s", location, json_string_value(name)));
+}
+
+json_t *directory_images(json_t *args, Failure *failure)
+{
+        Directory *directory = directory_of(args, failure);
+        json_t *images = NULL;
+        int r;
+
+        if (directory == NULL)
+                return NULL;
+        r = chain_images(directory->fd, &images);
+        if (r < 0)
+                fail_errno(failure, r, directory->location);
+        for (size_t i = 0; i < json_array_size(images); i++) {
+                json_t *image = json_array_get(images, i);
+
+                set_path(image, "path", "name", directory->location);
+                set_path(image, "backing", "backing", directory->location);
+                json_object_del(image, "name");
+        }
+        directory_close(directory);
+        return images;
+}
+
+/* The names of the files of this directory among the paths. */
+static json_t *names_of(json_t *paths, const char *location)
+{
+        json_t *names = json_array();
+        size_t len = strlen(location);
+
+        for (size_t i = 0; i < json_array_size(paths); i++) {
+                const char *path = json_string_value(json_array_get(paths, i));
+
+                if (path != NULL && strncmp(path, location, len) == 0 && path[len] == '/')
+                        json_array_append_new(names, json_string(path + len + 1));
+        }
+        return names;
+}
+
+json_t *directory_collect(json_t *args, Failure *failure)
+{
+        Directory *directory = directory_of(args, failure);
+        json_t *busy;
+        int r;
+
+        if (directory == NULL)
+                return NULL;
+        busy = names_of(json_object_get(args, "busy"), directory->location);
+        r = chain_collect(directory->fd, busy);
+        json_decref(busy);
+        if (r < 0)
+                fail_errno(failure, r, directory->location);
+        directory_close(directory);
+        return r < 0 ? NULL : json_integer(r);
 }

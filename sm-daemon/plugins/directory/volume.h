@@ -17,3 +17,7 @@ json_t *volume_set_name(json_t *args, Failure *failure);
 json_t *volume_set_description(json_t *args, Failure *failure);
 json_t *volume_set(json_t *args, Failure *failure);
 json_t *volume_unset(json_t *args, Failure *failure);
+/* Those that are ours (idl/bus/smapi.idl), of the type `file`. */
+json_t *volume_chain(json_t *args, Failure *failure);
+json_t *volume_coalesce(json_t *args, Failure *failure);
+json_t *volume_set_top(json_t *args, Failure *failure);

@@ -2,12 +2,14 @@
 #include "volume.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <sys/random.h>
+#include <string.h>
 
+#include "chain.h"
 #include "directory.h"
 #include "disk.h"
-#include "image.h"
+
+/* A volume's key that says in which format it is to be made; upstream's, as sm_config:image-format. */
+#define KEY_IMAGE_FORMAT "sm_config.image-format"
 
 /* A disk that a call names, in its directory. */
 typedef struct Target {
@@ -22,6 +24,11 @@ static void *fail_disk(Failure *failure, int r, const char *key)
                 return fail(failure, "Volume_does_not_exist", 1, key);
         case -EBADMSG:
                 return fail(failure, FAILURE_SR_GENERAL, 3, "", "The disk is damaged", key);
+        case -EMLINK:
+                return fail(failure, FAILURE_SR_GENERAL, 3, "",
+                            "The disk has too many snapshots on each other", key);
+        case -EOPNOTSUPP:
+                return fail(failure, FAILURE_SR_GENERAL, 3, "", "qemu-img is not installed", key);
         case -EBUSY:
                 return fail(failure, FAILURE_SR_GENERAL, 3, "",
                             "The disk was written to while it was being copied, and this file system cannot "
@@ -41,7 +48,7 @@ static bool target_open(json_t *args, Target *ret, Failure *failure)
 
         if (key == NULL)
                 return false;
-        if (!disk_key_valid(key)) {
+        if (!image_key_valid(key)) {
                 fail(failure, "Volume_does_not_exist", 1, key);
                 return false;
         }
@@ -61,55 +68,57 @@ static json_t *target_result(Target *target, int r, Failure *failure)
         return result;
 }
 
-static int key_new(char key[DISK_KEY_LEN + 1])
+/* The new disk as a volume, if it was made. */
+static json_t *made(const Directory *directory, int r, const char *key, const char *blamed, Failure *failure)
 {
-        unsigned char b[16];
+        json_t *volume;
 
-        if (getrandom(b, sizeof(b), 0) != sizeof(b))
-                return -EIO;
-        b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-        b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-        snprintf(key, DISK_KEY_LEN + 1,
-                 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-                 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-        return 0;
+        if (r == 0)
+                r = disk_volume(directory, key, &volume);
+        return r < 0 ? fail_disk(failure, r, blamed) : volume;
 }
 
-/* Makes a disk and returns it as a volume. */
-static json_t *make(Directory *directory, json_t *document, int64_t size_bytes, const char *source,
-                    Failure *failure)
+/* What the call asks for, or what is usual in the directory. */
+static bool format_of(const Directory *directory, json_t *args, ImageFormat *ret, Failure *failure)
 {
-        char key[DISK_KEY_LEN + 1];
-        json_t *volume;
-        int r;
+        const char *name =
+            json_string_value(json_object_get(json_object_get(args, "keys"), KEY_IMAGE_FORMAT));
 
-        r = key_new(key);
-        if (r == 0)
-                r = disk_make(directory->fd, key, document, size_bytes, source);
-        if (r == 0)
-                r = disk_volume(directory->fd, directory->location, key, &volume);
-        return r < 0 ? fail_disk(failure, r, source != NULL ? source : key) : volume;
+        *ret = directory->format;
+        if (name == NULL)
+                return true;
+        if (!image_format_parse(name, ret) || (*ret != IMAGE_RAW && !directory->type->layers)) {
+                fail(failure, FAILURE_SR_GENERAL, 3, "",
+                     "This storage repository has no images of that format", name);
+                return false;
+        }
+        return true;
 }
 
 static json_t *create_in(Directory *directory, json_t *args, Failure *failure)
 {
         const char *name = arg_string(args, "name", failure);
         const char *description = name != NULL ? arg_string(args, "description", failure) : NULL;
-        json_t *document, *volume;
+        char key[IMAGE_KEY_LEN + 1];
+        ImageFormat format;
+        json_t *document;
         int64_t size;
         bool sharable;
+        int r;
 
-        if (description == NULL || !arg_int(args, "size", &size, failure) ||
-            !arg_bool(args, "sharable", &sharable, failure))
+        if (description == NULL || !format_of(directory, args, &format, failure) ||
+            !arg_int(args, "size", &size, failure) || !arg_bool(args, "sharable", &sharable, failure))
                 return NULL;
         if (image_size_round(size, &size) < 0)
                 return fail(failure, FAILURE_VDI_SIZE, 3, "", "The size is not between 1 byte and 64 TiB",
                             "");
         if (disk_document_new(name, description, sharable, json_object_get(args, "keys"), &document) < 0)
                 return fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long", "");
-        volume = make(directory, document, size, NULL, failure);
+        r = key_new(key);
+        if (r == 0)
+                r = disk_create(directory->fd, key, document, format, size);
         json_decref(document);
-        return volume;
+        return made(directory, r, key, key, failure);
 }
 
 json_t *volume_create(json_t *args, Failure *failure)
@@ -145,6 +154,22 @@ static int copy_document(json_t *source, json_t *args, bool read_write, json_t *
         return r;
 }
 
+static json_t *copy_of(const Target *target, json_t *source, json_t *document, bool read_write,
+                       Failure *failure)
+{
+        const Directory *directory = target->directory;
+        char key[IMAGE_KEY_LEN + 1];
+        int r;
+
+        r = key_new(key);
+        if (r == 0 && directory->type->layers)
+                r = disk_layer(directory->fd, key, document, target->key,
+                               json_is_true(json_object_get(source, "read_write")), !read_write);
+        else if (r == 0)
+                r = disk_copy(directory->fd, key, document, target->key);
+        return made(directory, r, key, target->key, failure);
+}
+
 static json_t *copy(json_t *args, bool read_write, Failure *failure)
 {
         json_t *source, *document, *volume = NULL;
@@ -159,7 +184,7 @@ static json_t *copy(json_t *args, bool read_write, Failure *failure)
         if (copy_document(source, args, read_write, &document) < 0) {
                 fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long, or none", "");
         } else {
-                volume = make(target.directory, document, 0, target.key, failure);
+                volume = copy_of(&target, source, document, read_write, failure);
                 json_decref(document);
         }
         json_decref(source);
@@ -183,7 +208,7 @@ json_t *volume_destroy(json_t *args, Failure *failure)
 
         if (!target_open(args, &target, failure))
                 return NULL;
-        return target_result(&target, disk_destroy(target.directory->fd, target.key), failure);
+        return target_result(&target, disk_destroy(target.directory, target.key), failure);
 }
 
 json_t *volume_resize(json_t *args, Failure *failure)
@@ -215,7 +240,7 @@ json_t *volume_stat(json_t *args, Failure *failure)
 
         if (!target_open(args, &target, failure))
                 return NULL;
-        r = disk_volume(target.directory->fd, target.directory->location, target.key, &volume);
+        r = disk_volume(target.directory, target.key, &volume);
         if (r < 0)
                 return target_result(&target, r, failure);
         directory_close(target.directory);
@@ -268,4 +293,54 @@ json_t *volume_unset(json_t *args, Failure *failure)
         const char *key = arg_string(args, "k", failure);
 
         return key != NULL ? change(args, "keys", key, NULL, failure) : NULL;
+}
+
+json_t *volume_chain(json_t *args, Failure *failure)
+{
+        json_t *names;
+        Target target;
+        int r;
+
+        if (!target_open(args, &target, failure))
+                return NULL;
+        r = chain_names(target.directory->fd, target.key, &names);
+        if (r < 0)
+                return target_result(&target, r, failure);
+        for (size_t i = 0; i < json_array_size(names); i++)
+                json_array_set_new(names, i,
+                                   json_sprintf("%s/%s", target.directory->location,
+                                                json_string_value(json_array_get(names, i))));
+        directory_close(target.directory);
+        return names;
+}
+
+json_t *volume_coalesce(json_t *args, Failure *failure)
+{
+        Target target;
+        int r;
+
+        if (!target_open(args, &target, failure))
+                return NULL;
+        r = chain_coalesce(target.directory->fd, target.key);
+        if (r < 0)
+                return target_result(&target, r, failure);
+        directory_close(target.directory);
+        return json_boolean(r);
+}
+
+json_t *volume_set_top(json_t *args, Failure *failure)
+{
+        const char *path = arg_string(args, "path", failure);
+        const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+        Target target;
+        int r;
+
+        if (path == NULL || !target_open(args, &target, failure))
+                return NULL;
+        r = chain_set_top(target.directory->fd, target.key, slash != NULL ? slash + 1 : path);
+        if (r == -EINVAL) {
+                directory_close(target.directory);
+                return fail(failure, FAILURE_SR_GENERAL, 3, "", "That image cannot become the disk's", path);
+        }
+        return target_result(&target, r, failure);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "image.h"
+#include "raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +13,7 @@
 
 #define COPY_BYTES (1 << 20) /* by hand, where the kernel cannot */
 
-int image_size_round(int64_t size_bytes, int64_t *ret_bytes)
-{
-        if (size_bytes < 1 || size_bytes > IMAGE_SIZE_MAX)
-                return -EINVAL;
-        *ret_bytes = (size_bytes + IMAGE_SECTOR_BYTES - 1) / IMAGE_SECTOR_BYTES * IMAGE_SECTOR_BYTES;
-        return 0;
-}
-
-static int image_open_new(int directory, const char *name)
+static int open_new(int directory, const char *name)
 {
         int fd;
 
@@ -43,11 +35,11 @@ static int set_size(int fd, int64_t size_bytes)
         return ftruncate(fd, size_bytes) < 0 ? -errno : 0;
 }
 
-int image_create(int directory, const char *name, int64_t size_bytes)
+int raw_create(int directory, const char *name, int64_t size_bytes)
 {
         int fd;
 
-        fd = image_open_new(directory, name);
+        fd = open_new(directory, name);
         if (fd < 0)
                 return fd;
         return sync_and_close(fd, set_size(fd, size_bytes));
@@ -160,12 +152,12 @@ static int copy_unchanged(int from, int to)
         return same_time(before.st_mtim, after.st_mtim) ? 0 : -EBUSY;
 }
 
-int image_copy(int source, int directory, const char *name)
+int raw_copy(int source, int directory, const char *name)
 {
         int fd;
         int r;
 
-        fd = image_open_new(directory, name);
+        fd = open_new(directory, name);
         if (fd < 0)
                 return fd;
         /* Where blocks are shared, the kernel takes one moment's state by itself. */
@@ -173,7 +165,7 @@ int image_copy(int source, int directory, const char *name)
         return sync_and_close(fd, r);
 }
 
-int image_grow(int directory, const char *name, int64_t size_bytes)
+int raw_grow(int directory, const char *name, int64_t size_bytes)
 {
         struct stat st;
         int fd, r;
@@ -188,17 +180,4 @@ int image_grow(int directory, const char *name, int64_t size_bytes)
         else
                 r = set_size(fd, size_bytes);
         return sync_and_close(fd, r);
-}
-
-int image_stat(int directory, const char *name, int64_t *ret_virtual_bytes, int64_t *ret_physical_bytes)
-{
-        struct stat st;
-
-        if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -EBADMSG;
-        *ret_virtual_bytes = st.st_size;
-        *ret_physical_bytes = (int64_t)st.st_blocks * 512;
-        return 0;
 }

@@ -103,7 +103,7 @@ int document_write(int directory, const char *name, json_t *document)
         char new_name[NAME_MAX + 1];
         int r;
 
-        if (snprintf(new_name, sizeof(new_name), "%s.new", name) >= (int)sizeof(new_name))
+        if (snprintf(new_name, sizeof(new_name), "%s" DOCUMENT_PART, name) >= (int)sizeof(new_name))
                 return -ENAMETOOLONG;
         r = write_new(directory, new_name, document);
         if (r == 0 && renameat(directory, new_name, directory, name) < 0)

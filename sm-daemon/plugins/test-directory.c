@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The plugin "dir", its methods called as functions, and, where a process is to be killed, as the executable. */
+/* The plugins "dir" and "file", their methods called as functions, and, where a process is to be killed, as the executable. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -14,10 +14,10 @@
 #include <glib/gstdio.h>
 
 #include "call.h"
-#include "dir/directory.h"
-#include "dir/disk.h"
-#include "dir/image.h"
-#include "dir/volume.h"
+#include "directory/directory.h"
+#include "directory/disk.h"
+#include "directory/image.h"
+#include "directory/volume.h"
 
 #define SR_UUID "11111111-2222-4333-8444-555555555555"
 #define MIB     (1024 * 1024)
@@ -90,7 +90,23 @@ static size_t count(const char *sr)
 
 static char *image_path(const char *sr, const char *key)
 {
-        return g_build_filename(sr, key, DISK_IMAGE, NULL);
+        g_autofree char *name = g_strconcat(key, ".raw", NULL);
+
+        return g_build_filename(sr, name, NULL);
+}
+
+static bool exists(const char *sr, const char *name)
+{
+        g_autofree char *path = g_build_filename(sr, name, NULL);
+
+        return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+static void make_file(const char *sr, const char *name)
+{
+        g_autofree char *path = g_build_filename(sr, name, NULL);
+
+        g_assert_true(g_file_set_contents(path, "x", 1, NULL));
 }
 
 static void test_life(void)
@@ -228,9 +244,10 @@ static void test_paths(void)
                                             SR_UUID "0",
                                             "11111111-2222-4333-8444-55555555555" };
         static const char *const locations[] = { "", "relative", "/tmp/../etc", "/tmp/.." };
-        g_autofree char *sr = make_sr("paths"), *inner = g_build_filename(sr, SR_UUID, NULL);
+        g_autofree char *sr = make_sr("paths"), *inner = g_build_filename(sr, SR_UUID ".json", NULL);
         g_autofree char *target = make_disk(sr, "target", 4096);
-        g_autofree char *target_path = g_build_filename(sr, target, NULL);
+        g_autofree char *target_name = g_strconcat(target, ".json", NULL),
+                        *target_path = g_build_filename(sr, target_name, NULL);
 
         for (size_t i = 0; i < G_N_ELEMENTS(keys); i++) {
                 fails(volume_stat, at(sr, keys[i]), "Volume_does_not_exist");
@@ -267,32 +284,38 @@ static void test_damaged(void)
 {
         g_autofree char *sr = make_sr("damaged"), *good = make_disk(sr, "good", 4096),
                         *bad = make_disk(sr, "bad", 4096);
-        g_autofree char *document = g_build_filename(sr, bad, DISK_DOCUMENT, NULL);
+        g_autofree char *name = g_strconcat(bad, ".json", NULL), *document = g_build_filename(sr, name, NULL);
         g_autofree char *sr_document = g_build_filename(sr, DIRECTORY_DOCUMENT, NULL);
 
         g_assert_true(g_file_set_contents(document, "{\"name\": 3}", -1, NULL));
         g_assert_cmpuint(count(sr), ==, 1);
         fails(volume_stat, at(sr, bad), FAILURE_SR_GENERAL);
         done(volume_destroy, at(sr, bad));
-        g_assert_true(g_file_set_contents(
-            sr_document, "{\"version\":99,\"uuid\":\"\",\"name\":\"\",\"description\":\"\"}", -1, NULL));
+        g_assert_true(g_file_set_contents(sr_document,
+                                          "{\"version\":99,\"type\":\"dir\",\"image_format\":\"raw\","
+                                          "\"uuid\":\"\",\"name\":\"\",\"description\":\"\"}",
+                                          -1, NULL));
         fails(directory_ls, json_pack("{s:s}", "sr", sr), FAILURE_SR_GENERAL);
 }
 
-/* What a process that was killed can leave behind is never listed, and goes when the SR is attached. */
+/* What a process that was killed can leave behind is never listed, and goes when the SR is attached; nothing else does. */
 static void test_sweep(void)
 {
-        g_autofree char *sr = make_sr("sweep"), *part = g_build_filename(sr, SR_UUID DISK_PART, NULL);
-        g_autofree char *image = g_build_filename(part, DISK_IMAGE, NULL);
-        g_autofree char *other = g_build_filename(sr, "mine" DISK_PART, NULL);
+        static const char *const ours[] = { SR_UUID ".raw", SR_UUID ".qcow2.part", SR_UUID ".raw.part",
+                                            SR_UUID ".json.new" };
+        static const char *const others[] = { "mine.raw", SR_UUID ".iso", SR_UUID, SR_UUID ".raw.bak" };
+        g_autofree char *sr = make_sr("sweep");
 
-        g_assert_cmpint(g_mkdir(part, 0700), ==, 0);
-        g_assert_cmpint(g_mkdir(other, 0700), ==, 0);
-        g_assert_true(g_file_set_contents(image, "x", 1, NULL));
+        for (size_t i = 0; i < G_N_ELEMENTS(ours); i++)
+                make_file(sr, ours[i]);
+        for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+                make_file(sr, others[i]);
         g_assert_cmpuint(count(sr), ==, 0);
         done(directory_attach, json_pack("{s:{s:s}}", "configuration", "location", sr));
-        g_assert_false(g_file_test(part, G_FILE_TEST_EXISTS));
-        g_assert_true(g_file_test(other, G_FILE_TEST_IS_DIR));
+        for (size_t i = 0; i < G_N_ELEMENTS(ours); i++)
+                g_assert_false(exists(sr, ours[i]));
+        for (size_t i = 0; i < G_N_ELEMENTS(others); i++)
+                g_assert_true(exists(sr, others[i]));
 }
 
 static pid_t start_method(const char *method, json_t *args)
@@ -438,17 +461,18 @@ int main(int argc, char **argv)
         int r;
 
         g_test_init(&argc, &argv, NULL);
-        scratch = g_dir_make_tmp("test-dir-XXXXXX", NULL);
-        g_test_add_func("/dir/life", test_life);
-        g_test_add_func("/dir/copies", test_copies);
-        g_test_add_func("/dir/copy-while-written", test_copy_while_written);
-        g_test_add_func("/dir/paths", test_paths);
-        g_test_add_func("/dir/limits", test_limits);
-        g_test_add_func("/dir/damaged", test_damaged);
-        g_test_add_func("/dir/sweep", test_sweep);
-        g_test_add_func("/dir/killed", test_killed);
-        g_test_add_func("/dir/disk-full", test_disk_full);
-        g_test_add_func("/dir/probe", test_probe);
+        directory_type = &directory_type_dir;
+        scratch = g_dir_make_tmp("test-directory-XXXXXX", NULL);
+        g_test_add_func("/directory/life", test_life);
+        g_test_add_func("/directory/copies", test_copies);
+        g_test_add_func("/directory/copy-while-written", test_copy_while_written);
+        g_test_add_func("/directory/paths", test_paths);
+        g_test_add_func("/directory/limits", test_limits);
+        g_test_add_func("/directory/damaged", test_damaged);
+        g_test_add_func("/directory/sweep", test_sweep);
+        g_test_add_func("/directory/killed", test_killed);
+        g_test_add_func("/directory/disk-full", test_disk_full);
+        g_test_add_func("/directory/probe", test_probe);
         r = g_test_run();
         remove_tree(scratch);
         g_free(scratch);
