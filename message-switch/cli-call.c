@@ -38,14 +38,13 @@ static void print_json(FILE *to, const json_t *json)
 static void on_reply(BusReply *reply, void *data)
 {
         CallJob *job = data;
-        json_t *error = json_object_get(reply->body, "error");
         if (reply->outcome != BUS_OK) {
                 job->status = cli_fail(CLI_NO_REPLY, "%s", bus_outcome_text(reply->outcome));
-        } else if (error && !json_is_null(error)) {
-                print_json(stderr, error);
+        } else if (reply->error) {
+                print_json(stderr, reply->error);
                 job->status = CLI_ERROR;
         } else {
-                print_json(stdout, json_object_get(reply->body, "result"));
+                print_json(stdout, reply->result);
                 job->status = CLI_OK;
         }
         if (reply->n_fds)

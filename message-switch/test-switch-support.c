@@ -239,7 +239,7 @@ BusOutcome test_call(TestClient *client, const char *queue, const char *method, 
         json_decref(params);
         BusOutcome outcome = reply.outcome;
         if (ret_result)
-                *ret_result = json_incref(json_object_get(reply.body, "result"));
+                *ret_result = json_incref(reply.result);
         bus_reply_clear(&reply);
         return outcome;
 }

@@ -461,6 +461,62 @@ static void test_json_limits(void)
         test_switch_free(test);
 }
 
+typedef struct Asking {
+        TestClient *client;
+        BusReply reply;
+} Asking;
+
+static void *ask_strange(void *data)
+{
+        Asking *asking = data;
+        bus_call_wait(test_client_bus(asking->client),
+                      &(BusCall){ .queue = "org.test.strange", .method = "ask" }, &asking->reply);
+        return NULL;
+}
+
+/* What a server may answer that is no reply, or just one. The object's members may be any; an error counts more. */
+static void test_strange_replies(void)
+{
+        static const struct {
+                const char *body;
+                BusOutcome outcome;
+                bool is_error;
+        } replies[] = {
+                { "", BUS_PROTOCOL },
+                { "[]", BUS_PROTOCOL },
+                { "{\"result\":1", BUS_PROTOCOL },
+                { "{\"result\":1}{}", BUS_PROTOCOL },
+                { "{}", BUS_OK },
+                { "{\"error\":null}", BUS_OK },
+                { "{\"x\":[{}],\"result\":null,\"id\":\"7\"}", BUS_OK },
+                { "{\"result\":1,\"error\":[]}", BUS_OK, true },
+        };
+        TestSwitch *test = test_switch_new(NULL, 0);
+        TestClient *client = test_client_new(test, "client");
+        TestRaw *server = test_raw_new(test, true);
+        test_raw_send(server, FRAME_SERVE, 1, "org.test.strange", NULL, 0);
+        test_raw_expect(server, FRAME_OK, 1, BUS_OK);
+        for (size_t i = 0; i < G_N_ELEMENTS(replies); i++) {
+                Asking asking = { .client = client };
+                Frame frame;
+                pthread_t thread;
+                g_assert_cmpint(pthread_create(&thread, NULL, ask_strange, &asking), ==, 0);
+                g_assert_true(test_raw_next(server, &frame));
+                test_raw_send(server, FRAME_REPLY, frame.header.id, NULL, replies[i].body,
+                              strlen(replies[i].body));
+                pthread_join(thread, NULL);
+                g_assert_cmpint(asking.reply.outcome, ==, replies[i].outcome);
+                if (replies[i].outcome == BUS_OK)
+                        g_assert_true(replies[i].is_error
+                                          ? asking.reply.error && !asking.reply.result
+                                          : json_is_null(asking.reply.result) && !asking.reply.error);
+                bus_reply_clear(&asking.reply);
+        }
+        test_raw_free(server);
+        test_client_free(client);
+        test_switch_free(test);
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -480,5 +536,6 @@ int main(int argc, char **argv)
         g_test_add_func("/switch/replaced-server", test_replaced_server);
         g_test_add_func("/switch/mutual", test_mutual);
         g_test_add_func("/switch/json-limits", test_json_limits);
+        g_test_add_func("/switch/strange-replies", test_strange_replies);
         return g_test_run();
 }

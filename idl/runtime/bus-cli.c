@@ -16,20 +16,16 @@ static void print_json(FILE *file, const json_t *json)
 
 static int print_reply(const BusReply *reply)
 {
-        const json_t *error = json_object_get(reply->body, "error");
-
         if (reply->outcome != BUS_OK) {
                 fprintf(stderr, "%s\n", bus_outcome_text(reply->outcome));
                 return 1;
         }
-        if (error && !json_is_null(error)) {
-                print_json(stderr, error);
+        if (reply->error) {
+                print_json(stderr, reply->error);
                 return 1;
         }
-        const json_t *result = json_object_get(reply->body, "result");
-
-        if (result && !json_is_null(result))
-                print_json(stdout, result);
+        if (!json_is_null(reply->result))
+                print_json(stdout, reply->result);
         return 0;
 }
 

@@ -28,18 +28,16 @@ static bool fail_outcome(const BusInterface *interface, const BusMethod *method,
         return false;
 }
 
-static bool take_reply(const BusInterface *interface, const BusMethod *method, const json_t *body,
+static bool take_reply(const BusInterface *interface, const BusMethod *method, const BusReply *reply,
                        void *ret_result, void **error)
 {
-        const json_t *failed = json_object_get(body, "error");
-
-        if (!json_is_object(body))
-                return fail_outcome(interface, method, BUS_PROTOCOL, "the reply is no object", error);
-        if (failed && !json_is_null(failed)) {
-                *error = bus_decode_error(interface, failed);
-                return false;
-        }
-        return take_result(interface, method, json_object_get(body, "result"), ret_result, error);
+        if (reply->outcome != BUS_OK)
+                return fail_outcome(interface, method, reply->outcome, bus_outcome_text(reply->outcome),
+                                    error);
+        if (!reply->error)
+                return take_result(interface, method, reply->result, ret_result, error);
+        *error = bus_decode_error(interface, reply->error);
+        return false;
 }
 
 static bool take_fd(const BusInterface *interface, const BusMethod *method, BusReply *reply, int *ret_fd,
@@ -67,13 +65,8 @@ bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus
                 .timeout_usec = timeout_usec,
         };
         BusReply reply = { 0 };
-        bool good;
-
         bus_call_wait(bus, &call, &reply);
-        if (reply.outcome == BUS_OK)
-                good = take_reply(interface, method, reply.body, ret_result, error);
-        else
-                good = fail_outcome(interface, method, reply.outcome, bus_outcome_text(reply.outcome), error);
+        bool good = take_reply(interface, method, &reply, ret_result, error);
         if (good && !take_fd(interface, method, &reply, ret_fd, error)) {
                 if (ret_result)
                         bus_value_clear(method->result, ret_result);

@@ -12,6 +12,7 @@
 #include <glib.h>
 
 #define NUMBER_MAX       127u /* characters of a number */
+#define SMALL_DIGITS     18u  /* characters of an integer that fits whatever they are */
 #define FLOAT_TEXT_BYTES 40   /* more than a float with 16 digits needs */
 
 typedef struct Reader {
@@ -21,6 +22,27 @@ typedef struct Reader {
         bool dirty;
         Buffer scratch; /* a string with escapes */
 } Reader;
+
+/* Sixteen characters at a time; unaligned, as they lie. */
+typedef signed char Sixteen __attribute__((vector_size(16)));
+
+/* How many characters at the front are plain ASCII, which needs no escape: most strings are nothing else. */
+static size_t plain_run(const char *text, size_t n)
+{
+        size_t i = 0;
+
+        for (Sixteen some; n - i >= sizeof(some); i += sizeof(some)) {
+                uint64_t found[2];
+                memcpy(&some, text + i, sizeof(some));
+                Sixteen special = (some < ' ') | (some == '"') | (some == '\\'); /* bytes from 0x80: < 0 */
+                memcpy(found, &special, sizeof(found));
+                if (found[0] | found[1])
+                        break;
+        }
+        while (i < n && (signed char)text[i] >= ' ' && text[i] != '"' && text[i] != '\\')
+                i++;
+        return i;
+}
 
 bool json_text_is_clean(const char *text, size_t n)
 {
@@ -112,27 +134,28 @@ static bool read_escape(Reader *r)
         return true;
 }
 
-/* At the opening quote. *ret_text is borrowed until the next string. */
+/* At the opening quote. *ret_text is borrowed: from the text, or (escaped) from the scratch buffer until the next string. */
 static bool read_text(Reader *r, const char **ret_text, size_t *ret_n)
 {
         if (!take(r, '"'))
                 return false;
         const char *run = r->at;
-        bool escaped = false;
+        bool escaped = false, plain = true;
         r->scratch.len = 0;
-        for (;; r->at++) {
+        for (;;) {
+                r->at += plain_run(r->at, (size_t)(r->end - r->at));
                 if (r->at == r->end)
                         return false;
                 if (*r->at == '"')
                         break;
-                if (*r->at != '\\')
+                plain = false;
+                if (*r->at++ != '\\')
                         continue;
-                buffer_append(&r->scratch, run, (size_t)(r->at - run));
-                r->at++;
+                buffer_append(&r->scratch, run, (size_t)(r->at - 1 - run));
                 if (!read_escape(r))
                         return false;
                 escaped = true;
-                run = r->at--;
+                run = r->at;
         }
         size_t n = (size_t)(r->at - run);
         if (escaped)
@@ -140,7 +163,7 @@ static bool read_text(Reader *r, const char **ret_text, size_t *ret_n)
         *ret_text = escaped ? r->scratch.data : run;
         *ret_n = escaped ? r->scratch.len : n;
         r->at++;
-        if (!json_text_is_clean(*ret_text, *ret_n))
+        if (!plain && !json_text_is_clean(*ret_text, *ret_n))
                 r->dirty = true;
         return true;
 }
@@ -158,6 +181,16 @@ static bool take_digits(Reader *r)
         while (r->at < r->end && g_ascii_isdigit(*r->at))
                 r->at++;
         return r->at > first;
+}
+
+static json_int_t small_integer(const char *text, size_t n)
+{
+        bool negative = *text == '-';
+        json_int_t i = 0;
+
+        for (size_t at = negative; at < n; at++)
+                i = 10 * i + (text[at] - '0');
+        return negative ? -i : i;
 }
 
 /* Integers that do not fit 64 bits and reals that are not finite are malformed, as they are upstream. */
@@ -184,6 +217,8 @@ static json_t *read_number(Reader *r)
                         return NULL;
         }
         size_t n = (size_t)(r->at - first);
+        if (!real && n <= SMALL_DIGITS)
+                return json_integer(small_integer(first, n));
         if (n > NUMBER_MAX)
                 return NULL;
         memcpy(text, first, n);
@@ -210,37 +245,46 @@ static bool read_items(Reader *r, json_t *array)
         return take(r, ']');
 }
 
-static bool read_member(Reader *r, json_t *object)
+/* Where members of an object go; takes the value, the key is borrowed. */
+typedef void TakeMember(void *into, const char *key, size_t n, json_t *value);
+
+static bool read_member(Reader *r, TakeMember *take_member, void *into)
 {
-        const char *text;
+        const char *key;
         size_t n;
 
         skip_blanks(r);
-        if (!read_text(r, &text, &n))
+        if (!read_text(r, &key, &n))
                 return false;
-        g_autofree char *key = g_memdup2(text, n);
+        /* What stands in the scratch buffer would not outlive a string in the value. */
+        g_autofree char *copy = key == r->scratch.data ? g_memdup2(key, n) : NULL;
         skip_blanks(r);
         json_t *value = take(r, ':') ? read_value(r) : NULL;
         if (!value)
                 return false;
-        if (json_object_getn(object, key ? key : "", n))
-                json_decref(value);
-        else
-                json_object_setn_new_nocheck(object, key ? key : "", n, value);
+        take_member(into, copy ? copy : key, n, value);
         return true;
 }
 
-static bool read_members(Reader *r, json_t *object)
+static bool read_members(Reader *r, TakeMember *take_member, void *into)
 {
         skip_blanks(r);
         if (take(r, '}'))
                 return true;
         do {
-                if (!read_member(r, object))
+                if (!read_member(r, take_member, into))
                         return false;
                 skip_blanks(r);
         } while (take(r, ','));
         return take(r, '}');
+}
+
+static void take_into_object(void *into, const char *key, size_t n, json_t *value)
+{
+        if (json_object_getn(into, key, n))
+                json_decref(value);
+        else
+                json_object_setn_new_nocheck(into, key, n, value);
 }
 
 static json_t *read_container(Reader *r, bool is_object)
@@ -249,7 +293,7 @@ static json_t *read_container(Reader *r, bool is_object)
         if (++r->depth > r->limits->depth)
                 return NULL;
         json_t *tree = is_object ? json_object() : json_array();
-        if (!(is_object ? read_members(r, tree) : read_items(r, tree))) {
+        if (!(is_object ? read_members(r, take_into_object, tree) : read_items(r, tree))) {
                 json_decref(tree);
                 return NULL;
         }
@@ -295,6 +339,43 @@ json_t *json_text_read(const char *text, size_t n, const JsonLimits *limits, boo
         return tree;
 }
 
+typedef struct Wanted {
+        JsonMember *members;
+        size_t n;
+} Wanted;
+
+static void take_wanted(void *into, const char *key, size_t n, json_t *value)
+{
+        const Wanted *wanted = into;
+
+        for (size_t i = 0; i < wanted->n; i++) {
+                JsonMember *member = &wanted->members[i];
+                if (!member->value && strlen(member->name) == n && memcmp(member->name, key, n) == 0) {
+                        member->value = value;
+                        return;
+                }
+        }
+        json_decref(value);
+}
+
+bool json_text_members(const char *text, size_t n, const JsonLimits *limits, JsonMember *members,
+                       size_t n_members)
+{
+        Reader r = { .at = text, .end = text + n, .limits = limits, .depth = 1, .n_values = 1 };
+        Wanted wanted = { .members = members, .n = n_members };
+
+        skip_blanks(&r);
+        bool whole = take(&r, '{') && read_members(&r, take_wanted, &wanted);
+        skip_blanks(&r);
+        whole = whole && r.at == r.end;
+        buffer_clear(&r.scratch);
+        for (size_t i = 0; i < n_members && !whole; i++) {
+                json_decref(members[i].value);
+                members[i].value = NULL;
+        }
+        return whole;
+}
+
 /* How a byte of a string goes into JSON: 0 as it is, else the letter after the backslash ('u': \u00XX). */
 static const char json_escapes[256] = {
         [0 ... 7] = 'u', ['\b'] = 'b', ['\t'] = 't',      ['\n'] = 'n', [11] = 'u',
@@ -307,7 +388,7 @@ void json_write_bytes(Buffer *b, const char *text, size_t len)
         buffer_reserve(b, len + 2);
         buffer_append_literal(b, "\"");
         size_t from = 0;
-        for (size_t i = 0; i < len; i++) {
+        for (size_t i = 0; (i += plain_run(text + i, len - i)) < len; i++) {
                 unsigned char c = (unsigned char)text[i];
                 char escape = json_escapes[c];
                 if (!escape)

@@ -18,6 +18,17 @@ typedef struct JsonLimits {
  * first counts. *ret_dirty (may be NULL): a string holds what is not UTF-8, or a control character other than TAB, LF,
  * CR. NULL: malformed, or past a limit. Returns owned. */
 json_t *json_text_read(const char *text, size_t n, const JsonLimits *limits, bool *ret_dirty);
+
+typedef struct JsonMember {
+        const char *name;
+        json_t *value; /* NULL: there is none of this name */
+} JsonMember;
+/* Reads the one object that the text is, by the rules and limits of json_text_read, but keeps only these members, whose
+ * values must be NULL before. What is not asked for must be right, too. False: malformed, no object, or past a limit; all
+ * values are NULL. Otherwise the values are owned by the caller. */
+bool json_text_members(const char *text, size_t n, const JsonLimits *limits, JsonMember *members,
+                       size_t n_members);
+
 bool json_text_is_clean(const char *text, size_t n); /* what ret_dirty says, of one string */
 /* Prints on one line, without blanks; strings keep their bytes. */
 void json_text_write(Buffer *b, const json_t *json);

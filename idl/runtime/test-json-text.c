@@ -113,6 +113,58 @@ static void test_nul(void)
         json_decref(json);
 }
 
+/* Every length around the sixteen characters that are looked at together, with each kind of character at each place. */
+static void test_places(void)
+{
+        static const char *const specials[] = { "x", "\"", "\\", "\x01", "\xc3\xa9", "\xff", "\x7f" };
+        for (size_t len = 0; len < 40; len++) {
+                for (size_t at = 0; at <= len; at++) {
+                        for (size_t i = 0; i < G_N_ELEMENTS(specials); i++) {
+                                g_autoptr(GString) text = g_string_new(NULL);
+                                for (size_t k = 0; k < len; k++)
+                                        g_string_append(text, k == at ? specials[i] : "a");
+                                auto_buffer b = { 0 };
+                                bool dirty;
+                                json_write_bytes(&b, text->str, text->len);
+                                json_auto_t *json = json_text_read(b.data, b.len, &limits, &dirty);
+                                g_assert_cmpmem(json_string_value(json), json_string_length(json), text->str,
+                                                text->len);
+                                g_assert_true(dirty == !json_text_is_clean(text->str, text->len));
+                        }
+                }
+        }
+}
+
+static bool read_members(const char *text, json_t **ret_one, json_t **ret_two)
+{
+        JsonMember members[] = { { .name = "one" }, { .name = "two" } };
+        bool read = json_text_members(text, strlen(text), &limits, members, G_N_ELEMENTS(members));
+        *ret_one = members[0].value;
+        *ret_two = members[1].value;
+        return read;
+}
+
+static void test_members(void)
+{
+        json_t *one, *two;
+        g_assert_true(read_members(" {\"t\\u0077o\":\"\\n\",\"x\":[{}],\"one\":1,\"one\":2} ", &one, &two));
+        g_assert_cmpint(json_integer_value(one), ==, 1); /* of equal keys the first counts */
+        g_assert_cmpstr(json_string_value(two), ==, "\n");
+        json_decref(one);
+        json_decref(two);
+        g_assert_true(read_members("{}", &one, &two));
+        g_assert_true(!one && !two);
+        g_assert_true(read_members("{\"x\":[[[]]]}", &one, &two));
+        static const char *const wrong[] = {
+                "",          "[]",          "1",       "{\"one\":1",       "{\"one\":1}x",
+                "{\"one\"}", "{\"x\":nul}", "{one:1}", "{\"x\":[[[[]]]]}", "{\"x\":[1,2,3,4,5]}",
+        };
+        for (size_t i = 0; i < G_N_ELEMENTS(wrong); i++) {
+                g_assert_false(read_members(wrong[i], &one, &two));
+                g_assert_true(!one && !two);
+        }
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -121,5 +173,7 @@ int main(int argc, char **argv)
         g_test_add_func("/json-text/limits", test_limits);
         g_test_add_func("/json-text/dirty", test_dirty);
         g_test_add_func("/json-text/nul", test_nul);
+        g_test_add_func("/json-text/places", test_places);
+        g_test_add_func("/json-text/members", test_members);
         return g_test_run();
 }

@@ -26,7 +26,8 @@ struct BusPending {
 
 void bus_reply_clear(BusReply *reply)
 {
-        json_decref(reply->body);
+        json_decref(reply->result);
+        json_decref(reply->error);
         bus_close_fds(reply->fds, reply->n_fds);
         *reply = (BusReply){ 0 };
 }
@@ -170,10 +171,7 @@ static void bus_pending_start(Bus *bus, BusPending *pending, Buffer *frame, cons
         }
         pending->n_fds = call->n_fds;
         pending->id = slots_add(&bus->slots, pending);
-        FrameHeader header;
-        frame_header_decode(frame->data, &header);
-        header.id = pending->id;
-        frame_header_encode(&header, frame->data);
+        frame_set_id(frame->data, pending->id);
         bus_pending_send(bus, pending, frame);
 }
 
@@ -237,9 +235,19 @@ void bus_calls_on_due(Deadline *deadline, void *data)
 
 static void bus_reply_parse(BusReply *reply, const char *body, size_t len)
 {
-        reply->body = bus_message_parse(body, len);
-        if (!reply->body)
+        JsonMember members[] = { { .name = "result" }, { .name = "error" } };
+        if (!bus_message_parse(body, len, members, G_N_ELEMENTS(members))) {
                 reply->outcome = BUS_PROTOCOL;
+                return;
+        }
+        reply->result = members[0].value;
+        reply->error = members[1].value;
+        if (json_is_null(reply->error))
+                g_clear_pointer(&reply->error, json_decref);
+        if (reply->error)
+                g_clear_pointer(&reply->result, json_decref);
+        else if (!reply->result)
+                reply->result = json_null();
 }
 
 static void bus_reply_take(BusReply *reply, Frame *frame)

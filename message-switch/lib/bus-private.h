@@ -12,6 +12,7 @@
 #include "deadlines.h"
 #include "frame-reader.h"
 #include "frame-writer.h"
+#include "json-text.h"
 #include "slots.h"
 
 /* HELLO's id; a SERVE's is its place in Bus.serves plus BUS_ID_SERVE; calls have those of Slots, which are larger. */
@@ -81,12 +82,12 @@ void bus_requests_cancel(Bus *bus, uint64_t id);   /* the same */
 void bus_requests_disconnected(Bus *bus);          /* lock held */
 void bus_requests_orphan(Bus *bus);                /* the bus goes; those under way outlive it */
 
-/* bus-message.c: a frame with room for its header, whose lengths are those of what was appended. */
+/* bus-message.c: a frame with room for its header, whose lengths are those of what is appended until the end. */
 void bus_message_begin(Buffer *frame, const char *name);
 /* False: over FRAME_BODY_MAX. */
 bool bus_message_end(Buffer *frame, FrameHeader *header, const char *name);
-/* A JSON-RPC object out of a body; NULL: it is none. Returns owned. */
-json_t *bus_message_parse(const char *body, size_t len);
+/* Members out of the JSON-RPC object that a body is (json_text_members). False: it is none. */
+bool bus_message_parse(const char *body, size_t len, JsonMember *members, size_t n_members);
 /* Duplicates descriptors, close-on-exec. False, and none made, where there is no room for them. */
 bool bus_dup_fds(const int *fds, size_t n_fds, int *ret_fds);
 void bus_close_fds(int *fds, size_t n_fds);

@@ -10,8 +10,7 @@ struct BusRequest {
         Bus *bus;                    /* NULL: gone */
         uint64_t connection, id;
         uint64_t deadline_usec;
-        json_t *message;
-        const char *method;
+        json_t *method; /* a string */
         json_t *params;
         char traceparent[FRAME_TRACEPARENT_SIZE];
         int fds[FRAME_FDS_MAX];
@@ -44,16 +43,14 @@ static void bus_refuse(Bus *bus, uint64_t id, BusOutcome outcome)
 
 static BusRequest *bus_request_new(Bus *bus, const Frame *frame)
 {
-        json_t *message = bus_message_parse(frame->body, frame->header.body_len);
-        const char *method = json_string_value(json_object_get(message, "method"));
-        json_t *params = json_object_get(message, "params");
-        if (!method || (params && !json_is_array(params))) {
-                json_decref(message);
+        JsonMember members[] = { { .name = "method" }, { .name = "params" } };
+        if (!bus_message_parse(frame->body, frame->header.body_len, members, G_N_ELEMENTS(members)))
                 return NULL;
-        }
-        if (!params) {
-                params = json_array();
-                json_object_set_new(message, "params", params);
+        json_t *method = members[0].value, *params = members[1].value;
+        if (!json_is_string(method) || (params && !json_is_array(params))) {
+                json_decref(method);
+                json_decref(params);
+                return NULL;
         }
         BusRequest *request = g_new0(BusRequest, 1);
         request->bus = bus;
@@ -61,9 +58,8 @@ static BusRequest *bus_request_new(Bus *bus, const Frame *frame)
         request->id = frame->header.id;
         request->deadline_usec =
             frame->header.deadline_usec ? frame->header.deadline_usec : clock_usec() + BUS_TIMEOUT_USEC;
-        request->message = message;
         request->method = method;
-        request->params = params;
+        request->params = params ? params : json_array();
         memcpy(request->traceparent, frame->header.traceparent, sizeof request->traceparent);
         return request;
 }
@@ -121,7 +117,7 @@ void bus_requests_orphan(Bus *bus)
 
 const char *bus_request_method(const BusRequest *request)
 {
-        return request->method;
+        return json_string_value(request->method);
 }
 
 json_t *bus_request_params(const BusRequest *request)
@@ -150,9 +146,9 @@ bool bus_request_cancelled(const BusRequest *request)
         return atomic_load(&request->cancelled);
 }
 
-/* The reply's id is upstream's constant; the frame's id is what tells calls apart. */
-static void bus_request_encode(const BusRequest *request, const json_t *result, const json_t *error,
-                               size_t n_fds, Buffer *frame)
+/* The reply's id is upstream's constant; the frame's id is what tells calls apart. Returns how many descriptors go along. */
+static size_t bus_request_encode(const BusRequest *request, const json_t *result, const json_t *error,
+                                 size_t n_fds, Buffer *frame)
 {
         FrameHeader header = { .kind = FRAME_REPLY, .n_fds = (uint16_t)n_fds, .id = request->id };
         bus_message_begin(frame, "");
@@ -162,18 +158,20 @@ static void bus_request_encode(const BusRequest *request, const json_t *result, 
         json_text_write(frame, error);
         buffer_append_literal(frame, ",\"id\":0}");
         if (bus_message_end(frame, &header, ""))
-                return;
+                return n_fds;
         frame->len = 0;
         header = (FrameHeader){ .kind = FRAME_ERROR, .outcome = BUS_TOO_LARGE, .id = request->id };
         bus_message_begin(frame, "");
         buffer_append_text(frame, "The reply is too large");
         bus_message_end(frame, &header, "");
+        return 0;
 }
 
 static void bus_request_free(BusRequest *request)
 {
         bus_close_fds(request->fds, request->n_fds);
-        json_decref(request->message);
+        json_decref(request->method);
+        json_decref(request->params);
         g_free(request);
 }
 
@@ -184,18 +182,16 @@ void bus_request_respond(BusRequest *request, json_t *result, json_t *error, con
         auto_buffer frame = { 0 };
         int copies[FRAME_FDS_MAX];
         json_t *null = json_null();
-        bus_request_encode(request, result ? result : null, error ? error : null, n_fds, &frame);
-        FrameHeader header;
-        frame_header_decode(frame.data, &header);
-        bool sendable = bus && bus_dup_fds(fds, header.n_fds, copies);
+        n_fds = bus_request_encode(request, result ? result : null, error ? error : null, n_fds, &frame);
+        bool sendable = bus && bus_dup_fds(fds, n_fds, copies);
         if (bus) {
                 pthread_mutex_lock(&bus->lock);
                 LIST_REMOVE(request, link);
                 bool alive = bus->socket >= 0 && bus->connection == request->connection;
                 if (sendable && alive)
-                        bus_send(bus, &frame, copies, header.n_fds);
+                        bus_send(bus, &frame, copies, n_fds);
                 else if (sendable)
-                        bus_close_fds(copies, header.n_fds);
+                        bus_close_fds(copies, n_fds);
                 pthread_mutex_unlock(&bus->lock);
                 if (!sendable && alive)
                         bus_refuse(bus, request->id, BUS_OVER_QUOTA);

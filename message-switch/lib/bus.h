@@ -27,7 +27,8 @@ void bus_on_state(Bus *bus, void (*function)(bool connected, void *data), void *
 /* A reply or the lack of one. */
 typedef struct BusReply {
         BusOutcome outcome;
-        json_t *body; /* BUS_OK: the JSON-RPC reply object {result, error, id}; owned by the reply */
+        json_t *result,
+            *error; /* BUS_OK: one of the two; a reply that has neither means null. Owned by the reply */
         int fds[FRAME_FDS_MAX];
         size_t n_fds; /* owned by the reply until taken (set to -1) */
 } BusReply;

@@ -57,6 +57,12 @@ void frame_header_encode(const FrameHeader *header, void *bytes)
         memcpy(bytes, &wire, sizeof wire);
 }
 
+void frame_set_id(void *bytes, uint64_t id)
+{
+        uint64_t wire = htole64(id);
+        memcpy((char *)bytes + offsetof(FrameHeader, id), &wire, sizeof wire);
+}
+
 bool frame_name_valid(const char *name, size_t len)
 {
         if (len == 0 || len > FRAME_NAME_MAX)

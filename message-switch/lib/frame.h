@@ -62,6 +62,7 @@ _Static_assert(sizeof(FrameHeader) == FRAME_HEADER_SIZE, "the wire's layout");
  * in each case but the first fault. */
 int frame_header_decode(const void *bytes, FrameHeader *ret);
 void frame_header_encode(const FrameHeader *header, void *bytes);
+void frame_set_id(void *bytes, uint64_t id); /* of an encoded header */
 static inline size_t frame_length(const FrameHeader *header)
 {
         return FRAME_HEADER_SIZE + (size_t)header->name_len + header->body_len;

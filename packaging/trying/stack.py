@@ -21,8 +21,6 @@ DAEMONS = {
     'rrdd': 'rrdd/rrdd',
     'xapi-core': 'xapi-core/xapi-core',
 }
-# What is not as on a host that is for virtual machines.
-SETTINGS = {'networkd': 'backend=simulator\n'}
 USER = 'root'
 ADDRESS = '127.0.0.1'
 DEFAULT_PORT = 8443
@@ -86,7 +84,7 @@ class Folder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in DAEMONS:
             if not self.config(name).exists():      # else it is the user's
-                self.write(self.config(name), '[daemon]\n' + SETTINGS.get(name, ''))
+                self.write(self.config(name), '[daemon]\n')
 
     def config(self, daemon):
         return self.path / f'{daemon}.conf'

@@ -38,7 +38,7 @@ static void on_serving(bool connected, void *data)
 
 static void expect_reply(const BusReply *reply)
 {
-        if (reply->outcome != BUS_OK || !json_is_string(json_object_get(reply->body, "result")))
+        if (reply->outcome != BUS_OK || !json_is_string(reply->result))
                 die("no reply: %s", bus_outcome_text(reply->outcome));
         replies++;
 }
