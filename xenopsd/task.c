@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "message-switch/lib/loop.h"
+#include "message-switch/lib/service.h"
 
 struct Task {
         Tasks *tasks;
@@ -103,15 +104,6 @@ void tasks_free(Tasks *tasks)
         g_free(tasks);
 }
 
-const char *task_operation_id(const char *debug_info)
-{
-        const char *newline = strchr(debug_info, '\n');
-        if (!newline || newline[1] == '\0' || newline[1] == '{' || g_str_has_prefix(newline + 1, "00-") ||
-            strlen(newline + 1) > TASK_OPERATION_ID_MAX)
-                return NULL;
-        return newline + 1;
-}
-
 static Task *task_new(Tasks *tasks, const char *debug_info)
 {
         Task *task = g_new0(Task, 1);
@@ -128,13 +120,13 @@ static Task *task_new(Tasks *tasks, const char *debug_info)
 
 Task *tasks_begin(Tasks *tasks, const char *debug_info, bool *ret_repeat)
 {
-        const char *operation = task_operation_id(debug_info);
+        const char *operation = service_operation_id(debug_info);
         pthread_mutex_lock(&tasks->lock);
         Task *task = operation ? g_hash_table_lookup(tasks->by_operation, operation) : NULL;
         *ret_repeat = task;
         if (!task) {
                 task = task_new(tasks, debug_info);
-                task->operation = task_operation_id(task->debug_info);
+                task->operation = service_operation_id(task->debug_info);
                 task->known = true;
                 g_hash_table_insert(tasks->by_id, task->id, task);
                 if (task->operation)

@@ -31,12 +31,8 @@ void task_stat_clear(TaskStat *stat);
 Tasks *tasks_new(Updates *updates);
 void tasks_free(Tasks *tasks);
 
-#define TASKS_ENDED_MAX       10000u /* ended tasks that nobody destroyed: the oldest go first */
-#define TASK_OPERATION_ID_MAX 256u   /* bytes of an operation's id; a longer one is not recognised again */
+#define TASKS_ENDED_MAX 10000u /* ended tasks that nobody destroyed: the oldest go first */
 
-/* The operation's id in a debug_info: what stands behind its first newline, unless that is a trace context (begins
- * with '{' or "00-"). Returned borrowed, in debug_info; NULL: none. */
-const char *task_operation_id(const char *debug_info);
 /* A task for what debug_info asks for. When an operation of that id is known, its task, and *ret_repeat is true.
  * Returns owned (task_unref). */
 Task *tasks_begin(Tasks *tasks, const char *debug_info, bool *ret_repeat);

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include "message-switch/lib/service.h"
 #include "steps.h"
 
 typedef struct Test {
@@ -29,21 +30,21 @@ static void tear_down(Test *test)
 
 static void test_operation_id(void)
 {
-        char longest[TASK_OPERATION_ID_MAX + 3];
-        g_assert_null(task_operation_id(""));
-        g_assert_null(task_operation_id("Async.VM.start"));
-        g_assert_null(task_operation_id("Async.VM.start\n"));
-        g_assert_null(task_operation_id("Async.VM.start\n{\"traceparent\":\"00-1\"}"));
+        char longest[SERVICE_OPERATION_ID_MAX + 3];
+        g_assert_null(service_operation_id(""));
+        g_assert_null(service_operation_id("Async.VM.start"));
+        g_assert_null(service_operation_id("Async.VM.start\n"));
+        g_assert_null(service_operation_id("Async.VM.start\n{\"traceparent\":\"00-1\"}"));
         g_assert_null(
-            task_operation_id("Async.VM.start\n00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        g_assert_cmpstr(task_operation_id("Async.VM.start\nid"), ==, "id");
+            service_operation_id("Async.VM.start\n00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        g_assert_cmpstr(service_operation_id("Async.VM.start\nid"), ==, "id");
         memset(longest, 'x', sizeof longest);
         longest[0] = '\n';
-        longest[TASK_OPERATION_ID_MAX + 1] = '\0';
-        g_assert_nonnull(task_operation_id(longest));
-        longest[TASK_OPERATION_ID_MAX + 1] = 'x';
-        longest[TASK_OPERATION_ID_MAX + 2] = '\0';
-        g_assert_null(task_operation_id(longest));
+        longest[SERVICE_OPERATION_ID_MAX + 1] = '\0';
+        g_assert_nonnull(service_operation_id(longest));
+        longest[SERVICE_OPERATION_ID_MAX + 1] = 'x';
+        longest[SERVICE_OPERATION_ID_MAX + 2] = '\0';
+        g_assert_null(service_operation_id(longest));
 }
 
 static void test_repeat(void)

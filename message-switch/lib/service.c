@@ -2,6 +2,7 @@
 #include "service.h"
 
 #include <assert.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <glib.h>
@@ -129,4 +130,13 @@ void service_free(Service *service)
                 return;
         g_hash_table_unref(service->methods);
         g_free(service);
+}
+
+const char *service_operation_id(const char *debug_info)
+{
+        const char *newline = debug_info ? strchr(debug_info, '\n') : NULL;
+        if (!newline || newline[1] == '\0' || newline[1] == '{' || g_str_has_prefix(newline + 1, "00-") ||
+            strlen(newline + 1) > SERVICE_OPERATION_ID_MAX)
+                return NULL;
+        return newline + 1;
 }

@@ -46,6 +46,11 @@ typedef struct ServiceMethod {
 
 typedef struct Service Service;
 
+/* The operation's id in a debug_info: what stands behind its first newline, unless that is a trace context (begins
+ * with '{' or "00-"). By it a repeat of a call is known. Returned borrowed, in debug_info; NULL: none. */
+const char *service_operation_id(const char *debug_info);
+#define SERVICE_OPERATION_ID_MAX 256u /* bytes; a longer one is not recognised again */
+
 /* Serves `queue` with the table (borrowed for ever), whose functions are given `context`. What is no method of it is
  * answered by the error ["Internal_error","Unknown method ..."]. */
 Service *service_new(Bus *bus, Workers *workers, const char *queue, const ServiceMethod *methods,
