@@ -151,7 +151,7 @@ static bool activate(Use *use, const DpName *name, bool read_only, StorageError 
                 return true;
         if (!route_begin(&route, use, error))
                 return false;
-        good = route_activate(&route, datapath->vm, read_only, error);
+        good = route_activate(&route, datapath, read_only, error);
         route_end(&route);
         if (!good)
                 return false;
@@ -177,7 +177,7 @@ static bool deactivate(Use *use, Route *route, Datapath *datapath, StorageError 
 {
         if (!datapath->activated)
                 return true;
-        if (!route_deactivate(route, datapath->vm, error))
+        if (!route_deactivate(route, datapath, error))
                 return false;
         volume_set_activated(use->volume, datapath, false, datapath->read_write);
         changed(use, datapath->name);
@@ -188,7 +188,7 @@ static bool detach(Use *use, Route *route, Datapath *datapath, StorageError **er
 {
         g_autofree char *name = g_strdup(datapath->name);
 
-        if (!deactivate(use, route, datapath, error) || !route_detach(route, datapath->vm, error))
+        if (!deactivate(use, route, datapath, error) || !route_detach(route, datapath, error))
                 return false;
         note(use, name, false);
         volume_remove_datapath(use->volume, datapath);

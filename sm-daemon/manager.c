@@ -72,6 +72,7 @@ static void load(Manager *manager)
 
 Manager *manager_new(const char *plugins_root, const char *folder)
 {
+        g_autofree char *disks_folder = NULL;
         Manager *manager;
 
         if (g_mkdir_with_parents(folder, 0700) < 0) {
@@ -83,6 +84,8 @@ Manager *manager_new(const char *plugins_root, const char *folder)
         manager->plugins = plugins_new(plugins_root);
         manager->updates = updates_new();
         manager->folder = g_strdup(folder);
+        disks_folder = g_strconcat(folder, "-disks", NULL);
+        manager->disks = disks_new(disks_folder);
         pthread_mutex_init(&manager->mutex, NULL);
         manager->repositories = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, repository_free_data);
         manager->datapaths =
@@ -98,6 +101,7 @@ void manager_free(Manager *manager)
         g_hash_table_unref(manager->datapaths);
         g_hash_table_unref(manager->repositories);
         pthread_mutex_destroy(&manager->mutex);
+        disks_free(manager->disks);
         plugins_free(manager->plugins);
         updates_free(manager->updates);
         g_free(manager->folder);

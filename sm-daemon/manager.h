@@ -6,6 +6,7 @@
  * repository's under the manager's). */
 #pragma once
 
+#include "disk/disk.h"
 #include "operation.h"
 #include "plugin.h"
 #include "repository.h"
@@ -14,6 +15,7 @@
 typedef struct Manager {
         Plugins *plugins;
         Updates *updates;
+        Disks *disks;
         char *folder;             /* of records */
         pthread_mutex_t mutex;    /* of what follows */
         GHashTable *repositories; /* id -> Repository */
@@ -24,7 +26,8 @@ typedef struct VolumeName {
         char *sr, *vdi;
 } VolumeName;
 
-/* Loads what an earlier process kept in `folder`, which is made if need be. NULL (and a log line): it cannot be. */
+/* Loads what an earlier process kept in `folder`, which is made if need be; disks' servers have theirs in `folder`-disks.
+ * NULL (and a log line): it cannot be. */
 Manager *manager_new(const char *plugins_root, const char *folder);
 void manager_free(Manager *manager);
 

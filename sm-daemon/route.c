@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "disk/disk.h"
+
 /* The path of a file: URI, as the plugin would unescape it. NULL: it is none. Returns owned (g_free). */
 static char *file_path(const char *uri)
 {
@@ -24,23 +26,28 @@ static bool learn(Use *use, StorageError **error)
         return true;
 }
 
-static Plugin *plugin_for(Use *use, const char *uri, StorageError **error)
+/* Who serves the URI: a disk server, or the plugin of its scheme. */
+static bool take(Route *route, const char *uri, StorageError **error)
 {
         g_autofree char *scheme = g_strndup(uri, strcspn(uri, ":"));
 
-        return plugins_find(use->manager->plugins, PLUGIN_DATAPATH, scheme, use->operation, error);
+        route->served = layer_uri_served(uri);
+        if (!route->served)
+                route->plugin = plugins_find(route->use->manager->plugins, PLUGIN_DATAPATH, scheme,
+                                             route->operation, error);
+        return route->served || route->plugin != NULL;
 }
 
-static bool choose(Route *route, Use *use, StorageError **error)
+static bool choose(Route *route, StorageError **error)
 {
+        Use *use = route->use;
         Volume *volume = use->volume;
         StorageError *failed = NULL;
 
         if (!volume->known && !learn(use, error))
                 return false;
         for (size_t i = 0; i < volume->uris.n; i++) {
-                route->plugin = plugin_for(use, volume->uris.items[i], &failed);
-                if (route->plugin != NULL) {
+                if (take(route, volume->uris.items[i], &failed)) {
                         volume->uri = g_strdup(volume->uris.items[i]);
                         return true;
                 }
@@ -78,14 +85,12 @@ static bool check_direct(Route *route, Use *use, StorageError **error)
 
 bool route_begin(Route *route, Use *use, StorageError **error)
 {
-        *route = (Route){ .operation = use->operation };
-        if (use->volume->uri != NULL)
-                route->plugin = plugin_for(use, use->volume->uri, error);
-        else
-                choose(route, use, error);
-        if (route->plugin == NULL)
+        *route = (Route){ .use = use, .operation = use->operation };
+        if (!(use->volume->uri != NULL ? take(route, use->volume->uri, error) : choose(route, error)))
                 return false;
         route->uri = use->volume->uri;
+        if (route->served)
+                return true;
         route->caller = plugin_caller(route->plugin, use->operation);
         route->direct = plugin_has_feature(route->plugin, PLUGIN_FILE_AS_IT_IS) &&
                         g_str_has_prefix(route->uri, "file:///");
@@ -102,12 +107,20 @@ void route_end(Route *route)
         g_clear_pointer(&route->plugin, plugin_unref);
 }
 
+static DiskName disk_of(const Route *route)
+{
+        return (
+            DiskName){ .sr = route->use->repository->id, .vdi = route->use->volume->key, .uri = route->uri };
+}
+
 bool route_open(Route *route, bool persistent, StorageError **error)
 {
         SmapiError *failed = NULL;
 
-        if (route->direct && persistent)
+        if (persistent && (route->direct || route->served))
                 return true;
+        if (route->served)
+                return storage_fail_unimplemented(error, "Disks whose writes are to be thrown away");
         return smapi_datapath_open(&route->caller.caller, 0, route->operation->dbg, route->uri, persistent,
                                    &failed) ||
                plugin_fail(error, failed);
@@ -115,6 +128,7 @@ bool route_open(Route *route, bool persistent, StorageError **error)
 
 bool route_attach(Route *route, const char *vm, StorageBackend *ret, StorageError **error)
 {
+        DiskName disk = disk_of(route);
         SmapiError *failed = NULL;
         SmapiBackend backend;
 
@@ -126,6 +140,8 @@ bool route_attach(Route *route, const char *vm, StorageBackend *ret, StorageErro
                 implementation->file.path = bus_strdup(path);
                 return true;
         }
+        if (route->served)
+                return disk_attach(route->use->manager->disks, route->operation, &disk, ret, error);
         if (!smapi_datapath_attach(&route->caller.caller, 0, route->operation->dbg, route->uri, vm, &backend,
                                    &failed))
                 return plugin_fail(error, failed);
@@ -137,39 +153,66 @@ bool route_attach(Route *route, const char *vm, StorageBackend *ret, StorageErro
         return true;
 }
 
-bool route_activate(Route *route, const char *vm, bool read_only, StorageError **error)
+bool route_activate(Route *route, const Datapath *datapath, bool read_only, StorageError **error)
 {
+        DiskName disk = disk_of(route);
         SmapiError *failed = NULL;
         bool good;
 
         if (route->direct)
                 return true;
+        if (route->served)
+                return disk_activate(route->use->manager->disks, route->operation, &disk,
+                                     datapath->read_write && !read_only, error);
         if (read_only)
                 good = smapi_datapath_activate_readonly(&route->caller.caller, 0, route->operation->dbg,
-                                                        route->uri, vm, &failed);
+                                                        route->uri, datapath->vm, &failed);
         else
                 good = smapi_datapath_activate(&route->caller.caller, 0, route->operation->dbg, route->uri,
-                                               vm, &failed);
+                                               datapath->vm, &failed);
         return good || plugin_fail(error, failed);
 }
 
-bool route_deactivate(Route *route, const char *vm, StorageError **error)
+static bool others_active(const Route *route, const Datapath *datapath)
 {
+        const GPtrArray *datapaths = route->use->volume->datapaths;
+
+        for (guint i = 0; i < datapaths->len; i++) {
+                const Datapath *other = g_ptr_array_index(datapaths, i);
+
+                if (other != datapath && other->activated)
+                        return true;
+        }
+        return false;
+}
+
+bool route_deactivate(Route *route, const Datapath *datapath, StorageError **error)
+{
+        DiskName disk = disk_of(route);
         SmapiError *failed = NULL;
 
-        return route->direct ||
-               smapi_datapath_deactivate(&route->caller.caller, 0, route->operation->dbg, route->uri, vm,
-                                         &failed) ||
+        if (route->direct)
+                return true;
+        if (route->served)
+                return others_active(route, datapath) ||
+                       disk_deactivate(route->use->manager->disks, route->operation, &disk, error);
+        return smapi_datapath_deactivate(&route->caller.caller, 0, route->operation->dbg, route->uri,
+                                         datapath->vm, &failed) ||
                plugin_fail(error, failed);
 }
 
-bool route_detach(Route *route, const char *vm, StorageError **error)
+bool route_detach(Route *route, const Datapath *datapath, StorageError **error)
 {
+        DiskName disk = disk_of(route);
         SmapiError *failed = NULL;
 
-        return route->direct ||
-               smapi_datapath_detach(&route->caller.caller, 0, route->operation->dbg, route->uri, vm,
-                                     &failed) ||
+        if (route->direct)
+                return true;
+        if (route->served)
+                return route->use->volume->datapaths->len > 1 ||
+                       disk_detach(route->use->manager->disks, route->operation, &disk, error);
+        return smapi_datapath_detach(&route->caller.caller, 0, route->operation->dbg, route->uri,
+                                     datapath->vm, &failed) ||
                plugin_fail(error, failed);
 }
 
@@ -177,7 +220,7 @@ bool route_close(Route *route, StorageError **error)
 {
         SmapiError *failed = NULL;
 
-        return route->direct ||
+        return route->direct || route->served ||
                smapi_datapath_close(&route->caller.caller, 0, route->operation->dbg, route->uri, &failed) ||
                plugin_fail(error, failed);
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What disks' servers run in, so that they live and die apart from sm-daemon. */
+#pragma once
+
+#include "disk-record.h"
+#include "sm-daemon/operation.h"
+
+typedef struct Runner {
+        const char *name;
+        bool restarts; /* a server that dies is started again without sm-daemon */
+        /* Starts the server of a record that is active, with its device if it has one; returns when it can be
+         * spoken to. NULL, or what went wrong, owned (g_free). */
+        char *(*start)(const char *sm_disk, const DiskRecord *record, const Operation *operation);
+        /* Ends it, and returns when it has ended. Also of one that does not run. NULL, or what went wrong. */
+        char *(*stop)(const char *sm_disk, const DiskRecord *record, const Operation *operation);
+} Runner;
+
+/* Each server a process in a session of its own. It is sm-daemon that starts it again. */
+extern const Runner runner_process;
+
+/* Runs `sm-disk VERB FOLDER` to its end. NULL, or what went wrong, owned. */
+char *runner_sm_disk(const char *sm_disk, const char *verb, const char *folder, const Operation *operation);
+
+/* A process descriptor of the disk's server; -ESRCH: none runs. */
+int server_find(const DiskRecord *record);
+/* Kills a server, and waits for its end. 0 (also when there was none), or negative errno. */
+int server_kill(const DiskRecord *record, int signal, uint64_t deadline_usec);

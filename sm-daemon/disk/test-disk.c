@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Disks through their servers, as an NBD client sees them, without a kernel's device. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <libnbd.h>
+
+#include "disk.h"
+#include "message-switch/lib/loop.h"
+#include "sm-daemon/plugins/directory/qcow2.h"
+
+#define SR    "5e2a6a4e-0000-4000-8000-000000000001"
+#define VDI   "5e2a6a4e-0000-4000-8000-000000000002"
+#define MIB   (INT64_C(1) << 20)
+#define BLOCK 4096u
+
+typedef struct Fixture {
+        char *scratch, *folder, *path, *uri;
+        Disks *disks;
+        Operation operation;
+        DiskName name;
+        char *socket; /* once attached */
+} Fixture;
+
+static void ok(bool good, StorageError **error)
+{
+        if (!good)
+                g_error("%s", storage_error_text(*error));
+}
+#define OK(call)                                                                                             \
+        do {                                                                                                 \
+                StorageError *error = NULL;                                                                  \
+                ok(call, &error);                                                                            \
+        } while (0)
+#define FAILS(call)                                                                                          \
+        do {                                                                                                 \
+                StorageError *error = NULL;                                                                  \
+                g_assert_false(call);                                                                        \
+                storage_error_free(error);                                                                   \
+        } while (0)
+
+static void make_image(const char *path, bool qcow2, const char *backing, bool backing_is_raw)
+{
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        g_assert_cmpint(fd, >=, 0);
+        g_assert_cmpint(qcow2 ? qcow2_write(fd, MIB, backing, backing_is_raw) : ftruncate(fd, MIB), ==, 0);
+        close(fd);
+}
+
+static void use_image(Fixture *f, const char *format)
+{
+        g_autofree char *file = g_strdup_printf("%s.%s", VDI, format), *plain = NULL;
+
+        f->path = g_build_filename(f->scratch, file, NULL);
+        plain = g_filename_to_uri(f->path, NULL, NULL);
+        f->uri = g_strdup_printf("%s+%s", format, plain);
+        f->name.uri = f->uri;
+}
+
+static void setup(Fixture *f, gconstpointer format)
+{
+        f->scratch = g_dir_make_tmp("test disk,-XXXXXX", NULL);
+        f->folder = g_build_filename(f->scratch, "disks", NULL);
+        f->operation = (Operation){ .dbg = "test", .deadline_usec = clock_usec() + 300u * 1000000u };
+        f->disks = disks_new(f->folder);
+        f->name = (DiskName){ .sr = SR, .vdi = VDI };
+        use_image(f, format);
+        make_image(f->path, strcmp(format, "qcow2") == 0, NULL, false);
+}
+
+static void teardown(Fixture *f, gconstpointer data)
+{
+        g_autofree char *command = g_strdup_printf("rm -rf '%s'", f->scratch);
+
+        disks_free(f->disks);
+        g_assert_cmpint(system(command), ==, 0);
+        g_free(f->scratch);
+        g_free(f->folder);
+        g_free(f->path);
+        g_free(f->uri);
+        g_free(f->socket);
+}
+
+static void attach(Fixture *f)
+{
+        StorageBackend backend = { 0 };
+        const char *uri = NULL;
+
+        OK(disk_attach(f->disks, &f->operation, &f->name, &backend, &error));
+        for (size_t i = 0; i < backend.implementations.n; i++)
+                if (backend.implementations.items[i].tag == STORAGE_IMPLEMENTATION_NBD)
+                        uri = backend.implementations.items[i].nbd.uri;
+        g_assert_nonnull(uri);
+        g_assert_true(g_str_has_prefix(uri, "nbd:unix:"));
+        g_assert_true(g_str_has_suffix(uri, ":exportname=" DISK_EXPORT));
+        g_free(f->socket);
+        f->socket = g_strndup(uri + strlen("nbd:unix:"),
+                              strlen(uri) - strlen("nbd:unix:") - strlen(":exportname=" DISK_EXPORT));
+        storage_backend_clear(&backend);
+}
+
+static void activate(Fixture *f, bool writable)
+{
+        OK(disk_activate(f->disks, &f->operation, &f->name, writable, &error));
+}
+
+static struct nbd_handle *connect_to(Fixture *f, const char *name)
+{
+        struct nbd_handle *nbd = nbd_create();
+
+        g_assert_nonnull(nbd);
+        g_assert_cmpint(nbd_set_export_name(nbd, name), ==, 0);
+        if (nbd_connect_unix(nbd, f->socket) < 0)
+                g_error("%s", nbd_get_error());
+        return nbd;
+}
+
+static void put(struct nbd_handle *nbd, unsigned block, char c)
+{
+        char bytes[BLOCK];
+
+        memset(bytes, c, sizeof(bytes));
+        if (nbd_pwrite(nbd, bytes, sizeof(bytes), (uint64_t)block * BLOCK, 0) < 0)
+                g_error("%s", nbd_get_error());
+}
+
+static char get(struct nbd_handle *nbd, unsigned block)
+{
+        char bytes[BLOCK];
+
+        if (nbd_pread(nbd, bytes, sizeof(bytes), (uint64_t)block * BLOCK, 0) < 0)
+                g_error("%s", nbd_get_error());
+        for (size_t i = 1; i < sizeof(bytes); i++)
+                g_assert_cmpint(bytes[i], ==, bytes[0]);
+        return bytes[0];
+}
+
+static DiskRecord record_of(Fixture *f)
+{
+        g_autofree char *id = disk_record_id(SR, VDI), *folder = g_build_filename(f->folder, id, NULL);
+        DiskRecord record;
+
+        g_assert_cmpint(disk_record_load(folder, &record), ==, 0);
+        return record;
+}
+
+static void kill_server(Fixture *f)
+{
+        DiskRecord record = record_of(f);
+
+        g_assert_cmpint(server_kill(&record, SIGKILL, f->operation.deadline_usec), ==, 0);
+        disk_record_clear(&record);
+}
+
+static bool runs(Fixture *f)
+{
+        DiskRecord record = record_of(f);
+        int pidfd = server_find(&record);
+
+        disk_record_clear(&record);
+        if (pidfd < 0)
+                return false;
+        close(pidfd);
+        return true;
+}
+
+static void test_life(Fixture *f, gconstpointer data)
+{
+        struct nbd_handle *nbd;
+
+        FAILS(disk_activate(f->disks, &f->operation, &f->name, true, &error));
+        attach(f);
+        attach(f);
+        g_assert_false(runs(f));
+        activate(f, true);
+        activate(f, true);
+        g_assert_true(runs(f));
+        nbd = connect_to(f, DISK_EXPORT);
+        g_assert_cmpint(nbd_get_size(nbd), ==, MIB);
+        g_assert_cmpint(nbd_can_trim(nbd), ==, 1);
+        put(nbd, 3, 'x');
+        nbd_close(nbd);
+        nbd = connect_to(f, DISK_EXPORT_READ_ONLY);
+        g_assert_cmpint(nbd_is_read_only(nbd), ==, 1);
+        g_assert_cmpint(get(nbd, 3), ==, 'x');
+        nbd_close(nbd);
+        OK(disk_deactivate(f->disks, &f->operation, &f->name, &error));
+        OK(disk_deactivate(f->disks, &f->operation, &f->name, &error));
+        g_assert_false(runs(f));
+        activate(f, false);
+        nbd = connect_to(f, DISK_EXPORT);
+        g_assert_cmpint(nbd_is_read_only(nbd), ==, 1);
+        g_assert_cmpint(get(nbd, 3), ==, 'x');
+        g_assert_cmpint(get(nbd, 4), ==, 0);
+        nbd_close(nbd);
+        activate(f, true);
+        nbd = connect_to(f, DISK_EXPORT);
+        g_assert_cmpint(nbd_is_read_only(nbd), ==, 0);
+        nbd_close(nbd);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+        g_assert_cmpint(g_rmdir(f->folder), ==, 0); /* nothing is left in it */
+}
+
+/* What was said to be written was not flushed: it is there all the same after the server was killed. */
+static void test_killed(Fixture *f, gconstpointer data)
+{
+        struct nbd_handle *nbd;
+
+        attach(f);
+        activate(f, true);
+        nbd = connect_to(f, DISK_EXPORT);
+        for (unsigned i = 0; i < 64; i++)
+                put(nbd, i, (char)('a' + i % 26));
+        kill_server(f);
+        nbd_close(nbd);
+        activate(f, true);
+        nbd = connect_to(f, DISK_EXPORT);
+        for (unsigned i = 0; i < 64; i++)
+                g_assert_cmpint(get(nbd, i), ==, 'a' + (int)(i % 26));
+        nbd_close(nbd);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+}
+
+/* A raw disk gets its first overlay while its record has the old name. */
+static void test_overlay_comes_first(Fixture *f, gconstpointer data)
+{
+        g_autofree char *lower = g_build_filename(f->scratch, "lower.raw", NULL),
+                        *overlay = g_build_filename(f->scratch, VDI ".qcow2", NULL);
+        struct nbd_handle *nbd;
+
+        attach(f);
+        activate(f, true);
+        nbd = connect_to(f, DISK_EXPORT);
+        put(nbd, 1, 'x');
+        nbd_close(nbd);
+        OK(disk_deactivate(f->disks, &f->operation, &f->name, &error));
+        g_assert_cmpint(g_rename(f->path, lower), ==, 0);
+        make_image(overlay, true, "lower.raw", true);
+        activate(f, true);
+        nbd = connect_to(f, DISK_EXPORT);
+        g_assert_cmpint(get(nbd, 1), ==, 'x');
+        put(nbd, 2, 'y');
+        nbd_close(nbd);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+        g_assert_cmpint(g_unlink(overlay), ==, 0);
+        g_assert_cmpint(g_rename(lower, f->path), ==, 0);
+        attach(f);
+        activate(f, true);
+        nbd = connect_to(f, DISK_EXPORT);
+        g_assert_cmpint(get(nbd, 1), ==, 'x');
+        g_assert_cmpint(get(nbd, 2), ==, 0);
+        nbd_close(nbd);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+}
+
+static void test_refused(Fixture *f, gconstpointer data)
+{
+        static const char *const uris[] = { "raw+file://x/y", "raw+file:",         "qcow2+nbd:///a",
+                                            "file:///a",      "qcow2+file:///%zz", "" };
+        StorageBackend backend = { 0 };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(uris); i++) {
+                g_assert_false(layer_uri_served(uris[i]));
+                f->name.uri = uris[i];
+                FAILS(disk_attach(f->disks, &f->operation, &f->name, &backend, &error));
+        }
+        f->name.uri = f->uri;
+        attach(f);
+        g_assert_cmpint(g_unlink(f->path), ==, 0);
+        FAILS(disk_activate(f->disks, &f->operation, &f->name, true, &error));
+        g_assert_false(runs(f));
+        g_assert_cmpint(g_mkdir(f->path, 0700), ==, 0);
+        FAILS(disk_activate(f->disks, &f->operation, &f->name, true, &error));
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+}
+
+/* A record that cannot be read: the server that runs is found and ended all the same. */
+static void test_damaged_record(Fixture *f, gconstpointer data)
+{
+        g_autofree char *record = NULL;
+        DiskRecord known;
+
+        attach(f);
+        activate(f, true);
+        known = record_of(f);
+        record = disk_record_file(&known, "record.json");
+        g_assert_true(g_file_set_contents(record, "{\"sr\":", -1, NULL));
+        FAILS(disk_activate(f->disks, &f->operation, &f->name, true, &error));
+        attach(f);
+        g_assert_cmpint(server_find(&known), ==, -ESRCH);
+        activate(f, true);
+        g_assert_true(g_file_set_contents(record, "[]", -1, NULL));
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+        g_assert_cmpint(g_rmdir(f->folder), ==, 0);
+        disk_record_clear(&known);
+}
+
+/* A guest's bytes that look like an image's header stay bytes. */
+static void test_forged_header(Fixture *f, gconstpointer data)
+{
+        struct nbd_handle *nbd;
+        char header[512] = { 0 };
+        int fd;
+
+        fd = open(f->path, O_RDWR | O_CLOEXEC);
+        g_assert_cmpint(qcow2_write(fd, 64 * MIB, "/etc/passwd", true), ==, 0);
+        g_assert_cmpint(pread(fd, header, sizeof(header), 0), ==, sizeof(header));
+        close(fd);
+        attach(f);
+        activate(f, true);
+        nbd = connect_to(f, DISK_EXPORT);
+        g_assert_cmpint(nbd_get_size(nbd), <, 64 * MIB);
+        g_assert_cmpint(nbd_pread(nbd, header, 4, 0, 0), ==, 0);
+        g_assert_cmpint(memcmp(header, "QFI\xfb", 4), ==, 0);
+        nbd_close(nbd);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+}
+
+int main(int argc, char **argv)
+{
+        static const struct {
+                const char *name, *format;
+                void (*function)(Fixture *f, gconstpointer data);
+        } tests[] = {
+                { "/disk/raw/life", "raw", test_life },
+                { "/disk/raw/killed", "raw", test_killed },
+                { "/disk/raw/overlay-comes-first", "raw", test_overlay_comes_first },
+                { "/disk/raw/forged-header", "raw", test_forged_header },
+                { "/disk/damaged-record", "raw", test_damaged_record },
+                { "/disk/qcow2/life", "qcow2", test_life },
+                { "/disk/qcow2/killed", "qcow2", test_killed },
+                { "/disk/refused", "raw", test_refused },
+        };
+
+        g_test_init(&argc, &argv, NULL);
+        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
+                g_test_add(tests[i].name, Fixture, tests[i].format, setup, tests[i].function, teardown);
+        return g_test_run();
+}
