@@ -31,7 +31,7 @@ int chain_names(int directory, const char *key, json_t **ret);
 /* Every image: [{"name","format","backing"?,"volume"?,"virtual_size","physical_size"}]. */
 int chain_images(int directory, json_t **ret);
 /* Removes the images that no volume needs, unless their name is in `busy` (borrowed; NULL: none), and what killed calls left
- * behind. The number of images, or negative errno; -EBADMSG: one is damaged, so what it needs is not known, and nothing is removed. */
+ * behind. The number of images, or negative errno; -EBADMSG: one that is needed is damaged, so what it lies on is not known, and nothing is removed. */
 int chain_collect(int directory, json_t *busy);
 /* All of what `key`'s image holds is in the one that it lies on, `parent`: that becomes its image. -EINVAL: `parent` is
  * not that, or others need it. */

@@ -12,6 +12,12 @@
 #include "chain.h"
 #include "disk.h"
 
+/* An image whose header cannot be read has no sizes, and nobody knows what it lies on. */
+static bool is_damaged(const Image *image)
+{
+        return image->virtual_bytes == 0;
+}
+
 /* All names of a directory that mean something, read at one moment. */
 typedef struct Survey {
         int directory;
@@ -82,11 +88,9 @@ static int add_image(Survey *survey, const char *name)
                 survey->room = room;
         }
         r = image_stat(survey->directory, name, &survey->images[survey->n_images]);
-        if (r == 0)
+        if (r == 0 || r == -EBADMSG)
                 survey->n_images++;
-        else if (r == -EBADMSG)
-                fprintf(stderr, "The image %s is damaged\n", name);
-        return r == -ENOENT ? 0 : r;
+        return r == -ENOENT || r == -EBADMSG ? 0 : r;
 }
 
 static int survey_one(int directory, const char *name, void *data)
@@ -159,15 +163,35 @@ int chain_images(int directory, json_t **ret)
         return 0;
 }
 
-/* Marks what the volume's image needs, itself included. */
-static void mark(const Survey *survey, const char *key, bool *needed)
+/* Marks what the volume's image needs, itself included. 0 or -EBADMSG: that cannot be told. */
+static int mark(const Survey *survey, const char *key, bool *needed)
 {
         const Image *image = survey_top(survey, key);
 
         while (image != NULL && !needed[image - survey->images]) {
+                if (is_damaged(image)) {
+                        fprintf(stderr, "The image %s is damaged\n", image->name);
+                        return -EBADMSG;
+                }
                 needed[image - survey->images] = true;
                 image = image->backing[0] != '\0' ? survey_image(survey, image->backing) : NULL;
         }
+        return 0;
+}
+
+static int mark_all(const Survey *survey, bool *needed)
+{
+        const char *key;
+        json_t *value;
+
+        json_object_foreach(survey->volumes, key, value)
+        {
+                int r = mark(survey, key, needed);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 static bool is_busy(json_t *busy, const char *name)
@@ -213,20 +237,15 @@ static int collect(int directory, json_t *busy)
 {
         Survey survey;
         bool *needed;
-        const char *key;
-        json_t *value;
         int r;
 
         r = survey_make(directory, &survey);
         if (r < 0)
                 return r;
         needed = calloc(survey.n_images + 1, sizeof(*needed));
-        if (needed == NULL) {
-                r = -ENOMEM;
-        } else {
-                json_object_foreach(survey.volumes, key, value) mark(&survey, key, needed);
+        r = needed != NULL ? mark_all(&survey, needed) : -ENOMEM;
+        if (r == 0)
                 r = sweep(&survey, needed, busy);
-        }
         free(needed);
         survey_clear(&survey);
         return r;
@@ -246,10 +265,10 @@ static bool may_merge(const Survey *survey, const Image *top)
         char key[IMAGE_KEY_LEN + 1];
         const Image *parent;
 
-        if (top == NULL || top->backing[0] == '\0')
+        if (top == NULL || is_damaged(top) || top->backing[0] == '\0')
                 return false;
         parent = survey_image(survey, top->backing);
-        if (parent == NULL || survey_volume(survey, parent, key) != NULL ||
+        if (parent == NULL || is_damaged(parent) || survey_volume(survey, parent, key) != NULL ||
             survey_users(survey, parent->name) != 1)
                 return false;
         /* Images on top of this one name it with its ending, which would change. */

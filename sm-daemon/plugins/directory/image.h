@@ -43,7 +43,7 @@ int image_grow(int directory, const Image *image, int64_t size_bytes);
 /* Moves what a qcow2 image holds into the one that it lies on, which grows to its size if need be. May be killed at any
  * instant: the two together read the same all the time. Nobody else may use the lower one. Errors as image_grow. */
 int image_commit(int directory, const Image *image);
-/* -ENOENT; -EBADMSG: damaged. */
+/* -ENOENT; -EBADMSG: damaged, and nothing but its name and format is told. */
 int image_stat(int directory, const char *name, Image *ret);
 /* The image that `key` has: its qcow2 one, if there are two. */
 int image_find(int directory, const char *key, Image *ret);
