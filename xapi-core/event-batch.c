@@ -9,10 +9,13 @@
 #include "xenapi.h"
 
 struct EventBatch {
+        unsigned n_refs;
+        Subscriptions *subscriptions;
         Change *changes; /* the first n match, in the order of events */
         size_t n, n_all;
         uint64_t since, generation;
         size_t *counts; /* by Class.index */
+        Buffer *texts;  /* in JSON, and in XML: as event.from answers it, once that was asked for */
 };
 
 typedef enum EventOrder { EVENT_MESSAGE, EVENT_ADD, EVENT_MOD, EVENT_DEL, N_EVENT_ORDERS } EventOrder;
@@ -61,27 +64,45 @@ static void batch_select(EventBatch *batch, const Subscriptions *subscriptions)
         batch->n = n;
 }
 
-EventBatch *event_batch_collect(Store *store, const Subscriptions *subscriptions, uint64_t since)
+EventBatch *event_batch_collect(Store *store, Subscriptions *subscriptions, uint64_t since)
 {
         EventBatch *batch = g_new0(EventBatch, 1);
+        batch->n_refs = 1;
+        batch->texts = g_new0(Buffer, 2);
+        batch->subscriptions = subscriptions_ref(subscriptions);
         batch->since = since;
         batch->counts = g_new(size_t, model_n_classes);
         if (!store_changes(store, since, subscriptions_wanted(subscriptions), &batch->changes, &batch->n_all,
                            &batch->generation, batch->counts)) {
-                event_batch_free(batch);
+                event_batch_unref(batch);
                 return NULL;
         }
         batch_select(batch, subscriptions);
         return batch;
 }
 
-void event_batch_free(EventBatch *batch)
+EventBatch *event_batch_ref(EventBatch *batch)
 {
-        if (batch == NULL)
+        batch->n_refs++;
+        return batch;
+}
+
+void event_batch_unref(EventBatch *batch)
+{
+        if (batch == NULL || --batch->n_refs > 0)
                 return;
         store_changes_free(batch->changes, batch->n_all);
+        subscriptions_unref(batch->subscriptions);
+        buffer_clear(&batch->texts[0]);
+        buffer_clear(&batch->texts[1]);
+        g_free(batch->texts);
         g_free(batch->counts);
         g_free(batch);
+}
+
+bool event_batch_answers(const EventBatch *batch, const Subscriptions *subscriptions, uint64_t since)
+{
+        return batch->since == since && subscriptions_equal(batch->subscriptions, subscriptions);
 }
 
 size_t event_batch_n(const EventBatch *batch)
@@ -157,7 +178,7 @@ static bool is_uncounted(const Class *class)
                class == &CLASS_RATE_LIMIT || class == &CLASS_VM_GROUP;
 }
 
-/* Some seventy for each who waits: without printf. */
+/* Some seventy: without printf. */
 static void write_counts(Buffer *b, Dialect dialect, const EventBatch *batch)
 {
         bool xml = dialect == DIALECT_XML;
@@ -177,7 +198,7 @@ static void write_counts(Buffer *b, Dialect dialect, const EventBatch *batch)
         }
 }
 
-void event_batch_write(Buffer *b, Dialect dialect, const EventBatch *batch)
+static void write_batch(Buffer *b, Dialect dialect, const EventBatch *batch)
 {
         char token[EVENT_TOKEN_SIZE];
         event_token_write(token, batch->generation);
@@ -196,6 +217,14 @@ void event_batch_write(Buffer *b, Dialect dialect, const EventBatch *batch)
                 write_counts(b, dialect, batch);
                 buffer_printf(b, "},\"token\":\"%s\"}", token);
         }
+}
+
+void event_batch_write(Buffer *b, Dialect dialect, const EventBatch *batch)
+{
+        Buffer *text = &batch->texts[dialect == DIALECT_XML];
+        if (text->len == 0)
+                write_batch(text, dialect, batch);
+        buffer_append(b, text->data, text->len);
 }
 
 void event_token_write(char ret_text[EVENT_TOKEN_SIZE], uint64_t generation)

@@ -12,12 +12,15 @@ typedef struct EventBatch EventBatch;
 
 /* What matches and is newer than `since`, messages first, then what was made, changed, deleted. NULL: `since` is so old
  * that deletions are forgotten. Returns owned. */
-EventBatch *event_batch_collect(Store *store, const Subscriptions *subscriptions, uint64_t since);
-void event_batch_free(EventBatch *batch);
+EventBatch *event_batch_collect(Store *store, Subscriptions *subscriptions, uint64_t since);
+EventBatch *event_batch_ref(EventBatch *batch); /* of one thread */
+void event_batch_unref(EventBatch *batch);      /* NULL is legal */
+/* Whether it was collected for such a question. */
+bool event_batch_answers(const EventBatch *batch, const Subscriptions *subscriptions, uint64_t since);
 size_t event_batch_n(const EventBatch *batch);
 uint64_t event_batch_generation(const EventBatch *batch); /* nothing that matched is newer */
 
-/* The value of event.from: {events, valid_ref_counts, token}. Rows' own texts are joined. */
+/* The value of event.from: {events, valid_ref_counts, token}. Rows' own texts are joined. It is made once a dialect. */
 void event_batch_write(Buffer *b, Dialect dialect, const EventBatch *batch);
 /* The value of event.next: the events alone. */
 void event_batch_write_events(Buffer *b, Dialect dialect, const EventBatch *batch);

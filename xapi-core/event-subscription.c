@@ -4,6 +4,7 @@
 #include <glib.h>
 
 struct Subscriptions {
+        unsigned n_refs;
         bool *wanted;      /* by Class.index */
         bool *whole;       /* by Class.index: every object of it */
         GHashTable **refs; /* by Class.index: these objects; NULL: none */
@@ -40,6 +41,7 @@ Subscriptions *subscriptions_new(const Set *classes)
 {
         Subscriptions *subscriptions = g_new(Subscriptions, 1);
         *subscriptions = (Subscriptions){
+                .n_refs = 1,
                 .wanted = g_new0(bool, model_n_classes),
                 .whole = g_new0(bool, model_n_classes),
                 .refs = g_new0(GHashTable *, model_n_classes),
@@ -49,9 +51,15 @@ Subscriptions *subscriptions_new(const Set *classes)
         return subscriptions;
 }
 
-void subscriptions_free(Subscriptions *subscriptions)
+Subscriptions *subscriptions_ref(Subscriptions *subscriptions)
 {
-        if (subscriptions == NULL)
+        subscriptions->n_refs++;
+        return subscriptions;
+}
+
+void subscriptions_unref(Subscriptions *subscriptions)
+{
+        if (subscriptions == NULL || --subscriptions->n_refs > 0)
                 return;
         for (size_t i = 0; i < model_n_classes; i++)
                 if (subscriptions->refs[i] != NULL)
@@ -60,6 +68,34 @@ void subscriptions_free(Subscriptions *subscriptions)
         g_free(subscriptions->whole);
         g_free(subscriptions->wanted);
         g_free(subscriptions);
+}
+
+static bool refs_equal(GHashTable *a, GHashTable *b)
+{
+        GHashTableIter each;
+        void *ref;
+        if (a == NULL || b == NULL)
+                return a == b;
+        if (g_hash_table_size(a) != g_hash_table_size(b))
+                return false;
+        g_hash_table_iter_init(&each, a);
+        while (g_hash_table_iter_next(&each, &ref, NULL))
+                if (!g_hash_table_contains(b, ref))
+                        return false;
+        return true;
+}
+
+bool subscriptions_equal(const Subscriptions *a, const Subscriptions *b)
+{
+        if (a == b)
+                return true;
+        if (memcmp(a->wanted, b->wanted, model_n_classes * sizeof(bool)) != 0 ||
+            memcmp(a->whole, b->whole, model_n_classes * sizeof(bool)) != 0)
+                return false;
+        for (size_t i = 0; i < model_n_classes; i++)
+                if (!refs_equal(a->refs[i], b->refs[i]))
+                        return false;
+        return true;
 }
 
 const bool *subscriptions_wanted(const Subscriptions *subscriptions)

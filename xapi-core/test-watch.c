@@ -18,7 +18,8 @@ typedef struct Answer {
         size_t n_events;
         uint64_t generation;
         char *json, *xml;
-        Watch *cancel; /* in done */
+        Watch *cancel;           /* in done */
+        const EventBatch *batch; /* only to be compared with another's */
 } Answer;
 
 static void on_done(const EventBatch *batch, const XapiError *error, void *data)
@@ -36,6 +37,7 @@ static void on_done(const EventBatch *batch, const XapiError *error, void *data)
                 answer->json = g_strndup(json.data, json.len);
                 answer->xml = g_strndup(xml.data, xml.len);
         }
+        answer->batch = batch;
         if (answer->cancel != NULL)
                 watch_cancel(answer->cancel);
 }
@@ -242,6 +244,47 @@ static void test_many_wake(void)
         teardown();
 }
 
+static void wait_begins(const char *first, const char *second, const char *token, Answer *answer)
+{
+        Set *set = classes(first, second);
+        g_assert_nonnull(watches_from(watches, "OpaqueRef:session", set, token, 3600, on_done, answer));
+        set_unref(set);
+}
+
+/* Who waits for the same since the same time gets the same answer, made once; others get their own. */
+static void test_shared(void)
+{
+        setup();
+        g_autofree char *ref = test_vm(store, "one");
+        g_autofree char *token = token_now();
+        g_autofree char *one = g_strconcat("vm/", ref, NULL);
+        Answer same[3] = { 0 }, objects[2] = { 0 }, other = { 0 }, none = { 0 };
+        wait_begins("vm", "sr", token, &same[0]);
+        wait_begins("vm", "vbd", token, &other);
+        wait_begins("sr", "VM", token, &same[1]);
+        wait_begins(one, "sr", token, &objects[0]);
+        wait_begins("vm/none", "sr", token, &none);
+        wait_begins("vm/none", one, token, &objects[1]);
+        wait_begins("vm", "sr", token, &same[2]);
+        test_set_label(store, ref, "two");
+        wait_for(&same[0]);
+        settle();
+        g_assert_true(same[0].batch == same[1].batch && same[0].batch == same[2].batch);
+        g_assert_true(same[0].batch != other.batch && same[0].batch != objects[0].batch);
+        g_assert_true(objects[0].batch != objects[1].batch);
+        g_assert_cmpint(none.n, ==, 0);
+        Answer *ended[] = { &same[1], &same[2], &objects[0], &objects[1], &other, &same[0] };
+        for (size_t i = 0; i < G_N_ELEMENTS(ended); i++) {
+                g_assert_cmpint(ended[i]->n, ==, 1);
+                g_assert_cmpstr(ended[i]->json, ==, same[0].json);
+                g_assert_cmpstr(ended[i]->xml, ==, same[0].xml);
+        }
+        for (size_t i = 0; i < G_N_ELEMENTS(ended); i++)
+                answer_clear(ended[i]);
+        teardown();
+        answer_clear(&none);
+}
+
 static void test_order(void)
 {
         setup();
@@ -398,6 +441,7 @@ int main(int argc, char **argv)
         g_test_add_func("/watch/tokens", test_tokens);
         g_test_add_func("/watch/wakes", test_wakes);
         g_test_add_func("/watch/many-wake", test_many_wake);
+        g_test_add_func("/watch/shared", test_shared);
         g_test_add_func("/watch/order", test_order);
         g_test_add_func("/watch/timeout", test_timeout);
         g_test_add_func("/watch/absurd-timeouts", test_absurd_timeouts);

@@ -7,6 +7,9 @@
 
 #include "xenapi.h"
 
+/* Different answers that a round keeps for others who wait. */
+#define WATCHES_SHARED_MAX 8
+
 /* What a session has registered for event.next. */
 typedef struct Registration {
         Set *classes; /* of strings */
@@ -37,8 +40,11 @@ struct Watches {
         GHashTable *registrations; /* session -> Registration */
         uint64_t sessions_seen;    /* generation of the session class up to which ended ones are dealt with */
         uint64_t *generations;     /* room for those of all classes */
-        atomic_bool posted;        /* watches_changed is on its way to the loop */
-        bool freed;                /* only that is still to come */
+        bool in_round;             /* all who wait are looked at, one after the other */
+        EventBatch *shared[WATCHES_SHARED_MAX]; /* collected in this round */
+        size_t n_shared;
+        atomic_bool posted; /* watches_changed is on its way to the loop */
+        bool freed;         /* only that is still to come */
 };
 
 static void list_init(Watch *list)
@@ -80,7 +86,7 @@ static void registration_free(void *data)
 {
         Registration *registration = data;
         set_unref(registration->classes);
-        subscriptions_free(registration->subscriptions);
+        subscriptions_unref(registration->subscriptions);
         g_free(registration);
 }
 
@@ -94,7 +100,7 @@ static bool session_in_store(Watches *watches, const char *session)
 static void watch_free(Watch *watch)
 {
         str_unref(watch->session);
-        subscriptions_free(watch->subscriptions);
+        subscriptions_unref(watch->subscriptions);
         g_free(watch);
 }
 
@@ -103,7 +109,7 @@ static void watch_end(Watch *watch, EventBatch *batch, const XapiError *error)
 {
         list_remove(watch);
         watch->done(batch, error, watch->data);
-        event_batch_free(batch);
+        event_batch_unref(batch);
         watch_free(watch);
 }
 
@@ -119,7 +125,7 @@ void watch_cancel(Watch *watch)
         watch_free(watch);
 }
 
-static const Subscriptions *watch_subscriptions(const Watch *watch)
+static Subscriptions *watch_subscriptions(const Watch *watch)
 {
         return watch->registration != NULL ? watch->registration->subscriptions : watch->subscriptions;
 }
@@ -129,11 +135,31 @@ static uint64_t *watch_since(Watch *watch)
         return watch->registration != NULL ? &watch->registration->since : &watch->since;
 }
 
+/* Most clients that wait have heard the same and want the same: in a round of answers what was collected for one serves the
+ * others, and is written once. */
+static EventBatch *watches_collect(Watches *watches, Subscriptions *subscriptions, uint64_t since)
+{
+        for (size_t i = 0; i < watches->n_shared; i++)
+                if (event_batch_answers(watches->shared[i], subscriptions, since))
+                        return event_batch_ref(watches->shared[i]);
+        EventBatch *batch = event_batch_collect(watches->store, subscriptions, since);
+        if (batch != NULL && watches->in_round && watches->n_shared < WATCHES_SHARED_MAX)
+                watches->shared[watches->n_shared++] = event_batch_ref(batch);
+        return batch;
+}
+
+static void watches_end_round(Watches *watches)
+{
+        watches->in_round = false;
+        while (watches->n_shared > 0)
+                event_batch_unref(watches->shared[--watches->n_shared]);
+}
+
 /* Ends the wait if there is something to tell, or `now`. False: it goes on waiting. */
 static bool watch_try(Watch *watch, bool now)
 {
         uint64_t *since = watch_since(watch);
-        EventBatch *batch = event_batch_collect(watch->watches->store, watch_subscriptions(watch), *since);
+        EventBatch *batch = watches_collect(watch->watches, watch_subscriptions(watch), *since);
         if (batch == NULL) {
                 *since = store_generation(watch->watches->store);
                 watch_fail(watch, ERR_EVENTS_LOST, NULL);
@@ -141,7 +167,7 @@ static bool watch_try(Watch *watch, bool now)
         }
         *since = event_batch_generation(batch);
         if (event_batch_n(batch) == 0 && !now) {
-                event_batch_free(batch);
+                event_batch_unref(batch);
                 return false;
         }
         watch_end(watch, batch, NULL);
@@ -195,7 +221,9 @@ static void watches_changed(void *data)
         atomic_store(&watches->posted, false);
         store_class_generations(watches->store, watches->generations);
         watches_drop_ended_sessions(watches);
+        watches->in_round = true;
         watches_each(watches, watch_try_if_concerned, NULL);
+        watches_end_round(watches);
 }
 
 /* On the writer's thread. */
@@ -331,7 +359,7 @@ void watches_end_session(Watches *watches, const char *session)
 static void registration_set(Registration *registration, Set *classes)
 {
         set_unref(registration->classes);
-        subscriptions_free(registration->subscriptions);
+        subscriptions_unref(registration->subscriptions);
         registration->classes = classes;
         registration->subscriptions = subscriptions_new(classes);
 }
