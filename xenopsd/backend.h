@@ -49,6 +49,7 @@ typedef struct BackendDisk {
  * on its thread and may wait; the others run on any thread, the loop's too, and do not wait. `vm` is borrowed. */
 typedef struct BackendOperations {
         const char *name;
+        bool save_asks;                 /* `save` asks the guest by itself, and takes a domain that runs */
         void (*free)(Backend *backend); /* the loop must run, or be freed, after */
         /* From now on events are told of. */
         void (*start)(Backend *backend);
@@ -95,7 +96,7 @@ typedef struct BackendOperations {
                         XenopsError **error);
         int (*wait_acknowledged)(BackendContext *context, const char *vm, uint64_t deadline_usec);
         int (*wait_shut_down)(BackendContext *context, const char *vm, uint64_t deadline_usec);
-        /* Of a domain that shut down for BACKEND_SUSPEND: its state to the path, and back into a created domain in
+        /* Of a domain that shut down for BACKEND_SUSPEND (but see save_asks): its state to the path, and back into a created domain in
          * place of build; or it goes on where it stopped. */
         bool (*save)(BackendContext *context, const XenopsVm *vm, const char *path, XenopsError **error);
         bool (*restore)(BackendContext *context, const XenopsVm *vm, const char *path, XenopsError **error);
@@ -143,3 +144,12 @@ typedef struct SimulatorSettings {
 /* NULL: *ret_error says why (g_free). */
 Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const BackendEvents *events,
                        char **ret_error);
+
+typedef struct XenlightSettings {
+        const char *path; /* folder for what need not outlive a reboot */
+        const char
+            *kernel_folders; /* separated by colons: kernels that are given to VMs stand below one of them */
+} XenlightSettings;
+/* Xen, by libxenlight; in builds that have it. NULL: *ret_error says why (g_free). */
+Backend *xenlight_new(const XenlightSettings *settings, Loop *loop, const BackendEvents *events,
+                      char **ret_error);

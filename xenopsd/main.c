@@ -13,6 +13,7 @@
 #define GUEST_DELAY_MS_DEFAULT 50
 #define ACKNOWLEDGE_MS_DEFAULT 60000
 #define MILLISECONDS_MAX       (24 * 3600 * 1000)
+#define KERNEL_FOLDERS_DEFAULT "/var/lib/xapi/kernels:/boot/guest"
 
 static void on_stop(void *data)
 {
@@ -23,12 +24,15 @@ int main(int argc, char **argv)
 {
         Daemon *daemon =
             daemon_new("xenopsd", "Domains of the host for the XAPI toolstack", NULL, &argc, &argv);
-        g_autofree char *backend = daemon_setting(daemon, "backend", "simulator");
+        g_autofree char *backend = daemon_setting(daemon, "backend", "auto");
+        g_autofree char *kernel_folders = daemon_setting(daemon, "kernel-folders", KERNEL_FOLDERS_DEFAULT);
         g_autofree char *folder = g_build_filename(daemon->runtime_dir, "xenopsd", NULL);
         g_autofree char *path = daemon_setting(daemon, "simulator-folder", "");
         g_autofree char *error = NULL;
         ManagerSettings settings = {
                 .path = folder,
+                .backend = backend,
+                .xenlight = { .kernel_folders = kernel_folders },
                 .acknowledge_timeout_ms = daemon_setting_int(daemon, "shutdown-acknowledge-timeout-ms",
                                                              ACKNOWLEDGE_MS_DEFAULT, 1, MILLISECONDS_MAX),
                 .simulator = {
@@ -39,10 +43,6 @@ int main(int argc, char **argv)
                                                              GUEST_DELAY_MS_DEFAULT, 0, MILLISECONDS_MAX),
                 },
         };
-        if (!g_str_equal(backend, "simulator")) {
-                log_error("There is no such back end", "BACKEND", backend, NULL);
-                return EXIT_FAILURE;
-        }
         Manager *manager = manager_new(&settings, daemon->loop, daemon->workers, daemon->bus, &error);
         if (!manager) {
                 log_error("Cannot start", "ERROR", error, NULL);

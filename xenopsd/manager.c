@@ -3,8 +3,11 @@
 
 #include <glib.h>
 
+#include "config.h"
 #include "host-info.h"
 #include "operation.h"
+
+#define XENFEAT_DOM0 11
 
 static void on_shut_down(const char *vm, void *data)
 {
@@ -20,9 +23,41 @@ static void on_changed(const char *vm, void *data)
         manager_vm_changed(data, vm);
 }
 
+/* Whether this is Xen's control domain: the feature's bit is Xen's public ABI (XENFEAT_dom0). */
+static bool is_control_domain(void)
+{
+        g_autofree char *features = NULL;
+        return g_file_get_contents("/sys/hypervisor/properties/features", &features, NULL, NULL) &&
+               (g_ascii_strtoull(features, NULL, 16) & 1u << XENFEAT_DOM0);
+}
+
+static Backend *make_xenlight(Manager *manager, const ManagerSettings *settings, const BackendEvents *events,
+                              char **ret_error)
+{
+#ifdef XAPI_XENLIGHT
+        XenlightSettings xenlight = settings->xenlight;
+        if (!xenlight.path)
+                xenlight.path = settings->path;
+        return xenlight_new(&xenlight, manager->loop, events, ret_error);
+#else
+        *ret_error = g_strdup("this xenopsd was built without libxenlight");
+        return NULL;
+#endif
+}
+
 static Backend *make_backend(Manager *manager, const ManagerSettings *settings, char **ret_error)
 {
         BackendEvents events = { on_shut_down, on_changed, manager };
+        const char *name = settings->backend ? settings->backend : "simulator";
+        bool automatic = g_str_equal(name, "auto");
+        if (g_str_equal(name, "xenlight") || (automatic && is_control_domain()))
+                return make_xenlight(manager, settings, &events, ret_error);
+        if (automatic)
+                log_warning("This is no control domain of Xen: domains are simulated", NULL);
+        else if (!g_str_equal(name, "simulator")) {
+                *ret_error = g_strdup_printf("there is no back end \"%s\"", name);
+                return NULL;
+        }
         SimulatorSettings simulator = settings->simulator;
         g_autofree char *path = g_build_filename(settings->path, "simulator", NULL);
         if (!simulator.path)

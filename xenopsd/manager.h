@@ -34,7 +34,9 @@ typedef struct Manager {
 typedef struct ManagerSettings {
         const char *path; /* folder for what need not outlive a reboot */
         int64_t acknowledge_timeout_ms;
+        const char *backend; /* "xenlight", "simulator", or "auto": xenlight where this is a control domain */
         SimulatorSettings simulator; /* its path NULL: in `path` */
+        XenlightSettings xenlight;   /* its path NULL: `path` */
 } ManagerSettings;
 
 /* Finds domains and VMs again. NULL: *ret_error says why (g_free). */

@@ -28,9 +28,11 @@ static bool recover_suspend(Operation *operation, bool suspended, XenopsError **
         if (suspended)
                 return lifecycle_take_down(operation, operation->undo, error);
         BackendDomain domain;
+        /* The guest may have been asked and not have stopped yet: then operation_check has it go on. */
         return operation_domain(operation, &domain, error) &&
-               operation->backend->operations->fast_resume(operation->undo, &operation->config->metadata.vm,
-                                                           error);
+               (!domain.shut_down || domain.reason != BACKEND_SUSPEND ||
+                operation->backend->operations->fast_resume(operation->undo, &operation->config->metadata.vm,
+                                                            error));
 }
 
 static bool recover(Operation *operation, JournalEntry entry, XenopsError **error)

@@ -8,10 +8,14 @@
 
 #define SUSPEND_SECONDS 1200.0 /* that a guest has for it */
 
-/* The guest goes on in its domain. */
+/* The guest goes on in its domain, where it stopped. */
 static void go_on(Operation *operation)
 {
         XenopsError *error = NULL;
+        BackendDomain domain;
+        if (!operation->backend->operations->stat(operation->backend, operation->vm, &domain) ||
+            !domain.shut_down)
+                return;
         if (operation->backend->operations->fast_resume(operation->undo, &operation->config->metadata.vm,
                                                         &error))
                 return;
@@ -46,17 +50,22 @@ static bool check_running(Operation *operation, XenopsError **error)
                 xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_PAUSED, XENOPS_POWER_STATE_RUNNING));
 }
 
+static bool ask(Operation *operation, XenopsError **error)
+{
+        BackendDomain domain;
+        return lifecycle_ask(operation, BACKEND_SUSPEND, SUSPEND_SECONDS, error) &&
+               operation_domain(operation, &domain, error) &&
+               (domain.reason == BACKEND_SUSPEND ||
+                xenops_fail_failed_to_suspend(error, operation->vm, SUSPEND_SECONDS));
+}
+
 static bool run_suspend(Operation *operation, XenopsError **error)
 {
         const XenopsVmSuspendArgs *arguments = operation->arguments;
         Journal *journal = operation->manager->journal;
-        BackendDomain domain;
         if (!check_running(operation, error) ||
-            !lifecycle_ask(operation, BACKEND_SUSPEND, SUSPEND_SECONDS, error) ||
-            !operation_domain(operation, &domain, error))
+            (!operation->backend->operations->save_asks && !ask(operation, error)))
                 return false;
-        if (domain.reason != BACKEND_SUSPEND)
-                return xenops_fail_failed_to_suspend(error, operation->vm, SUSPEND_SECONDS);
         if (!journal_begin(journal, operation->vm, JOURNAL_SUSPEND, error)) {
                 go_on(operation);
                 return false;

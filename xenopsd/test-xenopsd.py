@@ -23,7 +23,7 @@ class Xenopsd(unittest.TestCase):
         self.path = os.path.join(self.folder, 'sock')
         self.config = os.path.join(self.folder, 'config')
         with open(self.config, 'w') as file:
-            file.write(f'[daemon]\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n')
+            file.write(f'[daemon]\nbackend=simulator\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n')
         policy = os.path.join(self.folder, 'policy')
         with open(policy, 'w'):
             pass

@@ -31,6 +31,8 @@ FREE_PORTS = range(10000, 32768)
 FOLDER_BYTES_MAX = 87
 # Set in the environment of every daemon, so that what one left behind can be found.
 MARK = 'XAPI_TRY_STATE'
+# Trying changes nothing of the host, whatever it is.
+SIMULATED = {'xenopsd': 'backend=simulator\n'}
 
 
 class Problem(Exception):
@@ -84,7 +86,7 @@ class Folder:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in DAEMONS:
             if not self.config(name).exists():      # else it is the user's
-                self.write(self.config(name), '[daemon]\n')
+                self.write(self.config(name), '[daemon]\n' + SIMULATED.get(name, ''))
 
     def config(self, daemon):
         return self.path / f'{daemon}.conf'
