@@ -103,6 +103,7 @@ static const BackendOperations xenlight_operations = {
         .set_vcpus = xl_set_vcpus,
         .set_shadow_multiplier = xl_set_shadow_multiplier,
         .request_rdp = xl_request_rdp,
+        .open_console = xl_open_console,
         .host_stat = xl_host_stat,
         .total_memory_mib = xl_total_memory_mib,
         .console_data = xl_console_data,

@@ -138,6 +138,8 @@ void xl_guest_state(Xenlight *xenlight, const XenopsVm *vm, uint32_t domid, Xeno
 /* xl-console.c: where the domain's consoles are. Does not wait. */
 void xl_console_state(Xenlight *xenlight, const XenopsVm *vm, uint32_t domid, XenopsVmState *state);
 
+int xl_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol,
+                    XenopsError **error);
 char *xl_console_vnc_path(const Xenlight *xenlight, const char *vm); /* the socket; owned (g_free) */
 
 /* xl-tune.c: what changes while a domain runs. */

@@ -11,3 +11,9 @@ char *xl_console_vnc_path(const Xenlight *xenlight, const char *vm)
 void xl_console_state(Xenlight *xenlight, const XenopsVm *vm, uint32_t domid, XenopsVmState *state)
 {
 }
+
+int xl_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol, XenopsError **error)
+{
+        xenops_fail_unimplemented(error, "VM.open_console");
+        return -1;
+}
