@@ -29,6 +29,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog='tests/run', description='Builds, and runs the tests; the last line is '
                                      '`N passed, N failed`.')
     parser.add_argument('--quick', action='store_true', help='unit tests and a short smoke: under two minutes')
+    parser.add_argument('--xen', action='store_true', help='only those on real Xen, in an emulated machine')
+    parser.add_argument('--long', action='store_true', help='those that take long, too')
     parser.add_argument('--only', metavar='TEXT', default='', help='only tests with this in their name; '
                         'no unit tests, no sanitizers')
     parser.add_argument('--sanitizer', choices=SANITIZERS, help='only this part')
@@ -70,6 +72,23 @@ def faults():
     return sorted((TESTS / 'fault_parts').glob('test_*.py'))
 
 
+def xen(options):
+    """-> the files of tests/xen, once the machine is ready in which they run; none where it cannot be had."""
+    paths = [path for path in sorted((TESTS / 'xen').glob('test_*.py'))
+             if (options.long or not getattr(runner.load(path), 'LONG', False)) and
+             any(options.only in runner.label(path, name) for name, _ in runner.tests_of(runner.load(path)))]
+    if not paths:
+        return []
+    installed = subprocess.run([SOURCE / 'packaging/install-dependencies', 'xen'], stdin=subprocess.DEVNULL)
+    if installed.returncode:
+        assert not options.xen, 'what tests/xen needs is not there, see above'
+        print('     tests/xen are left out: what they need is not there, see above', flush=True)
+        return []
+    from xen.box import states
+    states.prepare()
+    return paths
+
+
 def marked(mark):
     return [path for path in files() + faults() if getattr(runner.load(path), mark, False)]
 
@@ -94,13 +113,16 @@ def sanitized(name):
 def chosen(options):
     if options.sanitizer:
         return sanitized(options.sanitizer)
+    if options.xen:
+        return runner.run(xen(options), options.only, JOBS)
     folder = use_build()
     if options.only:
-        return runner.run(files(), options.only, JOBS) + runner.run(faults(), options.only, 1)
+        return (runner.run(files(), options.only, JOBS) + runner.run(faults(), options.only, 1) +
+                runner.run(xen(options), options.only, JOBS))
     if options.quick:
         return unit_tests(folder) + runner.run(marked('QUICK'), '', JOBS)
     return (unit_tests(folder) + runner.run(files(), '', JOBS) + runner.run(faults(), '', 1) +
-            sanitized('asan') + sanitized('tsan'))
+            runner.run(xen(options), '', JOBS) + sanitized('asan') + sanitized('tsan'))
 
 
 def conclude(choose, *arguments):
@@ -108,7 +130,7 @@ def conclude(choose, *arguments):
     start = time.monotonic()
     try:
         outcomes = choose(*arguments)
-    except subprocess.CalledProcessError as error:
+    except (subprocess.CalledProcessError, AssertionError, RuntimeError) as error:
         outcomes = [runner.Outcome('build', 0, str(error))]
         runner.show(outcomes[0])
     failed = [outcome for outcome in outcomes if outcome.failure]

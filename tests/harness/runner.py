@@ -2,8 +2,10 @@
 """Finds the test functions of files named test_*.py and runs them, a few files at a time.
 
 A test asks for what it needs by the names of its parameters: `stack` (up, shared by the file's tests), `fresh` (a stack
-of its own), `folder` (an empty folder). A file may set QUICK (part of `tests/run --quick`), SANITIZED (run on the
-sanitizers' builds too), STACK (arguments of the shared Stack), TEST_SEC (the most that one of its tests may take)."""
+of its own), `folder` (an empty folder), `dom0` (a real Xen host of its own, with the packages installed), `bare` (one
+without them). A file may set QUICK (part of `tests/run --quick`), SANITIZED (run on the
+sanitizers' builds too), LONG (run with --long alone), STACK (arguments of the shared Stack), TEST_SEC (the most that one
+of its tests may take)."""
 import concurrent.futures
 import contextlib
 import importlib.util
@@ -89,7 +91,7 @@ class File:
         self.outcomes.append(Outcome(name, time.monotonic() - start, failure))
 
     def run_test(self, function):
-        values, own, folder = {}, None, None
+        values, own, host, folder = {}, None, None, None
         try:
             for parameter in inspect.signature(function).parameters:
                 if parameter == 'stack':
@@ -97,6 +99,8 @@ class File:
                     values[parameter] = self.shared
                 elif parameter == 'fresh':
                     values[parameter] = own = Stack()
+                elif parameter in ('dom0', 'bare'):
+                    values[parameter] = host = self.xen_host(parameter)
                 elif parameter == 'folder':
                     values[parameter] = folder = Path(tempfile.mkdtemp(prefix='xapi-test-'))
             function(**values)
@@ -104,14 +108,20 @@ class File:
             stack = own or (values.get('stack'))
             if stack:
                 error.add_note('daemon logs:\n' + stack.tails())
+            if host:
+                error.add_note(host.collect(label(self.path, function.__name__)))
             raise
         finally:
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
-            if own:
-                faults = own.down()
+            for started in filter(None, (own, host)):
+                faults = started.down()
                 if faults and not sys.exc_info()[0]:
                     raise AssertionError(faults)
+
+    def xen_host(self, parameter):
+        from xen.box.host import Host           # needs what not every machine has
+        return Host('installed' if parameter == 'dom0' else 'ready')
 
     def check_shared(self):
         faults = self.shared.down()

@@ -9,7 +9,7 @@ import subprocess
 from harness.stack import SOURCE, build_folder
 
 NO_SPDX = {'COPYING', '.clang-format', '.gitignore', 'common', 'installed-files'}
-NO_SPDX_IN = ('tests/xapidiff/', 'tests/fuzz/', 'tests/vectors/')    # data and text, some of it made by programs
+NO_SPDX_IN = ('tests/xapidiff/', 'tests/fuzz/', 'tests/vectors/', 'packaging/debian/')  # data and text, in forms of their own
 NO_SPDX_SUFFIXES = ('.md', '.json', '.jsonl', '.txt')
 
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests of tests/xen: the program in tests/xen/guest as the first process of Debian's cloud kernel, on a disk of its own
+that boots by GRUB; and conversations with it over its console."""
+import functools
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from . import states
+
+SOURCES = states.HERE.parent / 'guest'
+KERNEL_OPTIONS = 'console=hvc0 quiet panic=-1 mitigations=off nokaslr'
+DISK_MIB, FILES_MIB = 64, 40        # what is behind the files is for the tests to write to
+BLOCK_BYTES = 4096
+FREE_BLOCK = (FILES_MIB << 20) // BLOCK_BYTES
+ANSWER_SEC, UP_SEC = 120, 400
+
+
+@functools.cache
+def program():
+    """-> the path of the compiled program."""
+    path = states.BUILD / 'guest-init'
+    subprocess.run(['gcc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static', '-o', path, *sorted(SOURCES.glob('*.c'))],
+                   check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+def make_initrd(modules, to):
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        shutil.copy(program(), root / 'init')
+        (root / 'sbin').mkdir()
+        for name in ('poweroff', 'reboot'):
+            (root / 'sbin' / name).symlink_to('/init')
+        shutil.copytree(modules, root / 'modules')
+        (root / 'dev').mkdir()
+        names = '\n'.join(str(path.relative_to(root)) for path in sorted(root.rglob('*')))
+        with open(to, 'wb') as file:
+            subprocess.run(['cpio', '--quiet', '-o', '-H', 'newc', '-R', '0:0'], input=names.encode(), cwd=root,
+                           stdout=file, check=True)
+
+
+def make_disk(to, options, kernel='guest-vmlinuz'):
+    """A disk with a file system, in it the kernel and what GRUB needs to start it with these options."""
+    image = states.named('installed').image
+    with tempfile.TemporaryDirectory() as folder:
+        boot = Path(folder) / 'boot'
+        (boot / 'grub').mkdir(parents=True)
+        shutil.copy(image / kernel, boot / 'kernel')
+        make_initrd(image / 'guest-modules', boot / 'initrd')
+        (boot / 'grub/grub.cfg').write_text(f'linux /boot/kernel {KERNEL_OPTIONS} {options}\n'
+                                            'initrd /boot/initrd\nboot\n')
+        subprocess.run(['mke2fs', '-q', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, to,
+                        f'{FILES_MIB}M'], check=True, stdin=subprocess.DEVNULL)
+    with open(to, 'r+b') as file:
+        file.truncate(DISK_MIB << 20)
+
+
+class Console:
+    """A guest's serial console, over anything with recv and send."""
+
+    def __init__(self, connection):
+        self.connection, self.text = connection, ''
+        connection.settimeout(1)
+
+    def read(self):
+        try:
+            data = self.connection.recv(65536)
+        except TimeoutError:
+            return
+        if not data:
+            raise EOFError(f'the console ended; it said:\n{self.text[-2000:]}')
+        self.text += data.decode(errors='replace').replace('\r', '')
+
+    def expect(self, pattern, seconds=ANSWER_SEC):
+        """Reads until a line matches -> the match; what was before it is forgotten."""
+        deadline = time.monotonic() + seconds
+        while not (match := re.search(rf'^(?:{pattern})[^\n]*\n', self.text, re.M)):
+            assert time.monotonic() < deadline, f'no {pattern!r} within {seconds} s; the console says:\n{self.text[-3000:]}'
+            self.read()
+        self.text = self.text[match.end():]
+        return match
+
+    def ask(self, line, seconds=ANSWER_SEC):
+        """A command -> what the guest answers, without the command's name."""
+        self.connection.sendall(line.encode() + b'\n')
+        return self.expect(rf'{line.split()[0]} (?P<answer>[^\n]*)', seconds)['answer']
