@@ -39,6 +39,16 @@ bool sm_has_feature(const SmRow *sm, const char *feature)
         return false;
 }
 
+bool sr_has_feature(Store *store, const char *ref, const char *feature)
+{
+        Txn *txn = txn_begin(store);
+        const SrRow *sr = (const SrRow *)txn_get(txn, &CLASS_SR, ref);
+        bool has = sr && sm_has_feature(sm_of_type(txn, sr->type), feature);
+
+        txn_abort(txn);
+        return has;
+}
+
 /* ---- what drivers say ---- */
 
 /* What sm-daemon does for every driver by looking at what is there. */

@@ -17,6 +17,8 @@ typedef struct Derive {
         int64_t now;
         Map *driver_params; /* borrowed; NULL: none */
         StorageVdiInfo made;
+        StorageVdiInfo source; /* as it is afterwards, if it has changed */
+        bool changed;
         Str ref; /* owned */
 } Derive;
 
@@ -44,11 +46,28 @@ static bool ask(Derive *d, XapiError **error)
         return ok;
 }
 
+/* Where copies are layers, what the source held has become a part of both. */
+static void ask_source(Derive *d)
+{
+        SrOperation *o = &d->operation;
+        StorageError *e = NULL;
+
+        if (sr_has_feature(o->call->store, o->sr, SM_COPIES_ARE_FULL))
+                return;
+        d->changed = storage_vdi_stat(o->call->manager->daemon->bus, STORAGE_CALL_USEC, o->call->task,
+                                      o->sr_uuid, o->location, &d->source, &e);
+        storage_error_free(e);
+}
+
 static void insert(Txn *txn, void *data)
 {
         Derive *d = data;
         const VdiRow *source = d->operation.vdi;
         VdiRow *vdi = vdi_row_for(txn, d->operation.sr, &d->made);
+        VdiRow *changed = d->changed ? (VdiRow *)txn_edit(txn, &CLASS_VDI, source->row.ref) : NULL;
+
+        if (changed)
+                vdi_fold(txn, changed, &d->source);
 
         vdi->type = source->type;
         vdi->is_a_snapshot = d->snapshot;
@@ -71,9 +90,12 @@ static Str derive(Derive *d, XapiError **error)
         if (!storage_begin(&d->operation, error))
                 return NULL;
         ok = ask(d, error);
+        if (ok)
+                ask_source(d);
         d->operation.made = ok ? d->made.vdi : NULL;
         ok = storage_end(&d->operation, ok, insert, d, error);
         storage_vdi_info_clear(&d->made);
+        storage_vdi_info_clear(&d->source);
         if (!ok)
                 str_unref(g_steal_pointer(&d->ref));
         return d->ref;
@@ -135,7 +157,7 @@ Str vdi_snapshot_of(Call *call, const char *vdi, XapiError **error)
 
 /* ---- copy ---- */
 
-/* Within a repository, the storage itself copies best. */
+/* Within a repository whose copies are full ones, the storage itself copies best. */
 static Str copy_beside(Call *call, const char *vdi, XapiError **error)
 {
         Derive d = { .operation = { .call = call,
@@ -257,7 +279,9 @@ static bool is_in(Store *store, const char *vdi, const char *sr)
 
 Str vdi_copy_to(Call *call, const char *vdi, const char *sr, XapiError **error)
 {
-        return is_in(call->store, vdi, sr) ? copy_beside(call, vdi, error) : copy(call, vdi, sr, NULL, error);
+        if (is_in(call->store, vdi, sr) && sr_has_feature(call->store, sr, SM_COPIES_ARE_FULL))
+                return copy_beside(call, vdi, error);
+        return copy(call, vdi, sr, NULL, error);
 }
 
 bool vdi_copy(Call *call, const VdiCopyParams *p, XapiError **error)

@@ -12,6 +12,7 @@
 #include "chain.h"
 #include "disk.h"
 #include "document.h"
+#include "location.h"
 
 /* Names that upstream's storage managers know, too. */
 #define CONFIGURED_FORMAT "preferred-image-formats" /* a list; the first that is known counts */
@@ -30,37 +31,6 @@ const DirectoryType directory_type_file = {
         .layers = true,
 };
 const DirectoryType *directory_type;
-
-/* An absolute path without "..": what was agreed on is what is used. */
-static bool location_valid(const char *location)
-{
-        const char *p = location;
-
-        if (location[0] != '/' || strlen(location) > DIRECTORY_LOCATION_MAX)
-                return false;
-        while ((p = strstr(p, "/..")) != NULL) {
-                if (p[3] == '/' || p[3] == '\0')
-                        return false;
-                p += 3;
-        }
-        return true;
-}
-
-static const char *configured_location(json_t *args, Failure *failure)
-{
-        json_t *configuration = arg_object(args, "configuration", failure);
-        json_t *location = json_object_get(configuration, "location");
-
-        if (configuration == NULL)
-                return NULL;
-        if (!json_is_string(location))
-                return fail(failure, FAILURE_SR_GENERAL, 3, "", "The configuration lacks a value",
-                            "location: the directory's absolute path");
-        if (!location_valid(json_string_value(location)))
-                return fail(failure, FAILURE_SR_GENERAL, 3, "",
-                            "The location is no absolute path without \"..\"", json_string_value(location));
-        return json_string_value(location);
-}
 
 static bool is_text(json_t *document, const char *member)
 {
@@ -101,11 +71,9 @@ Directory *directory_open(const char *location, Failure *failure)
         json_t *document;
         int fd, r;
 
-        if (!location_valid(location))
-                return fail(failure, "Sr_not_attached", 1, location);
-        fd = open(location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = location_open(location, failure);
         if (fd < 0)
-                return fail_errno(failure, -errno, location);
+                return NULL;
         r = document_read(fd, DIRECTORY_DOCUMENT, &document);
         if (r < 0) {
                 close(fd);
@@ -154,7 +122,7 @@ static json_t *stat_document(Directory *directory, Failure *failure)
 
 json_t *directory_probe(json_t *args, Failure *failure)
 {
-        const char *location = configured_location(args, failure);
+        const char *location = location_configured(args, failure);
         Failure ignored;
         Directory *directory;
         json_t *sr = NULL, *result;
@@ -217,7 +185,7 @@ static ImageFormat configured_format(json_t *args)
 
 json_t *directory_create(json_t *args, Failure *failure)
 {
-        const char *location = configured_location(args, failure);
+        const char *location = location_configured(args, failure);
         const char *uuid = location != NULL ? arg_string(args, "uuid", failure) : NULL;
         const char *name = uuid != NULL ? arg_string(args, "name", failure) : NULL;
         const char *description = name != NULL ? arg_string(args, "description", failure) : NULL;
@@ -230,9 +198,9 @@ json_t *directory_create(json_t *args, Failure *failure)
                 return fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long", "");
         if (mkdir(location, 0700) < 0 && errno != EEXIST)
                 return fail_errno(failure, -errno, location);
-        fd = open(location, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = location_open(location, failure);
         if (fd < 0)
-                return fail_errno(failure, -errno, location);
+                return NULL;
         document = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "version", DIRECTORY_VERSION, "type",
                              directory_type->name, "image_format", image_format_name(configured_format(args)),
                              "uuid", uuid, "name", name, "description", description);
@@ -244,7 +212,7 @@ json_t *directory_create(json_t *args, Failure *failure)
 
 json_t *directory_attach(json_t *args, Failure *failure)
 {
-        const char *location = configured_location(args, failure);
+        const char *location = location_configured(args, failure);
         Directory *directory = location != NULL ? directory_open(location, failure) : NULL;
         json_t *result;
         int r;

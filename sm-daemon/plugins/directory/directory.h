@@ -11,9 +11,8 @@
 #include "../call.h"
 #include "image.h"
 
-#define DIRECTORY_DOCUMENT     "sr.json"
-#define DIRECTORY_VERSION      2    /* of the layout; another one is refused */
-#define DIRECTORY_LOCATION_MAX 3000 /* bytes */
+#define DIRECTORY_DOCUMENT "sr.json"
+#define DIRECTORY_VERSION  2 /* of the layout; another one is refused */
 
 typedef struct DirectoryType {
         const char *name, *label, *description;

@@ -13,6 +13,7 @@
 
 #include "chain.h"
 #include "document.h"
+#include "location.h"
 #include "raw.h"
 
 #define DOCUMENT_SUFFIX    ".json"
@@ -257,31 +258,11 @@ int disk_document_read(int directory, const char *key, json_t **ret)
         return 0;
 }
 
-static char *image_uri(const Directory *directory, const Image *image)
-{
-        static const char unreserved[] =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
-        const char *scheme = image->format == IMAGE_QCOW2 ? "qcow2+file" : directory->type->raw_scheme;
-        size_t len = strlen(directory->location);
-        char *uri = malloc(strlen(scheme) + sizeof("://") + 3 * len + 1 + IMAGE_NAME_SIZE);
-        char *p = uri + sprintf(uri, "%s://", scheme);
-
-        for (size_t i = 0; i < len; i++) {
-                unsigned char c = (unsigned char)directory->location[i];
-
-                if (strchr(unreserved, c) != NULL)
-                        *p++ = (char)c;
-                else
-                        p += sprintf(p, "%%%02X", c);
-        }
-        sprintf(p, "/%s", image->name);
-        return uri;
-}
-
 int disk_volume(const Directory *directory, const char *key, json_t **ret)
 {
         json_t *volume;
         Image image;
+        const char *scheme;
         char *uri;
         int r;
 
@@ -293,7 +274,8 @@ int disk_volume(const Directory *directory, const char *key, json_t **ret)
                 json_decref(volume);
                 return r == -ENOENT ? -EBADMSG : r;
         }
-        uri = image_uri(directory, &image);
+        scheme = image.format == IMAGE_QCOW2 ? "qcow2+file" : directory->type->raw_scheme;
+        uri = location_uri(scheme, directory->location, image.name);
         json_object_set_new(volume, "key", json_string(key));
         json_object_set_new(volume, "uuid", json_string(key));
         json_object_set_new(volume, "virtual_size", json_integer(image.virtual_bytes));

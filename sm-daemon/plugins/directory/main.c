@@ -19,7 +19,9 @@ static json_t *plugin_query(json_t *args, Failure *failure)
             "VDI_SNAPSHOT", "STABLE_URI", "configuration", "location", "the directory's absolute path",
             "required_cluster_stack");
 
-        if (directory_type->layers)
+        if (!directory_type->layers)
+                json_array_append_new(json_object_get(query, "features"), json_string("COPIES_ARE_FULL"));
+        else
                 json_object_set_new(query, "supported_image_formats", json_pack("[s,s]", "raw", "qcow2"));
         return query;
 }
