@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "device-number.h"
+#include "json-text.h"
 #include "manager.h"
 #include "vm.h"
 #include "xenapi.h"
@@ -126,9 +127,9 @@ static XenopsActionList after_exit(int64_t behaviour)
         return action(behaviour == ON_NORMAL_EXIT_RESTART ? RESTART : END);
 }
 
-static bool tell_vm(Xenops *x, Bus *bus, const VmRow *vm, XapiError **error)
+static void describe_vm(const VmRow *vm, XenopsVm *ret)
 {
-        XenopsVm v = {
+        *ret = (XenopsVm){
                 .id = borrowed(vm->uuid),
                 .name = borrowed(vm->name_label),
                 .xsdata = xenstore_data(vm),
@@ -147,17 +148,15 @@ static bool tell_vm(Xenops *x, Bus *bus, const VmRow *vm, XapiError **error)
                 .has_vendor_device = vm->has_vendor_device,
                 .generation_id = borrowed(vm->generation_id),
         };
-        XenopsError *e = NULL;
-        char *id = NULL;
-        bool ok;
 
-        describe_type(vm, &v.ty);
-        ok = xenops_vm_add(bus, XENOPS_CALL_USEC, "add", &v, &id, &e);
-        free(id);
-        g_free(v.xsdata.items);
-        g_free(v.platformdata.items);
-        g_free(v.bios_strings.items);
-        return ok || xenops_fail(vm->row.ref, e, error);
+        describe_type(vm, &ret->ty);
+}
+
+static void described_vm_clear(XenopsVm *v)
+{
+        g_free(v->xsdata.items);
+        g_free(v->platformdata.items);
+        g_free(v->bios_strings.items);
 }
 
 bool xenops_set_on_crash(Xenops *x, const VmRow *vm, XapiError **error)
@@ -228,29 +227,48 @@ static XenopsDeviceNumber position_of(const VmRow *vm, const char *userdevice)
         return (XenopsDeviceNumber){ .bus = BUSES[n.bus], .disk = n.disk, .partition = n.partition };
 }
 
-bool xenops_describe_vbd(Xenops *x, Manager *m, const VmRow *vm, const VbdRow *vbd, XapiError **error)
+typedef struct DescribedVbd {
+        XenopsVbd vbd;
+        XenopsDisk disk;
+        XenopsDeviceNumber position;
+} DescribedVbd;
+
+static void describe_vbd(Manager *m, const VmRow *vm, const VbdRow *vbd, DescribedVbd *ret)
 {
-        g_autofree char *vdi = xenops_disk_of_vdi(m->store, vbd->VDI);
-        XenopsDisk disk = { .tag = XENOPS_DISK_VDI, .vdi = vdi };
-        XenopsDeviceNumber position = position_of(vm, vbd->userdevice);
-        XenopsVbd v = {
+        char *vdi = xenops_disk_of_vdi(m->store, vbd->VDI);
+
+        ret->disk = (XenopsDisk){ .tag = XENOPS_DISK_VDI, .vdi = vdi };
+        ret->position = position_of(vm, vbd->userdevice);
+        ret->vbd = (XenopsVbd){
                 .id = xenops_device(vm->uuid, vbd->userdevice),
-                .position = &position,
+                .position = &ret->position,
                 .mode = vbd->mode == VBD_MODE_RO ? XENOPS_VBD_MODE_READ_ONLY : XENOPS_VBD_MODE_READ_WRITE,
-                .backend = vdi ? &disk : NULL,
+                .backend = vdi ? &ret->disk : NULL,
                 .ty = vbd->type == VBD_TYPE_CD
                           ? XENOPS_VBD_TYPE_CDROM
                           : (vbd->type == VBD_TYPE_FLOPPY ? XENOPS_VBD_TYPE_FLOPPY : XENOPS_VBD_TYPE_DISK),
                 .unpluggable = vbd->unpluggable,
                 .persistent = true,
         };
+}
+
+static void described_vbd_clear(DescribedVbd *d)
+{
+        g_free(d->disk.vdi);
+}
+
+bool xenops_describe_vbd(Xenops *x, Manager *m, const VmRow *vm, const VbdRow *vbd, XapiError **error)
+{
+        DescribedVbd d;
         XenopsDeviceId id = { 0 };
         XenopsError *e = NULL;
+        bool ok;
 
-        if (!xenops_vbd_add(m->daemon->bus, XENOPS_CALL_USEC, "add", &v, &id, &e))
-                return xenops_fail(vm->row.ref, e, error);
+        describe_vbd(m, vm, vbd, &d);
+        ok = xenops_vbd_add(m->daemon->bus, XENOPS_CALL_USEC, "add", &d.vbd, &id, &e);
         xenops_device_id_clear(&id);
-        return true;
+        described_vbd_clear(&d);
+        return ok || xenops_fail(vm->row.ref, e, error);
 }
 
 static void describe_locking(const VifRow *vif, XenopsVif *v)
@@ -272,10 +290,10 @@ static void describe_locking(const VifRow *vif, XenopsVif *v)
         }
 }
 
-bool xenops_describe_vif(Xenops *x, Manager *m, const VmRow *vm, const VifRow *vif, XapiError **error)
+/* Borrows the row of the network. */
+static void describe_vif(const VmRow *vm, const VifRow *vif, const NetworkRow *network, XenopsVif *ret)
 {
-        const NetworkRow *network = STORE_GET(NetworkRow, CLASS_NETWORK, m->store, vif->network);
-        XenopsVif v = {
+        *ret = (XenopsVif){
                 .id = xenops_device(vm->uuid, vif->device),
                 .position = (int64_t)g_ascii_strtoll(vif->device, NULL, 10),
                 .mac = borrowed(vif->MAC),
@@ -284,11 +302,18 @@ bool xenops_describe_vif(Xenops *x, Manager *m, const VmRow *vm, const VifRow *v
                 .backend = { .tag = XENOPS_NETWORK_LOCAL, .local = borrowed(network ? network->bridge : "") },
                 .other_config = dict_of(vif->other_config),
         };
+        describe_locking(vif, ret);
+}
+
+bool xenops_describe_vif(Xenops *x, Manager *m, const VmRow *vm, const VifRow *vif, XapiError **error)
+{
+        const NetworkRow *network = STORE_GET(NetworkRow, CLASS_NETWORK, m->store, vif->network);
+        XenopsVif v;
         XenopsDeviceId id = { 0 };
         XenopsError *e = NULL;
         bool ok;
 
-        describe_locking(vif, &v);
+        describe_vif(vm, vif, network, &v);
         ok = xenops_vif_add(m->daemon->bus, XENOPS_CALL_USEC, "add", &v, &id, &e);
         xenops_device_id_clear(&id);
         g_free(v.other_config.items);
@@ -309,66 +334,81 @@ bool xenops_set_locking(Xenops *x, const VmRow *vm, const VifRow *vif, char **re
                xenops_fail(vm->row.ref, e, error);
 }
 
-static bool tell_devices(Xenops *x, Manager *m, const VmRow *vm, XapiError **error)
-{
-        bool ok = true;
+/* ---- all of it ---- */
 
-        for (uint32_t i = 0; i < vm->VBDs->n && ok; i++) {
+static void collect_vbds(Manager *m, const VmRow *vm, XenopsVbdList *ret)
+{
+        for (uint32_t i = 0; i < vm->VBDs->n; i++) {
                 const VbdRow *vbd = STORE_GET(VbdRow, CLASS_VBD, m->store, vm->VBDs->items[i].s);
+                DescribedVbd d;
 
                 if (!vbd)
                         continue;
                 /* Without emulated devices there is no drive before there is a medium. */
-                if (!vbd->empty || vm->domain_type == DOMAIN_TYPE_HVM)
-                        ok = xenops_describe_vbd(x, m, vm, vbd, error);
+                if (!vbd->empty || vm->domain_type == DOMAIN_TYPE_HVM) {
+                        describe_vbd(m, vm, vbd, &d);
+                        bus_value_copy(&xenops_type_vbd, BUS_LIST_ADD(ret), &d.vbd);
+                        described_vbd_clear(&d);
+                }
                 row_unref(&vbd->row);
         }
-        for (uint32_t i = 0; i < vm->VIFs->n && ok; i++) {
-                const VifRow *vif = STORE_GET(VifRow, CLASS_VIF, m->store, vm->VIFs->items[i].s);
-
-                if (vif) {
-                        ok = xenops_describe_vif(x, m, vm, vif, error);
-                        row_unref(&vif->row);
-                }
-        }
-        return ok;
 }
 
-/* Devices that xenopsd still knows from an earlier start, but that are no longer the VM's. */
-static void forget_devices(Manager *m, const VmRow *vm)
+static void collect_vifs(Manager *m, const VmRow *vm, XenopsVifList *ret)
 {
-        XenopsVbdStatList vbds = { 0 };
-        XenopsVifStatList vifs = { 0 };
-        XenopsError *e = NULL;
+        for (uint32_t i = 0; i < vm->VIFs->n; i++) {
+                const VifRow *vif = STORE_GET(VifRow, CLASS_VIF, m->store, vm->VIFs->items[i].s);
+                const NetworkRow *network =
+                    vif ? STORE_GET(NetworkRow, CLASS_NETWORK, m->store, vif->network) : NULL;
+                XenopsVif v;
 
-        if (!xenops_vbd_list(m->daemon->bus, XENOPS_CALL_USEC, "list", vm->uuid, &vbds, &e))
-                g_clear_pointer(&e, xenops_error_free);
-        for (size_t i = 0; i < vbds.n; i++)
-                if (!xenops_vbd_remove(m->daemon->bus, XENOPS_CALL_USEC, "forget", &vbds.items[i].vbd.id, &e))
-                        g_clear_pointer(&e, xenops_error_free);
-        if (!xenops_vif_list(m->daemon->bus, XENOPS_CALL_USEC, "list", vm->uuid, &vifs, &e))
-                g_clear_pointer(&e, xenops_error_free);
-        for (size_t i = 0; i < vifs.n; i++)
-                if (!xenops_vif_remove(m->daemon->bus, XENOPS_CALL_USEC, "forget", &vifs.items[i].vif.id, &e))
-                        g_clear_pointer(&e, xenops_error_free);
-        xenops_vbd_stat_list_clear(&vbds);
-        xenops_vif_stat_list_clear(&vifs);
+                if (!vif)
+                        continue;
+                describe_vif(vm, vif, network, &v);
+                bus_value_copy(&xenops_type_vif, BUS_LIST_ADD(ret), &v);
+                g_free(v.other_config.items);
+                row_unref(&vif->row);
+                if (network)
+                        row_unref(&network->row);
+        }
 }
 
+/* Returns owned (free). */
+static char *metadata_text(Manager *m, const VmRow *vm)
+{
+        XenopsMetadata metadata = { 0 };
+        XenopsVm v;
+        auto_buffer text = { 0 };
+
+        describe_vm(vm, &v);
+        bus_value_copy(&xenops_type_vm, &metadata.vm, &v);
+        described_vm_clear(&v);
+        collect_vbds(m, vm, &metadata.vbds);
+        collect_vifs(m, vm, &metadata.vifs);
+        json_t *json = xenops_metadata_encode(&metadata);
+        json_text_write(&text, json);
+        json_decref(json);
+        xenops_metadata_clear(&metadata);
+        return buffer_steal(&text);
+}
+
+/* Devices that xenopsd still knows from an earlier start, but that are no longer the VM's, go with what it knew. */
 bool xenops_describe(Xenops *x, const char *vm_ref, XapiError **error)
 {
         Manager *m = xenops_manager(x);
         const VmRow *vm = (const VmRow *)store_require(m->store, &CLASS_VM, vm_ref, error);
-        bool known = false, ok;
         XenopsError *e = NULL;
+        char *text, *id = NULL;
+        bool ok;
 
         if (!vm)
                 return false;
-        if (!xenops_vm_exists(m->daemon->bus, XENOPS_CALL_USEC, "exists", vm->uuid, &known, &e))
-                xenops_fail(vm_ref, e, error);
-        if (known)
-                forget_devices(m, vm);
-        ok = !*error && tell_vm(x, m->daemon->bus, vm, error) && tell_devices(x, m, vm, error);
+        text = metadata_text(m, vm);
         row_unref(&vm->row);
-        return ok;
+        while (!(ok = xenops_vm_import_metadata(m->daemon->bus, XENOPS_CALL_USEC, "add", text, &id, &e)))
+                if (!xenops_is_lost(x, &e))
+                        break;
+        free(text);
+        free(id);
+        return ok || xenops_fail(vm_ref, e, error);
 }

@@ -12,6 +12,10 @@ typedef struct XenopsReport {
         bool known; /* false: xenopsd has no such VM */
 } XenopsReport;
 
+/* Whether to ask again what may be asked twice: the answer was lost with the switch or with xenopsd, which both come back.
+ * Else *error stays. */
+bool xenops_is_lost(Xenops *xenops, XenopsError **error);
+
 /* Puts a report into the rows of the VM. */
 void xenops_fold(Txn *txn, Manager *manager, const char *vm, const XenopsReport *report);
 

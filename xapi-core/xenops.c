@@ -58,8 +58,7 @@ static void report_clear(XenopsReport *r)
         xenops_vif_stat_list_clear(&r->vifs);
 }
 
-/* Whether to ask again: the answer was lost with the switch or with xenopsd, which both come back. Else *error stays. */
-static bool is_lost(Xenops *x, XenopsError **error)
+bool xenops_is_lost(Xenops *x, XenopsError **error)
 {
         const BusFailure *failure = xenops_error_failure(*error);
 
@@ -78,45 +77,26 @@ static bool is_gone(XenopsError *taken)
         return gone;
 }
 
-static bool report_vbds(Xenops *x, const char *uuid, XenopsVbdStatList *ret)
-{
-        XenopsError *e = NULL;
-
-        while (!xenops_vbd_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, ret, &e))
-                if (!is_lost(x, &e))
-                        return is_gone(e);
-        return true;
-}
-
-static bool report_vifs(Xenops *x, const char *uuid, XenopsVifStatList *ret)
-{
-        XenopsError *e = NULL;
-
-        while (!xenops_vif_list(x->bus, XENOPS_CALL_USEC, "stat", uuid, ret, &e))
-                if (!is_lost(x, &e))
-                        return is_gone(e);
-        return true;
-}
-
 /* False: xenopsd does not answer. */
-static bool report_get(Xenops *x, const char *uuid, bool vbds, bool vifs, XenopsReport *ret)
+static bool report_get(Xenops *x, const char *uuid, XenopsReport *ret)
 {
+        XenopsWholeStat whole = { 0 };
         XenopsError *e = NULL;
 
         *ret = (XenopsReport){ 0 };
-        while (!(ret->known = xenops_vm_stat(x->bus, XENOPS_CALL_USEC, "stat", uuid, &ret->vm, &e)))
-                if (!is_lost(x, &e))
+        while (!(ret->known = xenops_vm_stat_whole(x->bus, XENOPS_CALL_USEC, "stat", uuid, &whole, &e)))
+                if (!xenops_is_lost(x, &e))
                         return is_gone(e);
-        if ((!vbds || report_vbds(x, uuid, &ret->vbds)) && (!vifs || report_vifs(x, uuid, &ret->vifs)))
-                return true;
-        report_clear(ret);
-        return false;
+        ret->vm = whole.vm;
+        ret->vbds = whole.vbds;
+        ret->vifs = whole.vifs;
+        return true;
 }
 
 static bool report_get_row(Xenops *x, const char *vm, XenopsReport *ret)
 {
         const VmRow *row = STORE_GET(VmRow, CLASS_VM, x->manager->store, vm);
-        bool ok = row && report_get(x, row->uuid, row->VBDs->n, row->VIFs->n, ret);
+        bool ok = row && report_get(x, row->uuid, ret);
 
         if (row)
                 row_unref(&row->row);

@@ -153,12 +153,18 @@ static bool on_vbd_stat(void *data, const ServiceCall *call, XenopsVbdStatArgs *
         return config;
 }
 
+void service_fill_vbds(Manager *manager, const VmConfig *config, XenopsVbdStatList *ret)
+{
+        for (size_t i = 0; i < config->metadata.vbds.n; i++)
+                fill_vbd(manager, &config->metadata.vbds.items[i], BUS_LIST_ADD(ret));
+}
+
 static bool on_vbd_list(void *data, const ServiceCall *call, XenopsVbdListArgs *args, XenopsVbdStatList *ret,
                         XenopsError **error)
 {
         auto_vm_config *config = vm_store_get(((Manager *)data)->vms, args->id ? args->id : "", error);
-        for (size_t i = 0; config && i < config->metadata.vbds.n; i++)
-                fill_vbd(data, &config->metadata.vbds.items[i], BUS_LIST_ADD(ret));
+        if (config)
+                service_fill_vbds(data, config, ret);
         return config;
 }
 
@@ -199,12 +205,18 @@ static bool on_vif_stat(void *data, const ServiceCall *call, XenopsVifStatArgs *
         return config;
 }
 
+void service_fill_vifs(Manager *manager, const VmConfig *config, XenopsVifStatList *ret)
+{
+        for (size_t i = 0; i < config->metadata.vifs.n; i++)
+                fill_vif(manager, &config->metadata.vifs.items[i], BUS_LIST_ADD(ret));
+}
+
 static bool on_vif_list(void *data, const ServiceCall *call, XenopsVifListArgs *args, XenopsVifStatList *ret,
                         XenopsError **error)
 {
         auto_vm_config *config = vm_store_get(((Manager *)data)->vms, args->id ? args->id : "", error);
-        for (size_t i = 0; config && i < config->metadata.vifs.n; i++)
-                fill_vif(data, &config->metadata.vifs.items[i], BUS_LIST_ADD(ret));
+        if (config)
+                service_fill_vifs(data, config, ret);
         return config;
 }
 

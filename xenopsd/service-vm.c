@@ -47,6 +47,19 @@ static bool on_stat(void *data, const ServiceCall *call, XenopsVmStatArgs *args,
         return config;
 }
 
+static bool on_stat_whole(void *data, const ServiceCall *call, XenopsVmStatWholeArgs *args,
+                          XenopsWholeStat *ret, XenopsError **error)
+{
+        Manager *manager = data;
+        auto_vm_config *config = vm_store_get(manager->vms, args->id ? args->id : "", error);
+        if (!config)
+                return false;
+        fill_stat(manager, config, &ret->vm);
+        service_fill_vbds(manager, config, &ret->vbds);
+        service_fill_vifs(manager, config, &ret->vifs);
+        return true;
+}
+
 static bool on_list(void *data, const ServiceCall *call, XenopsVmListArgs *args, XenopsVmStatList *ret,
                     XenopsError **error)
 {
@@ -170,6 +183,7 @@ void service_vm_fill(XenopsService *table)
         table->vm_remove = on_remove;
         table->vm_exists = on_exists;
         table->vm_stat = on_stat;
+        table->vm_stat_whole = on_stat_whole;
         table->vm_list = on_list;
         table->vm_generate_state_string = on_generate_state_string;
         table->vm_export_metadata = on_export_metadata;

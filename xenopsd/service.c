@@ -276,6 +276,7 @@ static const char *const on_loop[] = {
         "VM.remove",
         "VM.exists",
         "VM.stat",
+        "VM.stat_whole",
         "VM.generate_state_string",
         "VM.export_metadata",
         "VM.import_metadata",

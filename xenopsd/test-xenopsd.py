@@ -109,6 +109,19 @@ class Xenopsd(unittest.TestCase):
         self.assertEqual(self.cli('list'), '')
         self.assertEqual(self.cli('tasks'), '')
 
+    def test_stat_whole(self):
+        vm = self.create()
+        self.call('VBD.add', vbd={'id': [vm, '3'], 'ty': 'CDROM'})
+        for device in '01':
+            self.call('VIF.add', vif={'id': [vm, device], 'mac': '00:16:3e:00:00:01'})
+        for change in ('start', 'shutdown'):
+            self.cli(change, vm)
+            self.assertEqual(self.call('VM.stat_whole', id=vm), {
+                'vm': self.call('VM.stat', id=vm), 'vbds': self.call('VBD.list', id=vm),
+                'vifs': self.call('VIF.list', id=vm)})
+        self.assertEqual(len(self.call('VM.stat_whole', id=vm)['vifs']), 2)
+        self.assertIn('Does_not_exist', self.cli('call', 'VM.stat_whole', '--id', 'none', status=1))
+
     def test_suspend(self):
         vm, disk = self.create(), os.path.join(self.folder, 'disk')
         with open(disk, 'w') as file:

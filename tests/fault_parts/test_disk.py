@@ -12,7 +12,6 @@ from fault_parts import disks, domains
 from fault_parts.clients import SMALL, Client
 from fault_parts.report import milliseconds, tell
 from fault_parts.storm import compare, disagreements, no_operation_is_under_way, no_task_pends, views
-from fault_parts.test_guests import xenops_cli
 
 TEST_SEC = 300
 READS = 200
@@ -129,7 +128,7 @@ def test_full_disk_of_the_store():
         with disks.full(disk):
             writes_are_refused(stack, xapi, vm, ('OUT_OF_SPACE',))
             reads_go_on(xapi, vm)
-            xenops_cli(stack, 'guest', xapi.call('VM.get_uuid', ends), 'poweroff')
+            stack.xenops_cli('guest', xapi.call('VM.get_uuid', ends), 'poweroff')
             eventually(lambda: not domains.living(stack))
             assert stack.json().call('VM.get_name_label', vm), 'somebody must get in to make room'
         xapi.wait_for('VM', ends, lambda r: r['power_state'] == 'Halted')

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests that never answer a clean shutdown hold up nobody but themselves."""
-import subprocess
 import time
 
 from harness.client import eventually
-from harness.stack import build_folder
 from fault_parts.clients import SMALL, Client
-from fault_parts.daemons import switch_path
 from fault_parts.report import milliseconds, tell
 from fault_parts.scale import scale
 from fault_parts.storm import no_task_pends
@@ -14,11 +11,6 @@ from fault_parts.storm import no_task_pends
 TEST_SEC = scale(300, 1800)
 GUESTS = scale(50, 500)
 LOOKED_AT = 5           # of them are shut down hard, and cancelled, and as many others are started
-
-
-def xenops_cli(stack, *arguments):
-    subprocess.run([build_folder() / 'xenopsd/xenops-cli', '--switch-path', switch_path(stack), *arguments],
-                   check=True, stdin=subprocess.DEVNULL, timeout=60)
 
 
 def pending(xapi, tasks):
@@ -44,7 +36,7 @@ def test_guests_that_never_answer(fresh):
     vms = [xapi.make_vm(f'deaf {n}', template=SMALL) for n in range(GUESTS)]
     others = [xapi.make_vm(f'other {n}', template=SMALL) for n in range(LOOKED_AT)]
     run_all(xapi, 'VM.start', vms, False, False)
-    xenops_cli(fresh, 'behave', '--answers', 'false')
+    fresh.xenops_cli('behave', '--answers', 'false')
     tasks = {vm: xapi.call('Async.VM.clean_shutdown', vm) for vm in vms}
     for vm in vms:
         eventually(lambda: 'clean_shutdown' in xapi.call('VM.get_current_operations', vm).values())
@@ -75,7 +67,7 @@ def test_guests_that_do_not_even_acknowledge(fresh):
     xapi = Client(fresh).xapi()
     vms = [xapi.make_vm(f'dead {n}', template=SMALL) for n in range(LOOKED_AT)]
     run_all(xapi, 'VM.start', vms, False, False)
-    xenops_cli(fresh, 'behave', '--acknowledges', 'false')
+    fresh.xenops_cli('behave', '--acknowledges', 'false')
     tasks = [xapi.call('Async.VM.clean_reboot', vm) for vm in vms]
     for vm, task in zip(vms, tasks):
         xapi.call('VM.hard_shutdown', vm)

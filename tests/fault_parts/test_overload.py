@@ -10,7 +10,7 @@ from fault_parts.clients import SMALL, Client
 from fault_parts.report import milliseconds, tell
 from fault_parts.scale import scale
 from fault_parts.storm import no_operation_is_under_way, no_task_pends
-from fault_parts.test_guests import pending, xenops_cli
+from fault_parts.test_guests import pending
 
 TEST_SEC = scale(300, 900)
 WORKERS = 8
@@ -36,7 +36,7 @@ def test_more_operations_than_threads():
         vms = [xapi.make_vm(f'crowd {n}', template=SMALL) for n in range(OPERATIONS)]
         for vm in vms:
             xapi.call('VM.start', vm, False, False)
-        xenops_cli(stack, 'behave', '--answers', 'false')
+        stack.xenops_cli('behave', '--answers', 'false')
         tasks = {vm: xapi.call('Async.VM.clean_shutdown', vm) for vm in vms}
         admitted = settled(xapi, tasks)
         refused = [vm for vm in vms if vm not in admitted]

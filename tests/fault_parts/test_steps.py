@@ -8,7 +8,6 @@ from fault_parts import daemons, domains
 from fault_parts.clients import SMALL, Client
 from fault_parts.report import tell
 from fault_parts.storm import disagreements, no_operation_is_under_way, no_task_pends
-from fault_parts.test_guests import xenops_cli
 from fault_parts.worker import POLL_SEC
 
 TEST_SEC = 600
@@ -74,8 +73,7 @@ class Steps:
     def run(self, daemon):
         self.prepare()
         for step, vm in self.vms.items():
-            xenops_cli(self.stack, 'inject', '--vm', self.uuids[vm], '--step', step, '--latency', str(HOLD_SEC),
-                       '--count', '1')
+            self.stack.xenops_cli('inject', '--vm', self.uuids[vm], '--step', step, '--latency', HOLD_SEC, '--count', 1)
         tasks = {step: self.client.call('Async.' + self.operation, vm, *self.parameters)
                  for step, vm in self.vms.items()}
         eventually(lambda: not injected(self.stack))

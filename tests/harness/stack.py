@@ -89,6 +89,10 @@ class Stack:
         self.opened.append(transport)
         return Xapi(transport, user, password)
 
+    def xenops_cli(self, *arguments):
+        subprocess.run([build_folder() / 'xenopsd/xenops-cli', '--switch-path', self.folder / 'run/switch',
+                        *map(str, arguments)], check=True, stdin=subprocess.DEVNULL, timeout=60)
+
     def log(self, daemon):
         path = self.folder / 'log' / f'{daemon}.log'
         return path.read_text(errors='replace') if path.exists() else ''
