@@ -45,6 +45,18 @@ static const char *plain_path(const StorageBackend *backend)
         return NULL;
 }
 
+static bool open_export(const Use *use, bool read_write, StorageDataChannel *ret, int *ret_fd,
+                        StorageError **error)
+{
+        DiskName name = { .sr = use->repository->id, .vdi = use->volume->key, .uri = use->volume->uri };
+
+        if (!disk_open(use->manager->disks, &name, ret_fd, error))
+                return false;
+        ret->tag = STORAGE_DATA_CHANNEL_EXPORT;
+        ret->export = bus_strdup(read_write ? DISK_EXPORT : DISK_EXPORT_READ_ONLY);
+        return true;
+}
+
 static bool open_data(const Use *use, const DpName *name, bool read_write, StorageDataChannel *ret,
                       int *ret_fd, StorageError **error)
 {
@@ -63,6 +75,8 @@ static bool open_data(const Use *use, const DpName *name, bool read_write, Stora
                 return storage_fail_illegal_transition(error, &from, &to);
         }
         path = plain_path(&datapath->backend);
+        if (path == NULL && layer_uri_served(use->volume->uri))
+                return open_export(use, read_write, ret, ret_fd, error);
         if (path == NULL)
                 return storage_fail_unimplemented(error, "VDI.open_data of a disk that is no plain image");
         ret->tag = STORAGE_DATA_CHANNEL_PLAIN;

@@ -122,14 +122,16 @@ bool dp_attach(Manager *manager, const Operation *operation, const DpName *name,
         return good;
 }
 
-/* Whether another datapath's use stands against this one's. */
+/* Whether another datapath's use stands against this one's. A disk server has an export for those who read while another
+ * writes. */
 static bool contended(const Volume *volume, const Datapath *datapath, bool read_write)
 {
         for (guint i = 0; i < volume->datapaths->len; i++) {
                 const Datapath *other = g_ptr_array_index(volume->datapaths, i);
 
-                if (other != datapath && other->activated && (other->read_write || read_write) &&
-                    !volume->sharable)
+                if (other == datapath || !other->activated || volume->sharable)
+                        continue;
+                if (read_write || (other->read_write && !layer_uri_served(volume->uri)))
                         return true;
         }
         return false;

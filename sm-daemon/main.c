@@ -16,7 +16,7 @@ static char *default_plugins(void)
 
 int main(int argc, char **argv)
 {
-        g_autofree char *plugins = NULL, *folder = NULL;
+        g_autofree char *plugins = NULL, *folder = NULL, *runner = NULL;
         const GOptionEntry entries[] = {
                 { "plugins", 0, 0, G_OPTION_ARG_FILENAME, &plugins, "Folder with volume/ and datapath/",
                   "DIR" },
@@ -36,6 +36,11 @@ int main(int argc, char **argv)
         manager = manager_new(plugins, folder);
         if (manager == NULL)
                 return EXIT_FAILURE;
+        runner = daemon_setting(daemon, "disk-servers", "auto");
+        if (!disks_choose_runner(manager->disks, runner)) {
+                log_error("disk-servers is none of auto, systemd, process", "SM_VALUE", runner, NULL);
+                return EXIT_FAILURE;
+        }
         services = services_new(manager, daemon->bus, daemon->workers);
         daemon_run(daemon);
         updates_close(manager->updates);

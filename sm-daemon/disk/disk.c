@@ -2,18 +2,26 @@
 #include "disk.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
+#include <systemd/sd-daemon.h>
 
 #include "message-switch/lib/daemon.h"
+#include "nbd-connect.h"
+#include "nbd-device.h"
 
 struct Disks {
         char *folder;
         char *sm_disk; /* the program */
         const Runner *runner;
+        pthread_mutex_t mutex; /* of what follows */
+        GHashTable *devices;   /* the numbers that attached disks have */
+        int next_device; /* where looking for another begins: one that has just gone takes a moment to go */
 };
 
 /* Beside this executable, installed and in the build folder alike. */
@@ -25,13 +33,87 @@ static char *find_sm_disk(void)
         return g_build_filename(folder, "sm-disk", NULL);
 }
 
+static void note_device(Disks *disks, int device)
+{
+        if (device == DISK_NO_DEVICE)
+                return;
+        pthread_mutex_lock(&disks->mutex);
+        g_hash_table_add(disks->devices, GINT_TO_POINTER(device));
+        pthread_mutex_unlock(&disks->mutex);
+}
+
+static void forget_device(Disks *disks, int device)
+{
+        pthread_mutex_lock(&disks->mutex);
+        g_hash_table_remove(disks->devices, GINT_TO_POINTER(device));
+        pthread_mutex_unlock(&disks->mutex);
+}
+
+/* A number that no attached disk has, and no other program either. DISK_NO_DEVICE: there is none. */
+static int choose_device(Disks *disks)
+{
+        const int n = NBD_DEVICE_LAST - NBD_DEVICE_FIRST + 1;
+        int device = DISK_NO_DEVICE;
+
+        pthread_mutex_lock(&disks->mutex);
+        for (int i = 0; i < n && device == DISK_NO_DEVICE; i++) {
+                int tried = NBD_DEVICE_FIRST + (disks->next_device + i) % n;
+
+                if (!g_hash_table_contains(disks->devices, GINT_TO_POINTER(tried)) &&
+                    !nbd_device_taken(tried))
+                        device = tried;
+        }
+        if (device != DISK_NO_DEVICE) {
+                g_hash_table_add(disks->devices, GINT_TO_POINTER(device));
+                disks->next_device = device - NBD_DEVICE_FIRST + 1;
+        }
+        pthread_mutex_unlock(&disks->mutex);
+        return device;
+}
+
+static void load_devices(Disks *disks)
+{
+        GDir *dir = g_dir_open(disks->folder, 0, NULL);
+        const char *id;
+
+        while (dir != NULL && (id = g_dir_read_name(dir)) != NULL) {
+                g_autofree char *folder = g_build_filename(disks->folder, id, NULL);
+                DiskRecord record;
+
+                if (disk_record_load(folder, &record) < 0)
+                        continue;
+                note_device(disks, record.device);
+                disk_record_clear(&record);
+        }
+        if (dir != NULL)
+                g_dir_close(dir);
+}
+
+bool disks_choose_runner(Disks *disks, const char *name)
+{
+        bool service = sd_booted() > 0 && geteuid() == 0 && g_getenv("INVOCATION_ID") != NULL;
+
+        if (strcmp(name, "auto") == 0)
+                disks->runner = service ? &runner_systemd : &runner_process;
+        else if (strcmp(name, runner_systemd.name) == 0)
+                disks->runner = &runner_systemd;
+        else if (strcmp(name, runner_process.name) == 0)
+                disks->runner = &runner_process;
+        else
+                return false;
+        return true;
+}
+
 Disks *disks_new(const char *folder)
 {
         Disks *disks = g_new0(Disks, 1);
 
         disks->folder = g_strdup(folder);
         disks->sm_disk = find_sm_disk();
-        disks->runner = &runner_process;
+        pthread_mutex_init(&disks->mutex, NULL);
+        disks->devices = g_hash_table_new(NULL, NULL);
+        disks_choose_runner(disks, "auto");
+        load_devices(disks);
         return disks;
 }
 
@@ -39,6 +121,8 @@ void disks_free(Disks *disks)
 {
         if (disks == NULL)
                 return;
+        g_hash_table_unref(disks->devices);
+        pthread_mutex_destroy(&disks->mutex);
         g_free(disks->folder);
         g_free(disks->sm_disk);
         g_free(disks);
@@ -104,15 +188,31 @@ static bool attach_new(Disks *disks, DiskRecord *record, const DiskName *name, S
                 return fail(error, name, record->folder, "the folder's name is too long for a socket");
         if (g_mkdir_with_parents(disks->folder, 0700) < 0)
                 return fail_errno(error, name, disks->folder, -errno);
-        return save(record, name, error);
+        if (nbd_device_supported()) {
+                record->device = choose_device(disks);
+                if (record->device == DISK_NO_DEVICE)
+                        return fail(error, name, "its device", "the kernel has no more");
+        }
+        if (save(record, name, error))
+                return true;
+        forget_device(disks, record->device);
+        return false;
 }
 
 static void say_ways(const DiskRecord *record, StorageBackend *ret)
 {
         g_autofree char *socket = disk_record_file(record, DISK_SOCKET);
         g_autofree char *uri = g_strdup_printf("nbd:unix:%s:exportname=" DISK_EXPORT, socket);
-        StorageImplementation *way = BUS_LIST_ADD(&ret->implementations);
+        StorageImplementation *way;
 
+        if (record->device != DISK_NO_DEVICE) {
+                g_autofree char *path = g_strdup_printf("/dev/nbd%d", record->device);
+
+                way = BUS_LIST_ADD(&ret->implementations);
+                way->tag = STORAGE_IMPLEMENTATION_BLOCK_DEVICE;
+                way->block_device.path = bus_strdup(path);
+        }
+        way = BUS_LIST_ADD(&ret->implementations);
         way->tag = STORAGE_IMPLEMENTATION_NBD;
         way->nbd.uri = bus_strdup(uri);
 }
@@ -122,8 +222,13 @@ static bool end_server(Disks *disks, const Operation *operation, const DiskRecor
                        const DiskName *name, StorageError **error)
 {
         g_autofree char *why = disks->runner->stop(disks->sm_disk, record, operation);
+        int r;
 
-        return why == NULL || fail(error, name, "stop", why);
+        if (why != NULL)
+                return fail(error, name, "stop", why);
+        /* What the runner could not, for want of a record, or because nothing ran. */
+        r = nbd_disconnect_device(record);
+        return r == 0 || fail_errno(error, name, "its device", r);
 }
 
 bool disk_attach(Disks *disks, const Operation *operation, const DiskName *name, StorageBackend *ret,
@@ -213,8 +318,46 @@ bool disk_detach(Disks *disks, const Operation *operation, const DiskName *name,
 {
         g_autofree char *folder = disk_folder(disks, name);
         bool good = disk_deactivate(disks, operation, name, error);
+        DiskRecord record;
 
-        if (good)
-                disk_record_remove(folder);
-        return good;
+        if (!good)
+                return false;
+        if (disk_record_load(folder, &record) == 0) {
+                forget_device(disks, record.device);
+                disk_record_clear(&record);
+        }
+        disk_record_remove(folder);
+        return true;
+}
+
+static int connect_to(const char *path)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd;
+
+        if (strlen(path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        strcpy(address.sun_path, path);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+                int r = -errno;
+
+                close(fd);
+                return r;
+        }
+        return fd;
+}
+
+bool disk_open(Disks *disks, const DiskName *name, int *ret_fd, StorageError **error)
+{
+        g_autofree char *folder = disk_folder(disks, name),
+                        *path = g_build_filename(folder, DISK_SOCKET, NULL);
+        int fd = connect_to(path);
+
+        if (fd < 0)
+                return fail_errno(error, name, "its socket", fd);
+        *ret_fd = fd;
+        return true;
 }

@@ -12,13 +12,17 @@ typedef struct Disks Disks;
 /* `folder` is where the disks' records are; it is made when there is a first one. */
 Disks *disks_new(const char *folder);
 void disks_free(Disks *disks);
+/* What servers run in: "systemd", "process", or "auto", which is systemd where it runs this very process as a service of
+ * root's. False: no such thing. Before any other function. */
+bool disks_choose_runner(Disks *disks, const char *name);
 
 typedef struct DiskName {
         const char *sr, *vdi;
         const char *uri; /* layer_uri_served */
 } DiskName;
 
-/* Says how the disk can be reached from disk_activate on. */
+/* Says how the disk can be reached from disk_activate on: as a block device, where the kernel has such devices, and over
+ * NBD. The device's number is the disk's own until disk_detach. */
 bool disk_attach(Disks *disks, const Operation *operation, const DiskName *name, StorageBackend *ret,
                  StorageError **error);
 /* Starts the server; or another, if the one that runs may not write and this one is to. */
@@ -28,3 +32,6 @@ bool disk_activate(Disks *disks, const Operation *operation, const DiskName *nam
 bool disk_deactivate(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error);
 /* Forgets the disk, which is not active. */
 bool disk_detach(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error);
+/* A connection to the server of a disk that is active, nothing said yet; its exports are DISK_EXPORT and
+ * DISK_EXPORT_READ_ONLY. *ret_fd is the caller's. */
+bool disk_open(Disks *disks, const DiskName *name, int *ret_fd, StorageError **error);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "message-switch/lib/loop.h"
+#include "nbd-connect.h"
 #include "sm-daemon/script.h"
 
 #define STOP_USEC     (10u * 1000000u) /* for a server to write what it has and end, before it is killed */
@@ -113,7 +114,9 @@ int server_kill(const DiskRecord *record, int signal, uint64_t deadline_usec)
 
 static char *start(const char *sm_disk, const DiskRecord *record, const Operation *operation)
 {
-        return runner_sm_disk(sm_disk, "serve", record->folder, operation);
+        char *why = runner_sm_disk(sm_disk, "serve", record->folder, operation);
+
+        return why != NULL ? why : runner_sm_disk(sm_disk, "connect", record->folder, operation);
 }
 
 static char *stop(const char *sm_disk, const DiskRecord *record, const Operation *operation)
@@ -121,7 +124,9 @@ static char *stop(const char *sm_disk, const DiskRecord *record, const Operation
         uint64_t now = clock_usec();
         int r;
 
-        r = server_kill(record, SIGTERM, MIN(now + STOP_USEC, operation->deadline_usec));
+        r = nbd_disconnect_device(record);
+        if (r == 0)
+                r = server_kill(record, SIGTERM, MIN(now + STOP_USEC, operation->deadline_usec));
         if (r == -ETIMEDOUT)
                 r = server_kill(record, SIGKILL, MAX(operation->deadline_usec, now + DEADLINE_USEC));
         return r < 0 ? g_strdup_printf("The disk's server does not end: %s", g_strerror(-r)) : NULL;

@@ -13,10 +13,16 @@ typedef struct Runner {
         char *(*start)(const char *sm_disk, const DiskRecord *record, const Operation *operation);
         /* Ends it, and returns when it has ended. Also of one that does not run. NULL, or what went wrong. */
         char *(*stop)(const char *sm_disk, const DiskRecord *record, const Operation *operation);
+        /* Ends every server that is not wanted, by its disk's id, whether or not there is a record. NULL: it is found by
+         * the disks' folders alone. */
+        char *(*sweep)(bool (*wanted)(const char *id, void *data), void *data, const Operation *operation);
 } Runner;
 
 /* Each server a process in a session of its own. It is sm-daemon that starts it again. */
 extern const Runner runner_process;
+/* Each server a transient unit of systemd. */
+extern const Runner runner_systemd;
+#define RUNNER_UNIT_PREFIX "xapi-disk-"
 
 /* Runs `sm-disk VERB FOLDER` to its end. NULL, or what went wrong, owned. */
 char *runner_sm_disk(const char *sm_disk, const char *verb, const char *folder, const Operation *operation);

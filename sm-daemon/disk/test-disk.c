@@ -70,6 +70,8 @@ static void setup(Fixture *f, gconstpointer format)
         f->folder = g_build_filename(f->scratch, "disks", NULL);
         f->operation = (Operation){ .dbg = "test", .deadline_usec = clock_usec() + 300u * 1000000u };
         f->disks = disks_new(f->folder);
+        if (g_getenv("SM_DISK_SERVERS") != NULL)
+                g_assert_true(disks_choose_runner(f->disks, g_getenv("SM_DISK_SERVERS")));
         f->name = (DiskName){ .sr = SR, .vdi = VDI };
         use_image(f, format);
         make_image(f->path, strcmp(format, "qcow2") == 0, NULL, false);

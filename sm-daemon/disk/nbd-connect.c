@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nbd-connect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libnbd.h>
+#include <linux/nbd.h>
+
+#include "message-switch/lib/loop.h"
+#include "nbd-device.h"
+
+#define PROBE_BYTES  4096u
+#define ATTEMPT_USEC (50u * 1000u)    /* between attempts to connect */
+#define CONNECT_USEC (20u * 1000000u) /* for all attempts; systemd's or sm-daemon's next start tries again */
+
+char *nbd_backend_name(const DiskRecord *record)
+{
+        g_autofree char *name = g_strconcat(NBD_BACKEND_PREFIX, record->sr, "/", record->vdi, NULL);
+
+        return g_strndup(name, NBD_BACKEND_MAX);
+}
+
+typedef struct Probe {
+        int device;
+        int refs; /* under the mutex, as all below */
+        pthread_mutex_t mutex;
+        pthread_cond_t changed;
+        bool done;
+        int result;
+} Probe;
+
+static void probe_unref(Probe *probe)
+{
+        bool last;
+
+        pthread_mutex_lock(&probe->mutex);
+        last = --probe->refs == 0;
+        pthread_mutex_unlock(&probe->mutex);
+        if (!last)
+                return;
+        pthread_cond_destroy(&probe->changed);
+        pthread_mutex_destroy(&probe->mutex);
+        g_free(probe);
+}
+
+static int read_sector(int device)
+{
+        g_autofree char *path = g_strdup_printf("/dev/nbd%d", device);
+        void *bytes = aligned_alloc(PROBE_BYTES, PROBE_BYTES);
+        ssize_t n;
+        int fd, r;
+
+        fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+        if (fd < 0) {
+                r = -errno;
+                free(bytes);
+                return r;
+        }
+        n = pread(fd, bytes, PROBE_BYTES, 0);
+        r = n < 0 ? -errno : 0;
+        close(fd);
+        free(bytes);
+        return r;
+}
+
+static void *probe_run(void *data)
+{
+        Probe *probe = data;
+        int r = read_sector(probe->device);
+
+        pthread_mutex_lock(&probe->mutex);
+        probe->done = true;
+        probe->result = r;
+        pthread_cond_broadcast(&probe->changed);
+        pthread_mutex_unlock(&probe->mutex);
+        probe_unref(probe);
+        return NULL;
+}
+
+static Probe *probe_new(int device)
+{
+        Probe *probe = g_new0(Probe, 1);
+        pthread_condattr_t attributes;
+        pthread_t thread;
+
+        probe->device = device;
+        probe->refs = 2;
+        pthread_mutex_init(&probe->mutex, NULL);
+        pthread_condattr_init(&attributes);
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+        pthread_cond_init(&probe->changed, &attributes);
+        pthread_condattr_destroy(&attributes);
+        if (pthread_create(&thread, NULL, probe_run, probe) == 0) {
+                pthread_detach(thread);
+        } else {
+                probe->done = true;
+                probe->result = -EAGAIN;
+                probe->refs--;
+        }
+        return probe;
+}
+
+static int probe_wait(Probe *probe, uint64_t deadline_usec)
+{
+        struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
+                                  .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };
+        int r = 0;
+
+        pthread_mutex_lock(&probe->mutex);
+        while (!probe->done && r == 0)
+                r = pthread_cond_timedwait(&probe->changed, &probe->mutex, &until);
+        r = probe->done ? probe->result : -ETIMEDOUT;
+        pthread_mutex_unlock(&probe->mutex);
+        return r;
+}
+
+int nbd_probe_device(int device, uint64_t timeout_usec)
+{
+        Probe *probe = probe_new(device);
+        int r = probe_wait(probe, clock_usec() + timeout_usec);
+
+        probe_unref(probe);
+        return r;
+}
+
+/* What the kernel does can be had only if it is told. */
+static uint64_t flags_of(struct nbd_handle *nbd)
+{
+        uint64_t flags = NBD_FLAG_HAS_FLAGS;
+
+        if (nbd_is_read_only(nbd) == 1)
+                flags |= NBD_FLAG_READ_ONLY;
+        if (nbd_can_flush(nbd) == 1)
+                flags |= NBD_FLAG_SEND_FLUSH;
+        if (nbd_can_fua(nbd) == 1)
+                flags |= NBD_FLAG_SEND_FUA;
+        if (nbd_can_trim(nbd) == 1)
+                flags |= NBD_FLAG_SEND_TRIM;
+        return flags;
+}
+
+/* The handshake, in the plain form that the kernel understands. */
+static struct nbd_handle *shake_hands(const DiskRecord *record)
+{
+        g_autofree char *socket = disk_record_file(record, DISK_SOCKET);
+        struct nbd_handle *nbd = nbd_create();
+
+        if (nbd == NULL)
+                return NULL;
+        if (nbd_set_export_name(nbd, DISK_EXPORT) < 0 || nbd_set_request_structured_replies(nbd, false) < 0 ||
+            nbd_connect_unix(nbd, socket) < 0) {
+                nbd_close(nbd);
+                return NULL;
+        }
+        return nbd;
+}
+
+/* A connection replaces one that the kernel has found dead, which it may be about to: so until the device answers. */
+static int reconnect(const DiskRecord *record, const NbdConnection *connection, uint64_t deadline_usec)
+{
+        Probe *probe = probe_new(record->device);
+        int r;
+
+        do {
+                r = nbd_device_reconnect(record->device, connection);
+                if (r == 0)
+                        r = probe_wait(probe, clock_usec() + ATTEMPT_USEC);
+        } while (r == -ETIMEDOUT && clock_usec() < deadline_usec);
+        probe_unref(probe);
+        return r;
+}
+
+static int attempt(const DiskRecord *record, const NbdConnection *connection, uint64_t deadline_usec)
+{
+        g_autofree char *taken = nbd_device_backend(record->device);
+
+        if (taken == NULL)
+                return nbd_device_connect(record->device, connection);
+        if (strcmp(taken, connection->backend) != 0)
+                return -EADDRINUSE;
+        return reconnect(record, connection, deadline_usec);
+}
+
+/* A device that was disconnected a moment ago is still going away, and neither connected nor free. */
+static int connect_with(const DiskRecord *record, struct nbd_handle *nbd)
+{
+        uint64_t deadline_usec = clock_usec() + CONNECT_USEC;
+        g_autofree char *backend = nbd_backend_name(record);
+        NbdConnection connection = { .socket = nbd_aio_get_fd(nbd),
+                                     .bytes = nbd_get_size(nbd),
+                                     .flags = flags_of(nbd),
+                                     .backend = backend };
+        int flags = fcntl(connection.socket, F_GETFL), r;
+
+        /* The kernel's threads wait in it; libnbd wanted it otherwise. */
+        if (flags < 0 || fcntl(connection.socket, F_SETFL, flags & ~O_NONBLOCK) < 0)
+                return -errno;
+        for (;;) {
+                r = attempt(record, &connection, deadline_usec);
+                if ((r != -EBUSY && r != -EINVAL && r != -EEXIST) || clock_usec() > deadline_usec)
+                        return r;
+                g_usleep(ATTEMPT_USEC);
+        }
+}
+
+int nbd_connect_device(const DiskRecord *record, const char **ret_why)
+{
+        struct nbd_handle *nbd;
+        int r;
+
+        if (record->device == DISK_NO_DEVICE)
+                return 0;
+        *ret_why = "the server's handshake";
+        nbd = shake_hands(record);
+        if (nbd == NULL)
+                return nbd_get_errno() > 0 ? -nbd_get_errno() : -EPROTO;
+        *ret_why = "the kernel's device";
+        r = connect_with(record, nbd);
+        nbd_close(nbd); /* this end's descriptor; the connection is the kernel's now */
+        return r;
+}
+
+typedef struct Search {
+        const char *backend;
+        int device;
+} Search;
+
+static void compare(int device, const char *backend, void *data)
+{
+        Search *search = data;
+
+        if (strcmp(backend, search->backend) == 0)
+                search->device = device;
+}
+
+int nbd_disconnect_device(const DiskRecord *record)
+{
+        g_autofree char *backend = nbd_backend_name(record);
+        Search search = { .backend = backend, .device = record->device };
+
+        if (search.device == DISK_NO_DEVICE)
+                nbd_device_each(compare, &search);
+        return search.device == DISK_NO_DEVICE ? 0 : nbd_device_disconnect(search.device, backend);
+}

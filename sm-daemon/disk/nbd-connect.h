@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Makes a disk's device of its server, and takes it away. */
+#pragma once
+
+#include "disk-record.h"
+
+/* Connects the record's device, or connects it again after its server, or the server's size of the disk, is another;
+ * returns when it answers. Nothing is done for a record without device. 0 or negative errno; *ret_why, static, says what
+ * it was that failed. */
+int nbd_connect_device(const DiskRecord *record, const char **ret_why);
+/* Also when the record does not know the device. */
+int nbd_disconnect_device(const DiskRecord *record);
+/* The name by which the device is known as this disk's. Returned owned (g_free). */
+char *nbd_backend_name(const DiskRecord *record);
+/* Reads a sector past all caches. 0, -ETIMEDOUT (the read goes on, on a thread of its own), or negative errno. */
+int nbd_probe_device(int device, uint64_t timeout_usec);

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nbd-device.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <glib.h>
+#include <linux/nbd-netlink.h>
+#include <linux/nbd.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+
+#include "message-switch/lib/loop.h"
+
+#define SECTOR_BYTES   512u /* as guests expect of a disk */
+#define GONE_POLL_USEC 5000u
+
+bool nbd_device_supported(void)
+{
+        return access("/sys/module/nbd", F_OK) == 0;
+}
+
+static char *attribute(int device, const char *name)
+{
+        g_autofree char *path = g_strdup_printf("/sys/block/nbd%d/%s", device, name);
+        char *text = NULL;
+
+        return g_file_get_contents(path, &text, NULL, NULL) ? g_strchomp(text) : NULL;
+}
+
+bool nbd_device_taken(int device)
+{
+        g_autofree char *pid = attribute(device, "pid");
+
+        return pid != NULL;
+}
+
+char *nbd_device_backend(int device)
+{
+        char *backend;
+
+        if (!nbd_device_taken(device))
+                return NULL;
+        backend = attribute(device, "backend");
+        return backend != NULL ? backend : g_strdup("");
+}
+
+typedef struct Channel {
+        struct nl_sock *socket;
+        int family;
+} Channel;
+
+static int channel_open(Channel *channel)
+{
+        int r;
+
+        channel->socket = nl_socket_alloc();
+        if (channel->socket == NULL)
+                return -ENOMEM;
+        r = genl_connect(channel->socket);
+        channel->family = r < 0 ? r : genl_ctrl_resolve(channel->socket, NBD_GENL_FAMILY_NAME);
+        if (channel->family >= 0)
+                return 0;
+        nl_socket_free(channel->socket);
+        return r < 0 ? -ENOTCONN : -EOPNOTSUPP;
+}
+
+static int on_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *data)
+{
+        *(int *)data = error->error;
+        return NL_STOP;
+}
+
+static int on_ack(struct nl_msg *message, void *data)
+{
+        *(int *)data = 0;
+        return NL_STOP;
+}
+
+/* Sends the message, takes it, and waits for the kernel's word. libnl has error numbers of its own, the kernel's are
+ * wanted. */
+static int channel_talk(Channel *channel, struct nl_msg *message)
+{
+        struct nl_cb *callbacks = nl_cb_alloc(NL_CB_DEFAULT);
+        int result = 1, r;
+
+        nl_cb_err(callbacks, NL_CB_CUSTOM, on_error, &result);
+        nl_cb_set(callbacks, NL_CB_ACK, NL_CB_CUSTOM, on_ack, &result);
+        r = nl_send_auto(channel->socket, message);
+        while (r >= 0 && result > 0)
+                r = nl_recvmsgs(channel->socket, callbacks);
+        nl_cb_put(callbacks);
+        nlmsg_free(message);
+        return result <= 0 ? result : -EIO;
+}
+
+static struct nl_msg *message_new(const Channel *channel, uint8_t command, int device)
+{
+        struct nl_msg *message = nlmsg_alloc();
+
+        genlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, channel->family, 0, NLM_F_REQUEST | NLM_F_ACK,
+                    command, NBD_GENL_VERSION);
+        nla_put_u32(message, NBD_ATTR_INDEX, (uint32_t)device);
+        return message;
+}
+
+static void put_connection(struct nl_msg *message, const NbdConnection *connection)
+{
+        struct nlattr *sockets, *item;
+
+        nla_put_u64(message, NBD_ATTR_SIZE_BYTES, (uint64_t)connection->bytes / SECTOR_BYTES * SECTOR_BYTES);
+        nla_put_u64(message, NBD_ATTR_BLOCK_SIZE_BYTES, SECTOR_BYTES);
+        nla_put_u64(message, NBD_ATTR_TIMEOUT, NBD_TIMEOUT_SEC);
+        nla_put_u64(message, NBD_ATTR_DEAD_CONN_TIMEOUT, NBD_DEAD_TIMEOUT_SEC);
+        nla_put_u64(message, NBD_ATTR_CLIENT_FLAGS, NBD_CFLAG_DESTROY_ON_DISCONNECT);
+        nla_put_string(message, NBD_ATTR_BACKEND_IDENTIFIER, connection->backend);
+        sockets = nla_nest_start(message, NBD_ATTR_SOCKETS);
+        item = nla_nest_start(message, NBD_SOCK_ITEM);
+        nla_put_u32(message, NBD_SOCK_FD, (uint32_t)connection->socket);
+        nla_nest_end(message, item);
+        nla_nest_end(message, sockets);
+}
+
+int nbd_device_connect(int device, const NbdConnection *connection)
+{
+        struct nl_msg *message;
+        Channel channel;
+        int r;
+
+        r = channel_open(&channel);
+        if (r < 0)
+                return r;
+        message = message_new(&channel, NBD_CMD_CONNECT, device);
+        put_connection(message, connection);
+        nla_put_u64(message, NBD_ATTR_SERVER_FLAGS, connection->flags);
+        r = channel_talk(&channel, message);
+        nl_socket_free(channel.socket);
+        return r;
+}
+
+int nbd_device_reconnect(int device, const NbdConnection *connection)
+{
+        struct nl_msg *message;
+        Channel channel;
+        int r;
+
+        r = channel_open(&channel);
+        if (r < 0)
+                return r;
+        message = message_new(&channel, NBD_CMD_RECONFIGURE, device);
+        put_connection(message, connection);
+        r = channel_talk(&channel, message);
+        nl_socket_free(channel.socket);
+        return r;
+}
+
+static void wait_gone(int device)
+{
+        uint64_t deadline_usec = clock_usec() + NBD_GONE_USEC;
+
+        while (nbd_device_taken(device) && clock_usec() < deadline_usec)
+                g_usleep(GONE_POLL_USEC);
+}
+
+int nbd_device_disconnect(int device, const char *backend)
+{
+        g_autofree char *its_backend = nbd_device_backend(device);
+        Channel channel;
+        int r;
+
+        if (g_strcmp0(its_backend, backend) != 0)
+                return 0;
+        r = channel_open(&channel);
+        if (r < 0)
+                return r;
+        r = channel_talk(&channel, message_new(&channel, NBD_CMD_DISCONNECT, device));
+        nl_socket_free(channel.socket);
+        if (r == 0)
+                wait_gone(device);
+        return r;
+}
+
+void nbd_device_each(void (*each)(int device, const char *backend, void *data), void *data)
+{
+        GDir *dir = g_dir_open("/sys/block", 0, NULL);
+        const char *name;
+
+        while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+                g_autofree char *backend = NULL;
+                int device;
+
+                if (sscanf(name, "nbd%d", &device) != 1)
+                        continue;
+                backend = nbd_device_backend(device);
+                if (backend != NULL && g_str_has_prefix(backend, NBD_BACKEND_PREFIX))
+                        each(device, backend, data);
+        }
+        if (dir != NULL)
+                g_dir_close(dir);
+}
