@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "simulator.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include <glib.h>
 
 static bool device_stat(Backend *backend, const char *kind, const XenopsDeviceId *id, BackendDevice *ret)
@@ -70,9 +73,18 @@ static const char *disk_text(const BackendDisk *disk)
         return disk->path ? disk->path : disk->nbd;
 }
 
+static bool disk_check(const XenopsVbd *vbd, const BackendDisk *disk, XenopsError **error)
+{
+        return !disk->path || access(disk->path, F_OK) == 0 ||
+               xenops_fail_internal(error, "the disk of VBD %s, %s: %s", vbd->id.device, disk->path,
+                                    g_strerror(errno));
+}
+
 bool simulator_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
                         XenopsError **error)
 {
+        if (!disk_check(vbd, disk, error))
+                return false;
         return device_connect(context, "vbd", "vbd-plug", false, &vbd->id, disk_text(disk), disk->memo, true,
                               error);
 }
@@ -80,6 +92,8 @@ bool simulator_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const Bac
 bool simulator_vbd_change(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
                           XenopsError **error)
 {
+        if (!disk_check(vbd, disk, error))
+                return false;
         return device_connect(context, "vbd", "vbd-change", true, &vbd->id, disk_text(disk), disk->memo, true,
                               error);
 }

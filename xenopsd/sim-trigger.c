@@ -53,12 +53,32 @@ static void teach_guests(Simulator *simulator)
         }
 }
 
+/* destroy vm=U: the domain is taken away by somebody else, whatever the guest does. */
+static bool trigger_destroy(Simulator *simulator, const BusStrings *arguments, XenopsError **error)
+{
+        static const char *const keys[] = { "vm", NULL };
+        if (!sim_arguments_check(arguments, keys, error))
+                return false;
+        const char *vm = sim_argument(arguments, "vm");
+        SimDomain *domain = vm ? sim_table_find(simulator->table, vm) : NULL;
+        if (!domain)
+                return xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_HALTED,
+                                                   XENOPS_POWER_STATE_RUNNING);
+        sim_domain_lock(simulator->table, domain);
+        sim_domain_shut(domain, SIM_POWEROFF);
+        int r = sim_domain_commit(simulator->table, domain);
+        sim_domain_unref(simulator->table, domain);
+        return r == 0 || simulator_fail_errno(error, "cannot write the domain", r);
+}
+
 bool simulator_trigger(Backend *backend, const char *command, const BusStrings *arguments,
                        XenopsError **error)
 {
         Simulator *simulator = (Simulator *)backend;
         if (strcmp(command, "guest") == 0)
                 return trigger_guest(simulator, arguments, error);
+        if (strcmp(command, "destroy") == 0)
+                return trigger_destroy(simulator, arguments, error);
         int r = sim_faults_trigger(simulator->faults, command, arguments, error);
         if (r == 0)
                 teach_guests(simulator);

@@ -1,0 +1,399 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a back end of xenopsd has to do, asked over the bus: the same on the simulator and on Xen.
+
+Arguments: the switch, xenopsd, xenops-cli, and for Xen (in its control domain, with `xl` there, as root):
+--xen KERNEL RAMDISK BRIDGE, of a guest that is told to shut down and does."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import uuid
+
+SWITCH, XENOPSD, CLI = sys.argv[1:4]
+KERNEL, RAMDISK, BRIDGE = sys.argv[5:8] if sys.argv[4:5] == ['--xen'] else (None, None, None)
+MEMORY = 128 << 20
+PATIENCE_SEC = 120
+DISK_BYTES = 16 << 20
+SUSPEND_BYTES = 256 << 20
+
+
+class Failed(Exception):
+    """A call's error: its name and its parameters."""
+
+
+class Simulated:
+    """What stands around a simulated guest."""
+    settings = 'backend=simulator\nsimulator-guest-delay-ms=20\n'
+    bridge = 'xenbr0'
+
+    def __init__(self, test):
+        self.test = test
+
+    def boot(self):
+        return ['Indirect', {}]
+
+    def await_guest(self, vm):
+        """Until it hears what it is asked for."""
+
+    def does(self, vm, what):
+        self.test.call('DEBUG.trigger', cmd='guest', args=[f'vm={vm}', f'do={what}'])
+
+    def destroyed(self, vm):
+        self.test.call('DEBUG.trigger', cmd='destroy', args=[f'vm={vm}'])
+
+    def disk(self, name):
+        path = os.path.join(self.test.folder, name)
+        with open(path, 'w') as file:
+            file.truncate(DISK_BYTES)
+        return path
+
+    def left(self):
+        return self.test.domains()
+
+
+class Xen:
+    settings = f'backend=xenlight\nkernel-folders={os.path.dirname(KERNEL or "")}\n'
+    bridge = BRIDGE
+
+    def __init__(self, test):
+        self.test = test
+
+    def boot(self):
+        return ['Direct', {'kernel': KERNEL, 'ramdisk': RAMDISK, 'cmdline': 'console=hvc0 panic=-1'}]
+
+    def run(self, *command):
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    def await_guest(self, vm):
+        path = f'/local/domain/{self.test.state(vm)["domids"][0]}/control/feature-poweroff'
+        watch = subprocess.Popen(['stdbuf', '-oL', 'xenstore-watch', path], stdout=subprocess.PIPE, text=True)
+        for _ in watch.stdout:
+            if subprocess.run(['xenstore-read', path], capture_output=True, text=True).stdout.strip() == '1':
+                break
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
+
+    def does(self, vm, what):
+        domid = str(self.test.state(vm)['domids'][0])
+        if what == 'crash':
+            self.run('xl', 'sysrq', domid, 'c')
+        else:
+            self.run('xenstore-write', f'/local/domain/{domid}/control/shutdown', what)
+
+    def destroyed(self, vm):
+        self.run('xl', 'destroy', str(self.test.state(vm)['domids'][0]))
+
+    def disk(self, name):
+        path = os.path.join(self.test.folder, name)
+        with open(path, 'w') as file:
+            file.truncate(DISK_BYTES)
+        device = self.run('losetup', '--find', '--show', path)
+        self.test.addCleanup(self.run, 'losetup', '--detach', device)
+        return device
+
+    def left(self):
+        backend = subprocess.run(['xenstore-ls', '-f', '/local/domain/0/backend'], capture_output=True, text=True).stdout
+        domains = self.run('xl', 'list').splitlines()[2:]
+        nodes = subprocess.run(['xenstore-ls', '-f', '/libxl'], capture_output=True, text=True).stdout
+        devices = [line for line in backend.splitlines() if '/frontend-id = ' in line]
+        emulators = [line for line in subprocess.run(['pgrep', '-af', 'xen-domid'], capture_output=True,
+                                                     text=True).stdout.splitlines() if '-xen-domid 0 ' not in line]
+        ports = [name for name in os.listdir('/sys/class/net') if name.startswith(('vif', 'tap'))]
+        return [*self.test.domains(), *domains, *devices, *emulators, *ports,
+                *(line for line in nodes.splitlines() if '/dm-version' in line or '/type' in line)]
+
+
+class Conformance(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = temporary.name
+        self.path = os.path.join(self.folder, 'sock')
+        self.config = os.path.join(self.folder, 'config')
+        self.hypervisor = (Xen if KERNEL else Simulated)(self)
+        with open(self.config, 'w') as file:
+            file.write('[daemon]\n' + self.hypervisor.settings)
+        policy = os.path.join(self.folder, 'policy')
+        with open(policy, 'w'):
+            pass
+        self.switch = self.spawn(SWITCH, '--policy', policy)
+        self.addCleanup(self.stop, 'switch')
+        self.up()
+        self.addCleanup(self.stop, 'xenopsd')
+        self.addCleanup(self.nothing_left)
+
+    def spawn(self, program, *arguments):
+        ready, wait = os.pipe()
+        log = open(os.path.join(self.folder, 'log'), 'a')
+        process = subprocess.Popen(
+            [program, '--state', os.path.join(self.folder, 'state'), '--runtime', os.path.join(self.folder, 'run'),
+             '--switch-path', self.path, '--ready-fd', str(wait), *arguments], pass_fds=[wait], stderr=log)
+        log.close()
+        os.close(wait)
+        self.assertEqual(os.read(ready, 1), b'\n', self.log())
+        os.close(ready)
+        return process
+
+    def log(self):
+        with open(os.path.join(self.folder, 'log')) as file:
+            return file.read()
+
+    def up(self):
+        self.xenopsd = self.spawn(XENOPSD, '--config', self.config)
+
+    def kill(self):
+        self.xenopsd.kill()
+        self.xenopsd.wait()
+
+    def stop(self, name):
+        process = getattr(self, name)
+        process.terminate()
+        self.assertEqual(process.wait(timeout=60), 0, self.log())
+
+    def call(self, method, **params):
+        words = [word for name, value in params.items() if value is not None
+                 for word in (f'--{name}', value if isinstance(value, str) else json.dumps(value))]
+        done = subprocess.run([CLI, '--switch-path', self.path, 'call', method, *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SEC)
+        if done.returncode != 0:
+            raise Failed(done.stderr.strip())
+        return json.loads(done.stdout) if done.stdout else None
+
+    def end(self, task):
+        """Waits for events until the task has ended."""
+        last = None
+        while True:
+            state = self.call('Task.stat', id=task)['state']
+            if state[0] != 'Pending':
+                self.call('Task.destroy', id=task)
+                break
+            last = self.call('UPDATES.get', last_id=last, timeout=30)[2]
+        if state[0] == 'Failed':
+            raise Failed(json.dumps(state[1]))
+
+    def do(self, method, **params):
+        self.end(self.call(method, **params))
+
+    def fails(self, name, method, **params):
+        with self.assertRaises(Failed) as caught:
+            self.do(method, **params)
+        self.assertIn(name, str(caught.exception), self.log())
+
+    def state(self, vm):
+        return self.call('VM.stat', id=vm)[1]
+
+    def power(self, vm):
+        return self.state(vm)['power_state']
+
+    def eventually(self, so, what):
+        """Waits for events until it is so."""
+        deadline = time.monotonic() + PATIENCE_SEC
+        last = self.call('UPDATES.last_id')
+        while not so():
+            self.assertLess(time.monotonic(), deadline, f'{what} never came\n{self.log()}')
+            last = self.call('UPDATES.get', last_id=last, timeout=5)[2]
+
+    def domains(self):
+        text = self.call('get_diagnostics')
+        return [] if ': 0 domains' in text else [line for line in text.splitlines() if 'domain' in line]
+
+    def nothing_left(self):
+        for stat in self.call('VM.list'):
+            self.do('VM.shutdown', id=stat[0]['id'], delay=None)
+        self.assertEqual(self.hypervisor.left(), [], self.log())
+
+    def create(self, **more):
+        vm = {'id': str(uuid.uuid4()), 'name': 'vm', 'ssidref': 0, 'xsdata': {}, 'platformdata': {}, 'bios_strings': {},
+              'ty': ['PVH', {'boot': self.hypervisor.boot()}], 'suppress_spurious_page_faults': False,
+              'machine_address_size': None, 'memory_static_max': MEMORY, 'memory_dynamic_max': MEMORY,
+              'memory_dynamic_min': MEMORY, 'vcpu_max': 1, 'vcpus': 1,
+              'scheduler_params': {'priority': None, 'affinity': []}, 'on_crash': ['Shutdown'],
+              'on_shutdown': ['Shutdown'], 'on_reboot': ['Start'], 'pci_msitranslate': True, 'pci_power_mgmt': False,
+              'generation_id': None, **more}
+        return self.call('VM.add', vm=vm)
+
+    def start(self, vm, paused=False):
+        self.do('VM.start', id=vm, paused=paused)
+
+    def add_disk(self, vm, device, path, **more):
+        self.call('VBD.add', vbd={'id': [vm, device], 'backend': ['Local', path], **more})
+        return [vm, device]
+
+    def add_interface(self, vm, device, bridge=None, **more):
+        self.call('VIF.add', vif={'id': [vm, device], 'position': int(device), 'mac': f'00:16:3e:00:00:0{device}',
+                                  'backend': ['Local', bridge or self.hypervisor.bridge], **more})
+        return [vm, device]
+
+    def plugged(self, kind, device):
+        return self.call(f'{kind}.stat', id=device)[1]['plugged']
+
+    # ---- the tests ----
+
+    def test_power_states(self):
+        vm = self.create()
+        self.assertEqual((self.power(vm), self.state(vm)['domids']), ('Halted', []))
+        for method in 'VM.pause', 'VM.unpause':
+            self.fails('Bad_power_state', method, id=vm)
+        self.fails('Bad_power_state', 'VM.reboot', id=vm, delay=None)
+        before = time.time()
+        self.start(vm, paused=True)
+        state = self.state(vm)
+        self.assertEqual((state['power_state'], len(state['domids'])), ('Paused', 1))
+        self.assertGreaterEqual(state['memory_actual'], MEMORY)
+        self.assertTrue(before - 1 <= state['last_start_time'] <= time.time() + 1, state)
+        self.assertEqual(state['vcpu_target'], 1)
+        self.start(vm, paused=True)
+        self.assertEqual(self.state(vm)['domids'], state['domids'])
+        self.fails('Bad_power_state', 'VM.start', id=vm, paused=False)
+        self.fails('Bad_power_state', 'VM.pause', id=vm)
+        self.do('VM.unpause', id=vm)
+        self.assertEqual(self.power(vm), 'Running')
+        self.fails('Bad_power_state', 'VM.unpause', id=vm)
+        with self.assertRaises(Failed):
+            self.call('VM.remove', id=vm)
+        self.do('VM.pause', id=vm)
+        self.assertEqual(self.power(vm), 'Paused')
+        self.do('VM.reboot', id=vm, delay=None)
+        self.assertEqual(self.power(vm), 'Running')
+        self.assertNotEqual(self.state(vm)['domids'], state['domids'])
+        self.do('VM.shutdown', id=vm, delay=None)
+        self.assertEqual((self.power(vm), self.state(vm)['domids']), ('Halted', []))
+        self.do('VM.shutdown', id=vm, delay=None)
+        self.call('VM.remove', id=vm)
+        self.assertFalse(self.call('VM.exists', id=vm))
+
+    def test_unknown(self):
+        self.fails('Does_not_exist', 'VM.start', id=str(uuid.uuid4()), paused=False)
+        vm = self.create()
+        for kind in 'VBD', 'VIF':
+            self.fails('Does_not_exist', f'{kind}.plug', id=[vm, '7'])
+
+    def test_guest_is_asked(self):
+        """Every way in which a guest ends and goes on, in one life, for it takes time to boot."""
+        vm, disk = self.create(), os.path.join(self.folder, 'suspend')
+        with open(disk, 'w') as file:
+            file.truncate(SUSPEND_BYTES)
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        first = self.state(vm)
+        self.do('VM.suspend', id=vm, suspend_vdi=['Local', disk])
+        state = self.state(vm)
+        self.assertEqual((state['power_state'], state['domids']), ('Suspended', []))
+        self.fails('Bad_power_state', 'VM.pause', id=vm)
+        self.kill()
+        self.up()
+        self.assertEqual(self.power(vm), 'Suspended')
+        self.do('VM.resume', id=vm, suspend_vdi=['Local', disk])
+        self.assertEqual(self.power(vm), 'Paused')
+        self.assertNotEqual(self.state(vm)['domids'], first['domids'])
+        self.do('VM.unpause', id=vm)
+        self.do('VM.reboot', id=vm, delay=PATIENCE_SEC)     # and so it hears us after the resume
+        self.assertEqual(self.power(vm), 'Running')
+        self.hypervisor.await_guest(vm)
+        self.do('VM.shutdown', id=vm, delay=PATIENCE_SEC)
+        self.assertEqual(self.power(vm), 'Halted')
+
+    def test_guest_does_it_by_itself(self):
+        vm = self.create()
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        before = self.state(vm)['domids']
+        self.hypervisor.does(vm, 'reboot')
+        self.eventually(lambda: self.state(vm)['domids'] not in (before, []), 'the next domain')
+        self.hypervisor.await_guest(vm)
+        self.hypervisor.does(vm, 'crash')
+        self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a crashed guest')
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        self.kill()
+        self.hypervisor.does(vm, 'poweroff') if KERNEL else None
+        self.up()
+        self.hypervisor.does(vm, 'poweroff') if not KERNEL else None
+        self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a guest that switched itself off')
+
+    def test_destroyed_behind_our_back(self):
+        vm = self.create()
+        device = self.add_disk(vm, '0', self.hypervisor.disk('disk'))
+        self.start(vm, paused=True)
+        self.hypervisor.destroyed(vm)
+        self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a domain that was taken away')
+        self.assertEqual(self.hypervisor.left(), [])
+        self.assertFalse(self.plugged('VBD', device))
+        self.start(vm, paused=True)
+
+    def test_devices_from_the_start(self):
+        vm = self.create()
+        disk = self.add_disk(vm, '0', self.hypervisor.disk('disk'))
+        interface = self.add_interface(vm, '0')
+        self.assertFalse(self.plugged('VBD', disk) or self.plugged('VIF', interface))
+        self.fails('Bad_power_state', 'VBD.plug', id=disk)
+        self.do('VBD.unplug', id=disk, force=False)
+        self.start(vm, paused=True)
+        self.assertTrue(self.plugged('VBD', disk) and self.plugged('VIF', interface))
+        self.kill()
+        self.up()
+        self.assertTrue(self.plugged('VBD', disk) and self.plugged('VIF', interface))
+        self.assertEqual(self.power(vm), 'Paused')
+        self.do('VBD.unplug', id=disk, force=True)
+        self.do('VIF.unplug', id=interface, force=True)
+        self.assertFalse(self.plugged('VBD', disk) or self.plugged('VIF', interface))
+        self.do('VBD.plug', id=disk)
+        self.do('VIF.plug', id=interface)
+        self.assertTrue(self.plugged('VBD', disk) and self.plugged('VIF', interface))
+
+    def test_devices_while_it_runs(self):
+        vm = self.create()
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        disk = self.add_disk(vm, '1', self.hypervisor.disk('disk'))
+        interface = self.add_interface(vm, '1')
+        for _ in range(2):
+            self.do('VBD.plug', id=disk)
+            self.do('VIF.plug', id=interface)
+            self.assertTrue(self.plugged('VBD', disk) and self.plugged('VIF', interface))
+            self.do('VBD.plug', id=disk)    # again is no error
+            self.do('VBD.unplug', id=disk, force=False)
+            self.do('VIF.unplug', id=interface, force=False)
+            self.assertFalse(self.plugged('VBD', disk) or self.plugged('VIF', interface))
+        self.do('VIF.plug', id=interface)
+        self.do('VIF.set_carrier', id=interface, carrier=False)
+        self.assertFalse(self.call('VIF.stat', id=interface)[1]['media_present'])
+        self.do('VIF.set_carrier', id=interface, carrier=True)
+        self.do('VIF.set_locking_mode', id=interface, locking_mode=['Disabled'])
+        self.do('VIF.move', id=interface, network=['Local', self.hypervisor.bridge])
+
+    def test_nothing_is_left_of_a_start_that_failed(self):
+        too_much = self.call('HOST.get_total_memory_mib') << 21
+        vm = self.create(memory_static_max=too_much, memory_dynamic_max=too_much, memory_dynamic_min=too_much)
+        self.fails('Cannot_free_this_much_memory', 'VM.start', id=vm, paused=True)
+        self.assertEqual((self.power(vm), self.hypervisor.left()), ('Halted', []))
+        vm = self.create()
+        self.add_disk(vm, '0', os.path.join(self.folder, 'there-is-none'))
+        self.fails('there-is-none', 'VM.start', id=vm, paused=True)
+        self.assertEqual((self.power(vm), self.hypervisor.left()), ('Halted', []))
+        with self.assertRaises(Failed):
+            self.create(vcpus=2)
+
+    def test_restart_finds_again(self):
+        vms = [self.create() for _ in range(2)]
+        for vm in vms:
+            self.start(vm, paused=True)
+        before = [self.state(vm) for vm in vms]
+        self.kill()
+        self.up()
+        self.assertEqual([self.state(vm) for vm in vms], before)
+        self.do('VM.unpause', id=vms[0])
+        self.assertEqual(self.power(vms[0]), 'Running')
+        self.do('VM.shutdown', id=vms[0], delay=None)
+
+
+if __name__ == '__main__':
+    signal.alarm(900)
+    rest = sys.argv[8:] if KERNEL else sys.argv[4:]
+    unittest.main(argv=[sys.argv[0], '-v', *rest])
