@@ -68,6 +68,8 @@ static bool fail(const char *vm, const XenopsError *e, XapiError **error)
                 return fail_storage(&e->storage_backend_error, error);
         case XENOPS_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY:
                 return fail_memory(&e->cannot_free_this_much_memory, error);
+        case XENOPS_ERROR_VMS_FAILED_TO_COOPERATE:
+                return xapi_fail(error, ERR_VMS_FAILED_TO_COOPERATE, NULL);
         case XENOPS_ERROR_CANCELLED:
                 return xapi_fail(error, ERR_TASK_CANCELLED, e->cancelled, NULL);
         case XENOPS_ERROR_BOOTLOADER_ERROR:

@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "disk.h"
+#include "memory.h"
 #include "vbd.h"
 #include "vif.h"
 
@@ -41,11 +42,36 @@ static void undo_create(void *context, const void *item)
         xenops_error_free(error);
 }
 
-static bool step_memory(void *context, const void *item, XenopsError **error)
+/* What a domain comes back with from an image is what it had. */
+static bool step_memory(void *context, const void *image, XenopsError **error)
 {
         Operation *operation = context;
-        return backend_of(operation)->set_memory(operation->context, vm_of(operation),
-                                                 vm_of(operation)->memory_dynamic_max, error);
+        const XenopsVm *vm = vm_of(operation);
+        int64_t bytes;
+        if (!memory_reserve(operation, image ? vm->memory_dynamic_max : vm->memory_dynamic_min,
+                            vm->memory_dynamic_max, &bytes, error))
+                return false;
+        if (backend_of(operation)->set_memory(operation->context, vm, bytes, error) &&
+            memory_hand_over(operation, error))
+                return true;
+        memory_give_back(operation);
+        return false;
+}
+
+static void undo_memory(void *context, const void *image)
+{
+        memory_give_back(context);
+}
+
+/* From now on the domain's memory may be moved. */
+static bool step_memory_range(void *context, const void *item, XenopsError **error)
+{
+        Operation *operation = context;
+        const XenopsVm *vm = vm_of(operation);
+        return (!backend_of(operation)->set_memory_range ||
+                backend_of(operation)->set_memory_range(operation->context, vm, vm->memory_dynamic_min,
+                                                        vm->memory_dynamic_max, error)) &&
+               memory_hand_over(operation, error);
 }
 
 static bool step_vbd(void *context, const void *item, XenopsError **error)
@@ -108,7 +134,7 @@ bool lifecycle_bring_up(Operation *operation, const XenopsDisk *image, bool paus
         const XenopsMetadata *metadata = &operation->config->metadata;
         auto_steps steps = { 0 };
         steps_add(&steps, &(Step){ "create", step_create, undo_create, NULL });
-        steps_add(&steps, &(Step){ "memory", step_memory, NULL, NULL });
+        steps_add(&steps, &(Step){ "memory", step_memory, undo_memory, image });
         for (size_t i = 0; i < metadata->vbds.n; i++)
                 steps_add(&steps, &(Step){ "vbd", step_vbd, undo_vbd, &metadata->vbds.items[i] });
         for (size_t i = 0; i < metadata->vifs.n; i++)
@@ -117,6 +143,7 @@ bool lifecycle_bring_up(Operation *operation, const XenopsDisk *image, bool paus
                 steps_add(&steps, &(Step){ "restore", step_restore, NULL, image });
         else
                 steps_add(&steps, &(Step){ "build", step_build, NULL, NULL });
+        steps_add(&steps, &(Step){ "memory-range", step_memory_range, NULL, NULL });
         steps_add(&steps, &(Step){ "device-model", step_device_model, NULL, NULL });
         if (!paused)
                 steps_add(&steps, &(Step){ "unpause", step_unpause, NULL, NULL });

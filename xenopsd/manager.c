@@ -69,6 +69,7 @@ Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *worke
                      char **ret_error)
 {
         Manager *manager = g_new0(Manager, 1);
+        pthread_mutex_init(&manager->memory_lock, NULL);
         manager->loop = loop;
         manager->workers = workers;
         manager->bus = bus;
@@ -133,6 +134,7 @@ void manager_free(Manager *manager)
         tasks_free(manager->tasks);
         updates_free(manager->updates);
         xenops_host_clear(&manager->host);
+        pthread_mutex_destroy(&manager->memory_lock);
         g_free(manager->instance_id);
         g_free(manager);
 }

@@ -2,6 +2,7 @@
 /* xenopsd's root object: owns all state. */
 #pragma once
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "backend.h"
@@ -25,6 +26,8 @@ typedef struct Manager {
         Queues *queues;
         XenopsHost host;
         int64_t acknowledge_timeout_ms; /* of guests that are asked for something */
+        pthread_mutex_t memory_lock;    /* of what follows; held while squeezed is logged in to */
+        bool memory_logged_in;
         char *instance_id;
         int lock_fd;              /* held so that there is one xenopsd in a folder */
         void (*stop)(void *data); /* DEBUG.shutdown */

@@ -13,6 +13,7 @@ static void operation_free(Job *job)
         if (operation->arguments)
                 bus_args_clear(operation->method, operation->arguments);
         g_free(operation->arguments);
+        free(operation->reservation);
         g_free(operation->vm);
         cancel_destroy(&operation->never);
         g_free(operation);

@@ -32,6 +32,8 @@ struct Operation {
         BackendContext *context; /* ends with the task's cancelling */
         BackendContext *undo;    /* does not: for what must be done in any case */
         Cancel never;
+        char *
+            reservation; /* squeezed's, of memory that the domain does not have yet; owned (free); NULL: none */
 };
 
 extern const OperationKind operation_start, operation_shutdown, operation_reboot, operation_suspend,

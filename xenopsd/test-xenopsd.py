@@ -193,6 +193,7 @@ class Xenopsd(unittest.TestCase):
         self.stop('xenopsd')
         self.up()
         self.end(starting, status=1)
+        self.cli('forget')      # it may have been stopped before that step
         self.cli('start', vm)
 
     def test_guest_ends_while_xenopsd_is_dead(self):

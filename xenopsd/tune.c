@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What changes a VM while it runs: its processors, its memory, whether it is paused. */
-#include "operation.h"
+#include "memory.h"
 
 #include <math.h>
 
@@ -84,19 +84,33 @@ static bool edit_memory(VmConfig *config, void *data, XenopsError **error)
         return true;
 }
 
+/* Squeezed moves it within the range; without one it is moved to the end of it. */
+static bool move_memory(Operation *operation, const XenopsVmSetMemoryDynamicRangeArgs *arguments,
+                        XenopsError **error)
+{
+        const BackendOperations *backend = operation->backend->operations;
+        BackendDomain domain;
+        bool served;
+        if (!backend->stat(operation->backend, operation->vm, &domain))
+                return true;
+        if (backend->set_memory_range &&
+            !backend->set_memory_range(operation->context, vm_of(operation), arguments->minimum,
+                                       arguments->maximum, error))
+                return false;
+        return memory_balance(operation, &served, error) &&
+               (served ||
+                backend->set_memory(operation->context, vm_of(operation), arguments->maximum, error));
+}
+
 static bool run_set_memory_dynamic_range(Operation *operation, XenopsError **error)
 {
         XenopsVmSetMemoryDynamicRangeArgs *arguments = operation->arguments;
-        BackendDomain domain;
         if (arguments->minimum < 0 || arguments->minimum > arguments->maximum ||
             arguments->maximum > vm_of(operation)->memory_static_max)
                 return xenops_fail_internal(error,
                                             "0 <= minimum <= maximum <= memory_static_max does not hold");
-        if (operation->backend->operations->stat(operation->backend, operation->vm, &domain) &&
-            !operation->backend->operations->set_memory(operation->context, vm_of(operation),
-                                                        arguments->maximum, error))
-                return false;
-        return vm_store_edit(operation->manager->vms, operation->vm, edit_memory, arguments, error);
+        return move_memory(operation, arguments, error) &&
+               vm_store_edit(operation->manager->vms, operation->vm, edit_memory, arguments, error);
 }
 
 static bool edit_xsdata(VmConfig *config, void *data, XenopsError **error)
