@@ -19,6 +19,7 @@ static const Handler *class_handlers(const Class *class)
                 { &CLASS_MESSAGE, OF(message_handlers) },
                 { &CLASS_NETWORK, OF(network_handlers) },
                 { &CLASS_PBD, OF(pbd_handlers) },
+                { &CLASS_PIF, OF(pif_handlers) },
                 { &CLASS_POOL, OF(pool_handlers) },
                 { &CLASS_ROLE, OF(role_handlers) },
                 { &CLASS_SECRET, OF(secret_handlers) },
@@ -29,6 +30,7 @@ static const Handler *class_handlers(const Class *class)
                 { &CLASS_VBD, OF(vbd_handlers) },
                 { &CLASS_VDI, OF(vdi_handlers) },
                 { &CLASS_VIF, OF(vif_handlers) },
+                { &CLASS_VLAN, OF(vlan_handlers) },
                 { &CLASS_VM, OF(vm_handlers) },
                 { &CLASS_VM_APPLIANCE, OF(vm_appliance_handlers) },
         };

@@ -281,12 +281,24 @@ static void refresh_cpus(HostObjects *o)
         drop_cpus_from(o, o->machine.n_cpus);
 }
 
+/* That of the management interface, where one was chosen. */
+static const char *management_address(HostObjects *o)
+{
+        for (uint32_t i = 0; i < o->host->PIFs->n; i++) {
+                const PifRow *pif = (const PifRow *)txn_get(o->txn, &CLASS_PIF, o->host->PIFs->items[i].s);
+
+                if (pif && pif->management && *pif->IP)
+                        return pif->IP;
+        }
+        return o->machine.address;
+}
+
 static void refresh_host(HostObjects *o)
 {
         HostRow *host = o->host;
 
         slot_str(&host->hostname, o->machine.hostname);
-        slot_str(&host->address, o->machine.address);
+        slot_str(&host->address, management_address(o));
         slot_str(&host->sched_policy, "credit2");
         SLOT_STRING_SET(host->capabilities, "xen-3.0-x86_64", "hvm-3.0-x86_32", "hvm-3.0-x86_32p",
                         "hvm-3.0-x86_64", "");

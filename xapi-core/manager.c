@@ -11,6 +11,7 @@
 #include "classes/classes.h"
 #include "host-objects.h"
 #include "job.h"
+#include "networks.h"
 #include "operations.h"
 #include "role.h"
 #include "seed.h"
@@ -175,6 +176,7 @@ static bool start(Manager *m, const ManagerOptions *options, XapiError **error)
         m->watches = watches_new(m->store, m->daemon->loop);
         m->xenops = xenops_new(m);
         m->storage = storage_new(m);
+        m->networks = networks_new(m);
         storage_settle(m->storage, STORAGE_SETTLE_MSEC);
         if (!seed_vms(m, options->seed_vms, error))
                 return false;
@@ -208,6 +210,8 @@ void manager_stop(Manager *m)
                 xenops_stop(m->xenops);
         if (m->storage)
                 storage_stop(m->storage);
+        if (m->networks)
+                networks_stop(m->networks);
         if (m->auth)
                 auth_stop(m->auth);
         jobs_stop(m);
@@ -233,6 +237,7 @@ void manager_free(Manager *m)
 {
         xenops_free(m->xenops);
         storage_free(m->storage);
+        networks_free(m->networks);
         if (m->http)
                 http_server_free(m->http);
         if (m->watches)

@@ -29,6 +29,7 @@ struct Manager {
         HttpServer *http;
         struct Xenops *xenops;
         struct Storage *storage;
+        struct Networks *networks;
         GQueue held;        /* answers that server.c holds back; on the loop */
         bool stopping;      /* set by manager_stop: nothing is held back any more; on the loop */
         uv_timer_t tick;    /* each minute: what is old goes */

@@ -4,6 +4,7 @@
 
 #include "device-number.h"
 #include "manager.h"
+#include "networks.h"
 #include "operations.h"
 #include "rows.h"
 #include "xenapi.h"
@@ -137,7 +138,7 @@ static void name_device(VbdRow *vbd)
         slot_str(&vbd->device, name);
 }
 
-static void fold_devices(Txn *txn, const VmRow *vm, const XenopsReport *r)
+static void fold_devices(Txn *txn, Manager *manager, const VmRow *vm, const XenopsReport *r)
 {
         for (uint32_t i = 0; i < vm->VBDs->n; i++) {
                 VbdRow *vbd = (VbdRow *)txn_edit(txn, &CLASS_VBD, vm->VBDs->items[i].s);
@@ -150,8 +151,11 @@ static void fold_devices(Txn *txn, const VmRow *vm, const XenopsReport *r)
         }
         for (uint32_t i = 0; i < vm->VIFs->n; i++) {
                 VifRow *vif = (VifRow *)txn_edit(txn, &CLASS_VIF, vm->VIFs->items[i].s);
+                bool before = vif->currently_attached;
 
                 vif->currently_attached = live(vm->power_state) && plugged_vif(r, vif->device);
+                if (!live(vm->power_state) || (before && !vif->currently_attached))
+                        networks_note(manager->networks, vif->network);
                 operation_update(txn, &VIF_OPERATION_RULES, vif->row.ref);
         }
 }
@@ -167,6 +171,6 @@ void xenops_fold(Txn *txn, Manager *manager, const char *ref, const XenopsReport
         if (!report->known && vm->power_state == VM_POWER_STATE_SUSPENDED)
                 return;
         fold_vm(txn, manager, vm, report->known ? &report->vm.state : &HALTED);
-        fold_devices(txn, vm, report);
+        fold_devices(txn, manager, vm, report);
         operation_update(txn, &VM_OPERATION_RULES, ref);
 }

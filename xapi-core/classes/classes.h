@@ -9,6 +9,7 @@ extern const EventHandlers event_handlers;
 extern const HostHandlers host_handlers;
 extern const MessageHandlers message_handlers;
 extern const NetworkHandlers network_handlers;
+extern const PifHandlers pif_handlers;
 extern const PoolHandlers pool_handlers;
 extern const RoleHandlers role_handlers;
 extern const SecretHandlers secret_handlers;
@@ -20,6 +21,7 @@ extern const TaskHandlers task_handlers;
 extern const VbdHandlers vbd_handlers;
 extern const VdiHandlers vdi_handlers;
 extern const VifHandlers vif_handlers;
+extern const VlanHandlers vlan_handlers;
 extern const VmApplianceHandlers vm_appliance_handlers;
 extern const VmHandlers vm_handlers;
 

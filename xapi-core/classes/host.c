@@ -292,6 +292,31 @@ static bool get_management_interface(Call *call, const HostGetManagementInterfac
         return xapi_fail_internal(error, "Not_found");
 }
 
+/* All addresses are listened on, so that what changes is what clients are told. */
+static bool management_reconfigure(Call *call, const HostManagementReconfigureParams *p, XapiError **error)
+{
+        const PifRow *pif = (const PifRow *)txn_require(call_txn(call), &CLASS_PIF, p->pif, error);
+        HostRow *host;
+
+        if (!pif)
+                return false;
+        if (!pif->managed)
+                return xapi_fail(error, ERR_PIF_UNMANAGED, p->pif, NULL);
+        if (!*pif->IP)
+                return xapi_fail(error, ERR_PIF_HAS_NO_NETWORK_CONFIGURATION, p->pif, NULL);
+        host = (HostRow *)txn_require_edit(call->txn, &CLASS_HOST, pif->host, error);
+        if (!host)
+                return false;
+        for (uint32_t i = 0; i < host->PIFs->n; i++) {
+                PifRow *other = (PifRow *)txn_edit(call->txn, &CLASS_PIF, host->PIFs->items[i].s);
+
+                if (other)
+                        other->management = strcmp(other->row.ref, p->pif) == 0;
+        }
+        slot_str(&host->address, pif->IP);
+        return true;
+}
+
 static bool dmesg(Call *call, const HostDmesgParams *p, XapiError **error)
 {
         const Row *host = store_require(call->store, &CLASS_HOST, p->host, error);
@@ -332,5 +357,6 @@ const HostHandlers host_handlers = {
         .get_data_sources = { PLACE_LOOP, get_data_sources },
         .has_extension = { PLACE_LOOP, has_extension },
         .get_management_interface = { PLACE_LOOP, get_management_interface },
+        .management_reconfigure = { PLACE_LOOP, management_reconfigure },
         .dmesg = { PLACE_THREAD, dmesg },
 };

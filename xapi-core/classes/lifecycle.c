@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "manager.h"
+#include "networks.h"
 #include "rows.h"
 #include "vdi.h"
 #include "xenapi.h"
@@ -42,6 +43,43 @@ static void last_change(Txn *txn, void *user)
         operation_end(txn, &VM_OPERATION_RULES, l->vm, l->call->task);
 }
 
+/* The refs of the networks that the VM has interfaces on, each once; owned. */
+static GPtrArray *networks_of(Store *store, const char *ref)
+{
+        GPtrArray *refs = g_ptr_array_new_with_free_func(g_free);
+        Txn *txn = txn_begin(store);
+        const VmRow *vm = (const VmRow *)txn_get(txn, &CLASS_VM, ref);
+
+        for (uint32_t i = 0; vm && i < vm->VIFs->n; i++) {
+                const VifRow *vif = (const VifRow *)txn_get(txn, &CLASS_VIF, vm->VIFs->items[i].s);
+
+                if (vif && !g_ptr_array_find_with_equal_func(refs, vif->network, g_str_equal, NULL))
+                        g_ptr_array_add(refs, g_strdup(vif->network));
+        }
+        txn_abort(txn);
+        return refs;
+}
+
+bool lifecycle_hold_networks(Lifecycle *l, XapiError **error)
+{
+        g_autoptr(GPtrArray) wanted = networks_of(l->call->store, l->vm);
+
+        l->networks = g_ptr_array_new_with_free_func(g_free);
+        for (guint i = 0; i < wanted->len; i++) {
+                if (!networks_hold(l->call->manager->networks, l->call->task, wanted->pdata[i], error))
+                        return false;
+                g_ptr_array_add(l->networks, g_strdup(wanted->pdata[i]));
+        }
+        return true;
+}
+
+static void drop_networks(Lifecycle *l)
+{
+        for (guint i = 0; l->networks && i < l->networks->len; i++)
+                networks_drop(l->call->manager->networks, l->networks->pdata[i]);
+        g_clear_pointer(&l->networks, g_ptr_array_unref);
+}
+
 bool lifecycle_end(Lifecycle *l, bool ok, XapiError **error)
 {
         /* What only this operation knows of is lost unless it is written down; the rest can be asked for later. */
@@ -54,6 +92,7 @@ bool lifecycle_end(Lifecycle *l, bool ok, XapiError **error)
                 ok = false;
         }
         xapi_error_free(store_error);
+        drop_networks(l);
         str_unref(l->uuid);
         str_unref(l->suspend_vdi);
         return ok;

@@ -15,8 +15,9 @@ typedef struct Lifecycle {
         int64_t power_state; /* when the operation began */
         /* In the last transaction, after the rows were brought to what xenopsd says; set by what went well. */
         void (*finish)(Txn *txn, struct Lifecycle *l);
-        void *data;      /* for finish */
-        Str suspend_vdi; /* of a VM that is suspended when the operation begins; owned */
+        void *data;          /* for finish */
+        Str suspend_vdi;     /* of a VM that is suspended when the operation begins; owned */
+        GPtrArray *networks; /* whose bridges are held until the end; NULL: none */
 } Lifecycle;
 
 Lifecycle lifecycle(Call *call, const char *vm, int64_t operation);
@@ -25,6 +26,8 @@ bool lifecycle_begin(Lifecycle *l, XapiError **error);
 /* `ok` and *error are what the operation itself came to. Returns what it came to in all. */
 bool lifecycle_end(Lifecycle *l, bool ok, XapiError **error);
 
+/* The bridges of the VM's interfaces are there, until the end at least. */
+bool lifecycle_hold_networks(Lifecycle *l, XapiError **error);
 /* The end of a call to xenopsd that makes a task: waits for it. Takes task and e. */
 bool lifecycle_wait(Lifecycle *l, bool called, char *task, XenopsError *e, XapiError **error);
 

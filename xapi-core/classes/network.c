@@ -3,6 +3,8 @@
 
 #include "blob.h"
 #include "classes.h"
+#include "manager.h"
+#include "networks.h"
 #include "rows.h"
 #include "xenapi.h"
 
@@ -90,6 +92,8 @@ static bool destroy(Call *call, const NetworkDestroyParams *p, XapiError **error
 
         if (!network || !check_unused(call->txn, network, error))
                 return false;
+        if (network->managed)
+                networks_note_bridge(call->manager->networks, network->bridge);
         vifs = set_ref(network->VIFs);
         for (uint32_t i = 0; i < vifs->n; i++) {
                 const VifRow *vif = (const VifRow *)txn_get(call->txn, &CLASS_VIF, vifs->items[i].s);
@@ -117,10 +121,17 @@ static bool set_default_locking_mode(Call *call, const NetworkSetDefaultLockingM
         return true;
 }
 
+/* The bridge stays until something that used it is gone. */
 static bool attach(Call *call, const NetworkAttachParams *p, XapiError **error)
 {
-        return txn_require(call_txn(call), &CLASS_NETWORK, p->network, error) &&
-               txn_require(call->txn, &CLASS_HOST, p->host, error);
+        const Row *host = store_require(call->store, &CLASS_HOST, p->host, error);
+        bool ok = host && networks_hold(call->manager->networks, call->task, p->network, error);
+
+        if (ok)
+                networks_release(call->manager->networks, p->network);
+        if (host)
+                row_unref(host);
+        return ok;
 }
 
 /* Encrypted and open access to disks exclude each other, on one network and between networks. */
@@ -170,7 +181,7 @@ const NetworkHandlers network_handlers = {
         .create = { PLACE_LOOP, create },
         .destroy = { PLACE_LOOP, destroy },
         .set_default_locking_mode = { PLACE_LOOP, set_default_locking_mode },
-        .attach = { PLACE_LOOP, attach },
+        .attach = { PLACE_THREAD, attach },
         .add_purpose = { PLACE_LOOP, add_purpose },
         .remove_purpose = { PLACE_LOOP, remove_purpose },
         .create_new_blob = { PLACE_LOOP, create_new_blob },

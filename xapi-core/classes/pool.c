@@ -4,7 +4,9 @@
 
 #include "classes.h"
 #include "manager.h"
+#include "pif.h"
 #include "rows.h"
+#include "vlan.h"
 #include "xenapi.h"
 
 static bool is_slave(Call *call, const PoolIsSlaveParams *p, XapiError **error)
@@ -46,24 +48,32 @@ static bool ha_prevent_restarts_for(Call *call, const PoolHaPreventRestartsForPa
         return true; /* without HA nothing is restarted */
 }
 
-static bool is_device(const Row *row, void *user)
+/* On each host: there is one. */
+static bool create_vlan_on(Call *call, const char *pif, int64_t tag, const char *network, XapiError **error)
 {
-        const char **device = user;
+        auto_str made = vlan_make(call, pif, tag, network, NULL, error);
 
-        if (strcmp(((const PifRow *)row)->device, *device) != 0)
-                return true;
-        *device = NULL;
-        return false;
+        if (!made)
+                return false;
+        return call_return(call, (Value){ .set = set_of_strings(call->message->result->element,
+                                                                (const char *const[]){ made, NULL }) });
 }
 
 static bool create_VLAN(Call *call, const PoolCreateVlanParams *p, XapiError **error)
 {
-        const char *device = p->device;
+        Txn *txn = txn_begin(call->store);
+        const PifRow *pif = pif_of_device(txn, call->manager->host, p->device, PIF_NO_VLAN);
+        auto_str tagged = pif ? str_ref(pif->row.ref) : NULL;
 
-        txn_each(call_txn(call), &CLASS_PIF, is_device, &device);
-        if (device)
+        txn_abort(txn);
+        if (!tagged)
                 return xapi_fail(error, ERR_INVALID_VALUE, "device", p->device, NULL);
-        return xapi_fail(error, ERR_NOT_IMPLEMENTED, call->message->name, NULL);
+        return create_vlan_on(call, tagged, p->VLAN, p->network, error);
+}
+
+static bool create_VLAN_from_PIF(Call *call, const PoolCreateVlanFromPifParams *p, XapiError **error)
+{
+        return create_vlan_on(call, p->pif, p->VLAN, p->network, error);
 }
 
 static bool has_extension(Call *call, const PoolHasExtensionParams *p, XapiError **error)
@@ -105,7 +115,8 @@ const PoolHandlers pool_handlers = {
         .designate_new_master = { PLACE_LOOP, designate_new_master },
         .disable_ha = { PLACE_LOOP, disable_ha },
         .ha_prevent_restarts_for = { PLACE_LOOP, ha_prevent_restarts_for },
-        .create_VLAN = { PLACE_LOOP, create_VLAN },
+        .create_VLAN = { PLACE_THREAD, create_VLAN },
+        .create_VLAN_from_PIF = { PLACE_THREAD, create_VLAN_from_PIF },
         .has_extension = { PLACE_LOOP, has_extension },
         .enable_redo_log = { PLACE_LOOP, enable_redo_log },
         .set_vswitch_controller = { PLACE_LOOP, set_vswitch_controller },

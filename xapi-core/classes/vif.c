@@ -6,6 +6,7 @@
 #include "ip-address.h"
 #include "mac.h"
 #include "manager.h"
+#include "networks.h"
 #include "rows.h"
 #include "vif.h"
 #include "vm.h"
@@ -83,12 +84,35 @@ static bool destroy(Call *call, const VifDestroyParams *p, XapiError **error)
         if (vif->currently_attached)
                 return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "VIF is still attached to a running VM",
                                  NULL);
+        networks_note(call->manager->networks, vif->network);
         txn_delete(call->txn, &CLASS_VIF_METRICS, vif->metrics);
         txn_delete(call->txn, &CLASS_VIF, p->self);
         return true;
 }
 
 /* ---- plug, unplug, move ---- */
+
+/* The network whose bridge is held while an interface is put on it. */
+typedef struct Held {
+        Str network; /* owned */
+        bool yes;
+} Held;
+
+static bool hold(Hotplug *h, const char *network, XapiError **error)
+{
+        Held *held = (Held *)h->data;
+
+        str_set(&held->network, network);
+        held->yes = networks_hold(h->call->manager->networks, h->call->task, network, error);
+        return held->yes;
+}
+
+static void held_clear(Call *call, Held *held)
+{
+        if (held->yes)
+                networks_drop(call->manager->networks, held->network);
+        str_unref(held->network);
+}
 
 typedef struct Device {
         const VifRow *vif;
@@ -118,7 +142,8 @@ static bool ask_plug(Hotplug *h, const char *uuid, char **ret_task, XapiError **
         XenopsError *e = NULL;
         XenopsDeviceId id;
         Device d;
-        bool ok = device_get(h, &d, error) && xenops_describe_vif(m->xenops, m, d.vm, d.vif, error);
+        bool ok = device_get(h, &d, error) && hold(h, d.vif->network, error) &&
+                  xenops_describe_vif(m->xenops, m, d.vm, d.vif, error);
 
         if (ok) {
                 id = xenops_device(uuid, d.vif->device);
@@ -148,13 +173,17 @@ static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError 
 
 static bool plug(Call *call, const VifPlugParams *p, XapiError **error)
 {
+        Held held = { .network = str_empty() };
         Hotplug h = { .call = call,
                       .rules = &VIF_OPERATION_RULES,
                       .device = p->self,
                       .operation = VIF_OPERATIONS_PLUG,
-                      .ask = ask_plug };
+                      .ask = ask_plug,
+                      .data = &held };
+        bool ok = hotplug_run(&h, VIF_FIELD_VM, error);
 
-        return hotplug_run(&h, VIF_FIELD_VM, error);
+        held_clear(call, &held);
+        return ok;
 }
 
 static bool unplug_by(Call *call, const char *self, bool force, XapiError **error)
@@ -182,14 +211,17 @@ static bool unplug_force(Call *call, const VifUnplugForceParams *p, XapiError **
 /* The new network, and xenopsd told where the interface is plugged. */
 static bool ask_move(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
 {
+        const Held *held = h->data;
         const NetworkRow *network =
-            (const NetworkRow *)store_require(h->call->store, &CLASS_NETWORK, h->data, error);
+            (const NetworkRow *)store_require(h->call->store, &CLASS_NETWORK, held->network, error);
         XenopsError *e = NULL;
         XenopsNetwork to;
         XenopsDeviceId id;
         Device d = { 0 };
         bool ok = network && device_get(h, &d, error);
 
+        if (ok && d.vif->currently_attached)
+                ok = hold(h, network->row.ref, error);
         if (ok && d.vif->currently_attached) {
                 to = (XenopsNetwork){ .tag = XENOPS_NETWORK_LOCAL, .local = (char *)network->bridge };
                 id = xenops_device(uuid, d.vif->device);
@@ -205,20 +237,26 @@ static bool ask_move(Hotplug *h, const char *uuid, char **ret_task, XapiError **
 
 static void finish_move(Txn *txn, Hotplug *h)
 {
-        slot_str(&((VifRow *)txn_edit(txn, &CLASS_VIF, h->device))->network, h->data);
+        VifRow *vif = (VifRow *)txn_edit(txn, &CLASS_VIF, h->device);
+
+        networks_note(h->call->manager->networks, vif->network);
+        slot_str(&vif->network, ((const Held *)h->data)->network);
 }
 
 static bool move(Call *call, const VifMoveParams *p, XapiError **error)
 {
+        Held held = { .network = str_new(p->network) };
         Hotplug h = { .call = call,
                       .rules = &VIF_OPERATION_RULES,
                       .device = p->self,
                       .operation = VIF_OPERATIONS_ATTACH,
                       .ask = ask_move,
                       .finish = finish_move,
-                      .data = p->network };
+                      .data = &held };
+        bool ok = hotplug_run(&h, VIF_FIELD_VM, error);
 
-        return hotplug_run(&h, VIF_FIELD_VM, error);
+        held_clear(call, &held);
+        return ok;
 }
 
 /* ---- which addresses are let through ---- */

@@ -62,8 +62,8 @@ bool vm_start_on_any(Call *call, const char *vm, bool paused, XapiError **error)
 
 static bool run_start(Lifecycle *l, bool chosen, bool paused, bool force, XapiError **error)
 {
-        return prepare(l, chosen, force, error) && xenops_describe(l->xenops, l->vm, error) &&
-               ask_start(l, paused, error);
+        return prepare(l, chosen, force, error) && lifecycle_hold_networks(l, error) &&
+               xenops_describe(l->xenops, l->vm, error) && ask_start(l, paused, error);
 }
 
 bool vm_start(Call *call, const VmStartParams *p, XapiError **error)

@@ -171,7 +171,8 @@ static bool resume(Lifecycle *l, bool paused, XapiError **error)
 {
         if (!l->suspend_vdi)
                 return xapi_fail(error, ERR_VM_HAS_NO_SUSPEND_VDI, l->vm, NULL);
-        if (!xenops_describe(l->xenops, l->vm, error) || !ask_resume(l, error))
+        if (!lifecycle_hold_networks(l, error) || !xenops_describe(l->xenops, l->vm, error) ||
+            !ask_resume(l, error))
                 return false;
         l->finish = finish_without_image;
         return paused || lifecycle_unpause(l, error);

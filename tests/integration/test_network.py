@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Networks and the host's interfaces: rows and networkd's bridges agree, whoever is killed."""
+import json
+import subprocess
+
+from harness.client import NULL, eventually, expect_error
+from harness.stack import build_folder
+
+QUICK = True
+SANITIZED = True
+NETWORK = {'name_label': 'n', 'name_description': '', 'MTU': 1500, 'other_config': {}, 'bridge': '', 'managed': True,
+           'tags': []}
+
+
+def networkd(stack, method, *words):
+    done = subprocess.run([build_folder() / 'networkd/networkd-cli', '--switch-path', stack.folder / 'run/switch', method,
+                           *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def again(stack):
+    """Logged in to a server that is being started."""
+    def login():
+        try:
+            return stack.json()
+        except OSError:
+            return None
+    return eventually(login)
+
+
+def bridges(stack):
+    return networkd(stack, 'Bridge.get_all')
+
+
+def ports(stack, bridge):
+    return networkd(stack, 'Bridge.get_interfaces', bridge)
+
+
+def first_pif(xapi):
+    return eventually(lambda: [pif for pif in xapi.call('PIF.get_all') if xapi.call('PIF.get_physical', pif) and
+                               xapi.call('PIF.get_currently_attached', pif)])[0]
+
+
+def make_network(xapi, **more):
+    network = xapi.call('network.create', {**NETWORK, **more})
+    return network, xapi.call('network.get_bridge', network)
+
+
+def add_vif(xapi, vm, network, device='0'):
+    return xapi.call('VIF.create', {'VM': vm, 'network': network, 'device': device, 'MAC': '', 'MTU': 1500,
+                                    'other_config': {}, 'qos_algorithm_type': '', 'qos_algorithm_params': {}})
+
+
+def test_the_card_of_a_new_host(stack):
+    xapi = stack.json()
+    pif = first_pif(xapi)
+    record = xapi.call('PIF.get_record', pif)
+    host, = xapi.call('host.get_all')
+    assert (record['device'], record['VLAN'], record['host'], record['managed']) == ('eth0', -1, host, True), record
+    network = xapi.call('network.get_record', record['network'])
+    assert (network['bridge'], network['PIFs']) == ('xenbr0', [pif])
+    assert ports(stack, 'xenbr0') == ['eth0']
+    eventually(lambda: xapi.call('PIF_metrics.get_record', record['metrics'])['carrier'])
+    assert xapi.call('host.get_PIFs', host) == [pif]
+    expect_error('DUPLICATE_PIF_DEVICE_NAME', xapi.call, 'PIF.introduce', host, '', 'eth0')
+    expect_error('COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS', xapi.call,
+                 'PIF.introduce', host, '', 'eth7')
+    expect_error('MAC_INVALID', xapi.call, 'PIF.introduce', host, 'x', 'eth7')
+    xapi.call('PIF.scan', host)
+    assert xapi.call('PIF.get_all') == [pif]
+
+
+def test_internal_network_of_a_vm(stack):
+    """Made when the VM starts, there over its restarts, gone with the last VM that uses it."""
+    xapi = stack.json()
+    network, bridge = make_network(xapi, MTU=1400)
+    vms = [xapi.make_vm(f'vm{n}') for n in range(2)]
+    for vm in vms:
+        add_vif(xapi, vm, network)
+    assert bridge not in bridges(stack)
+    xapi.run('VM.start', vms[0], False, False)
+    assert bridge in bridges(stack)
+    assert networkd(stack, 'Interface.get_mtu', bridge) == 1400
+    xapi.run('VM.start', vms[1], True, False)
+    xapi.run('VM.hard_reboot', vms[0])
+    xapi.run('VM.hard_shutdown', vms[1])
+    stack.kill('networkd')
+    assert bridge in bridges(stack)
+    xapi.run('VM.suspend', vms[0])
+    eventually(lambda: bridge not in bridges(stack))
+    xapi.run('VM.resume', vms[0], False, False)
+    assert bridge in bridges(stack)
+    expect_error('NETWORK_CONTAINS_VIF', xapi.call, 'network.destroy', network)
+    xapi.run('VM.clean_shutdown', vms[0])
+    eventually(lambda: bridge not in bridges(stack))
+    xapi.call('network.destroy', network)
+    for vm in vms:
+        xapi.remove_vm(vm)
+
+
+def test_hot_plugged_interface(stack):
+    xapi = stack.json()
+    (one, first), (two, second) = make_network(xapi), make_network(xapi)
+    vm = xapi.make_vm('plugged')
+    xapi.run('VM.start', vm, False, False)
+    vif = add_vif(xapi, vm, one)
+    xapi.run('VIF.plug', vif)
+    assert first in bridges(stack)
+    xapi.run('VIF.move', vif, two)
+    assert second in bridges(stack)
+    eventually(lambda: first not in bridges(stack))
+    xapi.run('VIF.unplug', vif)
+    xapi.call('VIF.destroy', vif)
+    eventually(lambda: second not in bridges(stack))
+    xapi.run('VM.hard_shutdown', vm)
+    xapi.remove_vm(vm)
+    for network in (one, two):
+        xapi.call('network.destroy', network)
+
+
+def test_unmanaged_network(stack):
+    xapi = stack.json()
+    network, bridge = make_network(xapi, bridge='br7', managed=False)
+    vm = xapi.make_vm('unmanaged')
+    vif = add_vif(xapi, vm, network)
+    assert expect_error('BRIDGE_NOT_AVAILABLE', xapi.run, 'VM.start', vm, False, False) == [bridge]
+    assert xapi.call('VM.get_power_state', vm) == 'Halted'
+    xapi.call('VIF.destroy', vif)
+    xapi.call('network.destroy', network)
+    xapi.remove_vm(vm)
+
+
+def test_vlan(stack):
+    xapi = stack.json()
+    pif, host = first_pif(xapi), xapi.call('host.get_all')[0]
+    (one, bridge), (two, _) = make_network(xapi), make_network(xapi)
+    for tag in (-1, 4095):
+        assert expect_error('VLAN_TAG_INVALID', xapi.call, 'VLAN.create', pif, tag, one) == [str(tag)]
+    vlan = xapi.call('VLAN.create', pif, 4094, one)
+    record = xapi.call('VLAN.get_record', vlan)
+    assert (record['tag'], record['tagged_PIF']) == (4094, pif)
+    above = xapi.call('PIF.get_record', record['untagged_PIF'])
+    assert (above['VLAN'], above['VLAN_master_of'], above['physical'], above['network']) == (4094, vlan, False, one)
+    assert above['currently_attached'] and ports(stack, bridge) == ['eth0.4094']
+    assert xapi.call('PIF.get_VLAN_slave_of', pif) == [vlan]
+    assert expect_error('PIF_VLAN_EXISTS', xapi.call, 'VLAN.create', pif, 4094, two) == [pif]
+    assert expect_error('NETWORK_ALREADY_CONNECTED', xapi.call, 'VLAN.create', pif, 5, one) == [host, record['untagged_PIF']]
+    assert expect_error('PIF_IS_VLAN', xapi.call, 'VLAN.create', record['untagged_PIF'], 5, two) == [record['untagged_PIF']]
+    expect_error('NETWORK_CONTAINS_PIF', xapi.call, 'network.destroy', one)
+    assert expect_error('PIF_VLAN_STILL_EXISTS', xapi.call, 'PIF.forget', pif) == [pif]
+    assert expect_error('PIF_IS_NOT_PHYSICAL', xapi.call, 'PIF.forget', record['untagged_PIF'])
+    vm = xapi.make_vm('tagged')
+    vif = add_vif(xapi, vm, one)
+    xapi.run('VM.start', vm, False, False)
+    assert expect_error('VIF_IN_USE', xapi.call, 'VLAN.destroy', vlan) == [one, vif]
+    for daemon in ('networkd', 'xapi-core'):
+        stack.kill(daemon)
+        assert ports(stack, bridge) == ['eth0.4094']
+    xapi = again(stack)
+    xapi.run('VM.hard_shutdown', vm)
+    xapi.remove_vm(vm)
+    xapi.call('VLAN.destroy', vlan)
+    assert bridge not in bridges(stack) and 'eth0.4094' not in networkd(stack, 'Interface.get_all')
+    expect_error('HANDLE_INVALID', xapi.call, 'PIF.get_record', record['untagged_PIF'])
+    made, = xapi.call('pool.create_VLAN', 'eth0', one, 7)
+    assert ports(stack, bridge) == ['eth0.7']
+    xapi.call('PIF.destroy', made)
+    made, = xapi.call('pool.create_VLAN_from_PIF', pif, one, 8)
+    xapi.call('VLAN.destroy', xapi.call('PIF.get_VLAN_master_of', made))
+    assert xapi.call('VLAN.get_all') == []
+    assert expect_error('PIF_IS_PHYSICAL', xapi.call, 'PIF.destroy', pif) == [pif]
+    for network in (one, two):
+        xapi.call('network.destroy', network)
+
+
+def test_addresses(stack):
+    xapi = stack.json()
+    pif = first_pif(xapi)
+    for bad, field in ((('Static', 'x', '255.255.255.0', '', ''), 'IP'), (('Static', '10.9.0.1', '255.0.255.0', '', ''), 'netmask'),
+                       (('Static', '10.9.0.1', '255.255.255.0', 'x', ''), 'gateway'), (('None', '', '', '', 'x'), 'DNS')):
+        assert expect_error('INVALID_IP_ADDRESS_SPECIFIED', xapi.call, 'PIF.reconfigure_ip', pif, *bad) == [field]
+    xapi.call('PIF.reconfigure_ip', pif, 'Static', '10.9.0.1', '255.255.255.0', '10.9.0.254', '')
+    record = xapi.call('PIF.get_record', pif)
+    assert (record['ip_configuration_mode'], record['IP'], record['netmask'], record['gateway']) == \
+        ('Static', '10.9.0.1', '255.255.255.0', '10.9.0.254')
+    assert networkd(stack, 'Interface.get_ipv4_addr', 'xenbr0') == [['10.9.0.1', 24]]
+    assert networkd(stack, 'Interface.get_ipv4_gateway', 'xenbr0') == ['10.9.0.254']
+    xapi.call('PIF.reconfigure_ipv6', pif, 'Static', 'fd00::1/64', '', '')
+    assert networkd(stack, 'Interface.get_ipv6_addr', 'xenbr0') == [['fd00::1', 64]]
+    for daemon in ('networkd', 'xapi-core'):
+        stack.kill(daemon)
+    xapi = again(stack)
+    eventually(lambda: networkd(stack, 'Interface.get_ipv4_addr', 'xenbr0') == [['10.9.0.1', 24]])
+    xapi.call('PIF.reconfigure_ip', pif, 'None', '', '', '', '')
+    xapi.call('PIF.reconfigure_ipv6', pif, 'None', '', '', '')
+    assert networkd(stack, 'Interface.get_ipv4_addr', 'xenbr0') == []
+    assert networkd(stack, 'Interface.get_ipv6_addr', 'xenbr0') == []
+    assert (xapi.call('PIF.get_IP', pif), xapi.call('PIF.get_IPv6', pif)) == ('', [])
+
+
+def test_unplug_and_plug(stack):
+    xapi = stack.json()
+    pif, host = first_pif(xapi), xapi.call('host.get_all')[0]
+    network = xapi.call('PIF.get_network', pif)
+    xapi.call('PIF.set_disallow_unplug', pif, True)
+    assert expect_error('PIF_DOES_NOT_ALLOW_UNPLUG', xapi.call, 'PIF.unplug', pif) == [pif]
+    xapi.call('PIF.set_disallow_unplug', pif, False)
+    expect_error('PIF_HAS_NO_NETWORK_CONFIGURATION', xapi.call, 'host.management_reconfigure', pif)
+    xapi.call('PIF.unplug', pif)
+    assert not xapi.call('PIF.get_currently_attached', pif)
+    assert 'xenbr0' not in bridges(stack) and not networkd(stack, 'Interface.is_up', 'eth0')
+    stack.kill('xapi-core')
+    xapi = again(stack)
+    assert not xapi.call('PIF.get_currently_attached', pif)
+    vm = xapi.make_vm('plugs')
+    vif = add_vif(xapi, vm, network)
+    xapi.run('VM.start', vm, False, False)
+    assert xapi.call('PIF.get_currently_attached', pif) and ports(stack, 'xenbr0') == ['eth0']
+    assert expect_error('VIF_IN_USE', xapi.call, 'PIF.unplug', pif) == [network, vif]
+    xapi.run('VM.hard_shutdown', vm)
+    xapi.remove_vm(vm)
+    assert 'xenbr0' in bridges(stack)
+    xapi.call('PIF.forget', pif)
+    assert xapi.call('PIF.get_all') == [] and 'xenbr0' not in bridges(stack)
+    xapi.call('PIF.scan', host)
+    pif, = xapi.call('PIF.get_all')
+    assert xapi.call('PIF.get_network', pif) == network and not xapi.call('PIF.get_currently_attached', pif)
+    xapi.call('PIF.plug', pif)
+    xapi.call('PIF.plug', pif)
+    assert ports(stack, 'xenbr0') == ['eth0']
+
+
+def test_management(fresh):
+    xapi = fresh.json()
+    pif, host = first_pif(xapi), xapi.call('host.get_all')[0]
+    xapi.call('PIF.reconfigure_ip', pif, 'Static', '10.9.0.1', '255.255.255.0', '', '')
+    xapi.call('host.management_reconfigure', pif)
+    assert xapi.call('PIF.get_management', pif) and xapi.call('host.get_address', host) == '10.9.0.1'
+    assert xapi.call('host.get_management_interface', host) == pif
+    assert expect_error('PIF_IS_MANAGEMENT_INTERFACE', xapi.call, 'PIF.unplug', pif) == [pif]
+    assert expect_error('PIF_IS_MANAGEMENT_INTERFACE', xapi.call, 'PIF.forget', pif) == [pif]
+    assert expect_error('PIF_IS_MANAGEMENT_INTERFACE', xapi.call, 'PIF.set_primary_address_type', pif, 'IPv6') == [pif]
+
+
+def test_start_while_networkd_is_killed(stack):
+    """At each of its steps: the VM runs in the end, on a bridge that is there."""
+    xapi = stack.json()
+    network, bridge = make_network(xapi)
+    vm = xapi.make_vm('killed')
+    add_vif(xapi, vm, network)
+    faults = stack.folder / 'networkd/faults'
+    (stack.folder / 'networkd.conf').write_text(f'[daemon]\nbackend=simulator\nfaults={faults}\n')
+    stack.kill('networkd')
+    for when in ('before', 'after'):
+        for change in ('add-bridge', 'up', 'delete'):
+            pid = eventually(lambda: stack.pid('networkd'))
+            faults.write_text(json.dumps({change: {'kill': when}}))
+            stack.expected_deaths.add(str(pid))
+            try:
+                xapi.run('VM.start', vm, False, False)
+            except Exception:
+                xapi.run('VM.start', vm, False, False)
+            assert bridge in bridges(stack)
+            xapi.run('VM.hard_shutdown', vm)
+            eventually(lambda: bridge not in bridges(stack))
+            assert not json.loads(faults.read_text())
+    faults.unlink()
+    xapi.remove_vm(vm)
+    xapi.call('network.destroy', network)
+    assert NULL not in (network, vm)
