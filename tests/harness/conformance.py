@@ -43,8 +43,8 @@ def server(stack):
 
 
 def prepare(stack):
-    """What the scenarios start from: a host, a pool and a control domain, nothing else. So the repository and the
-    templates that a new pool has are taken away, by the API."""
+    """What the scenarios start from: a host, a pool and a control domain, nothing else. So the repository, the
+    interface and the templates that a new pool has are taken away, by the API."""
     s = server(stack)
     for vm, record in s.must('VM.get_all_records', s.session).items():
         if not record['is_control_domain']:
@@ -54,6 +54,10 @@ def prepare(stack):
         s.must('PBD.unplug', s.session, pbd)
     for sr in s.must('SR.get_all', s.session):
         s.must('SR.forget', s.session, sr)
+    if not s.must('PIF.get_all', s.session):
+        s.must('PIF.scan', s.session, s.must('host.get_all', s.session)[0])
+    for pif in s.must('PIF.get_all', s.session):
+        s.must('PIF.forget', s.session, pif)
 
 
 def run(server, scenario):
