@@ -1,152 +1,202 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "interface.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <net/if.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <glib.h>
+#include "address.h"
+#include "message-switch/lib/daemon.h"
 
-static bool name_valid(const char *name)
+#define MTU_DEFAULT 1500
+
+bool interface_put_address(const Manager *manager, const char *name, const Address *address)
 {
-        size_t len = strlen(name);
+        const RecordInterface *interface = record_interface(manager->record, name);
+        Address put;
 
-        return len > 0 && len < IFNAMSIZ && strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
-               strcmp(name, "..") != 0;
+        for (size_t i = 0; interface != NULL && i < interface->applied.n; i++)
+                if (address_parse(address->family, interface->applied.items[i].address,
+                                  interface->applied.items[i].prefix_length, &put) &&
+                    address_equal(&put, address))
+                        return true;
+        return false;
 }
 
-static char *attribute_path(const char *root, const char *name, const char *attribute)
+static bool check(const char *name, const NetworkInterfaceConfig *config, NetworkError **error)
 {
-        return g_strdup_printf("%s/%s%s%s", root, name, attribute[0] != '\0' ? "/" : "", attribute);
+        if (!link_name_is_valid(name))
+                return network_fail_interface_does_not_exist(error, name);
+        if (config->mtu < LINK_MTU_MIN || config->mtu > LINK_MTU_MAX)
+                return network_fail_internal(error, "No size that a packet can have: %" PRId64, config->mtu);
+        if (config->ipv4_conf.tag == NETWORK_IPV4_DHCP4 || config->ipv6_conf.tag == NETWORK_IPV6_DHCP6 ||
+            config->ipv6_conf.tag == NETWORK_IPV6_AUTOCONF6)
+                return network_fail_not_implemented(error);
+        return (config->ipv4_conf.tag != NETWORK_IPV4_STATIC4 ||
+                addresses_check(AF_INET, &config->ipv4_conf.static4, error)) &&
+               (config->ipv6_conf.tag != NETWORK_IPV6_STATIC6 ||
+                addresses_check(AF_INET6, &config->ipv6_conf.static6, error)) &&
+               routes_check(config, error);
 }
 
-static bool has(const char *root, const char *name, const char *attribute)
+void interface_config(const Manager *manager, const char *name, NetworkInterfaceConfig *ret)
 {
-        g_autofree char *path = attribute_path(root, name, attribute);
+        const RecordInterface *interface = record_interface(manager->record, name);
 
-        return name_valid(name) && access(path, F_OK) == 0;
+        if (interface != NULL)
+                network_interface_config_assign(ret, &interface->config);
+        else
+                *ret = (NetworkInterfaceConfig){ .mtu = MTU_DEFAULT };
 }
 
-/* One line of text. Returns owned (g_free); NULL: there is none, or it cannot be read now. */
-static char *read_attribute(const char *root, const char *name, const char *attribute)
+bool interface_apply(Manager *manager, const char *name, NetworkError **error)
 {
-        g_autofree char *path = attribute_path(root, name, attribute);
-        char *text = NULL;
+        const NetworkInterfaceConfig *config = &record_interface(manager->record, name)->config;
+        g_autoptr(Links) links = manager_read(manager, error);
+        const Link *link = links != NULL ? links_find(links, name) : NULL;
 
-        if (!name_valid(name) || !g_file_get_contents(path, &text, NULL, NULL))
-                return NULL;
-        return g_strchomp(text);
+        if (links == NULL)
+                return false;
+        if (link == NULL)
+                return network_fail_interface_does_not_exist(error, name);
+        if (link->mtu != config->mtu &&
+            !manager_change(manager, &(Change){ .kind = CHANGE_MTU, .name = name, .number = config->mtu },
+                            error))
+                return false;
+        if (!link->up && !manager_change(manager, &(Change){ .kind = CHANGE_UP, .name = name }, error))
+                return false;
+        return addresses_apply(manager, name, error) && routes_apply(manager, name, error);
 }
 
-static int read_number(const char *root, const char *name, const char *attribute, int64_t *ret)
+static void undo(Manager *manager, const char *name, const NetworkInterfaceConfig *old)
 {
-        g_autofree char *text = read_attribute(root, name, attribute);
-        char *end;
+        RecordInterface interface;
+        NetworkError *ignored = NULL;
+        bool ok;
 
-        if (text == NULL)
-                return -ENODEV;
-        *ret = strtoll(text, &end, 0);
-        return end != text && *end == '\0' ? 0 : -EBADMSG;
+        if (old == NULL) {
+                ok = interface_forget(manager, name, &ignored);
+        } else {
+                record_interface_assign(&interface, record_interface(manager->record, name));
+                network_interface_config_clear(&interface.config);
+                network_interface_config_assign(&interface.config, old);
+                ok = manager_recorded(record_set_interface(manager->record, name, &interface), &ignored) &&
+                     interface_apply(manager, name, &ignored);
+                record_interface_clear(&interface);
+        }
+        if (!ok)
+                log_warning("An interface is not as it was before what failed", "NETWORK_INTERFACE", name,
+                            NULL);
+        network_error_free(ignored);
 }
 
-static int compare_texts(const void *a, const void *b)
+bool interface_record(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
+                      NetworkError **error)
 {
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The names in a folder that pass; in order. */
-static int list(const char *folder, const char *root, bool (*passes)(const char *root, const char *name),
-                BusStrings *ret)
-{
-        struct dirent *entry;
-        DIR *dir;
-
-        dir = opendir(folder);
-        if (dir == NULL)
-                return -errno;
-        while ((entry = readdir(dir)) != NULL)
-                if (passes(root, entry->d_name))
-                        bus_strings_add(ret, entry->d_name);
-        closedir(dir);
-        if (ret->n > 0)
-                qsort(ret->items, ret->n, sizeof(*ret->items), compare_texts);
-        return 0;
-}
-
-bool interface_exists(const char *root, const char *name)
-{
-        /* What else stands there (bonding_masters) is a file. */
-        return has(root, name, "ifindex");
-}
-
-int interface_list(const char *root, BusStrings *ret)
-{
-        return list(root, root, interface_exists, ret);
-}
-
-int interface_mac(const char *root, const char *name, char **ret)
-{
-        g_autofree char *text = read_attribute(root, name, "address");
-
-        if (text == NULL)
-                return -ENODEV;
-        *ret = bus_strdup(text);
-        return 0;
-}
-
-int interface_mtu(const char *root, const char *name, int64_t *ret)
-{
-        return read_number(root, name, "mtu", ret);
-}
-
-int interface_is_up(const char *root, const char *name, bool *ret)
-{
-        int64_t flags;
+        const RecordInterface *known = record_interface(manager->record, name);
+        RecordInterface interface = { 0 };
         int r;
 
-        r = read_number(root, name, "flags", &flags);
+        if (known != NULL)
+                record_interface_assign(&interface, known);
+        network_interface_config_clear(&interface.config);
+        network_interface_config_assign(&interface.config, config);
+        r = record_set_interface(manager->record, name, &interface);
+        record_interface_clear(&interface);
+        return manager_recorded(r, error);
+}
+
+static bool exists(Manager *manager, const char *name, NetworkError **error)
+{
+        g_autoptr(Links) links = manager_read(manager, error);
+
+        return links != NULL &&
+               (links_find(links, name) != NULL || network_fail_interface_does_not_exist(error, name));
+}
+
+bool interface_configure(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
+                         NetworkError **error)
+{
+        const RecordInterface *known = record_interface(manager->record, name);
+        NetworkInterfaceConfig *old = known != NULL ? network_interface_config_dup(&known->config) : NULL;
+        bool ok;
+
+        ok = check(name, config, error) && exists(manager, name, error) &&
+             interface_record(manager, name, config, error);
+        if (ok) {
+                ok = interface_apply(manager, name, error);
+                if (!ok)
+                        undo(manager, name, old);
+        }
+        network_interface_config_free(old);
+        return ok;
+}
+
+/* Nothing is wanted on it any more. */
+static bool strip(Manager *manager, const char *name, NetworkError **error)
+{
+        const NetworkInterfaceConfig nothing = { .mtu = MTU_DEFAULT };
+
+        return interface_record(manager, name, &nothing, error) && addresses_apply(manager, name, error) &&
+               routes_apply(manager, name, error);
+}
+
+bool interface_forget(Manager *manager, const char *name, NetworkError **error)
+{
+        g_autoptr(Links) links = NULL;
+
+        if (record_interface(manager->record, name) == NULL)
+                return true;
+        links = manager_read(manager, error);
+        return links != NULL && (links_find(links, name) == NULL || strip(manager, name, error)) &&
+               manager_recorded(record_set_interface(manager->record, name, NULL), error);
+}
+
+bool interface_bring_down(Manager *manager, const char *name, NetworkError **error)
+{
+        g_autoptr(Links) links = manager_read(manager, error);
+        const Link *link = links != NULL ? links_find(links, name) : NULL;
+
+        if (links == NULL)
+                return false;
+        if (link == NULL)
+                return network_fail_interface_does_not_exist(error, name);
+        for (guint i = 0; i < link->addresses->len; i++) {
+                const Address *address = &g_array_index(link->addresses, Address, i);
+
+                if (!interface_put_address(manager, name, address))
+                        return network_fail_internal(
+                            error, "%s has the address %s/%d, which was not set here and would be cut off",
+                            name, address->text, address->prefix_len);
+        }
+        return interface_forget(manager, name, error) &&
+               (!link->up || manager_change(manager, &(Change){ .kind = CHANGE_DOWN, .name = name }, error));
+}
+
+/* Those of all others go first: a host has but one default route. */
+static bool move_gateway(Manager *manager, const char *name, NetworkError **error)
+{
+        g_autoptr(GList) names = g_hash_table_get_keys(manager->record->interfaces);
+        g_autoptr(Links) links = manager_read(manager, error);
+
+        if (links == NULL)
+                return false;
+        for (GList *i = names; i != NULL; i = i->next)
+                if (strcmp(i->data, name) != 0 && links_find(links, i->data) != NULL &&
+                    !routes_apply(manager, i->data, error))
+                        return false;
+        return record_interface(manager->record, name) == NULL || links_find(links, name) == NULL ||
+               routes_apply(manager, name, error);
+}
+
+bool interfaces_set_gateway(Manager *manager, const char *name, NetworkError **error)
+{
+        g_autofree char *old = manager->record->gateway_interface;
+        int r;
+
+        manager->record->gateway_interface = g_strdup(name);
+        r = record_write(manager->record);
         if (r == 0)
-                *ret = flags & IFF_UP;
-        return r;
-}
-
-int interface_is_connected(const char *root, const char *name, bool *ret)
-{
-        int64_t carrier;
-
-        if (!interface_exists(root, name))
-                return -ENODEV;
-        /* Of an interface that is down, the kernel does not say. */
-        *ret = read_number(root, name, "carrier", &carrier) == 0 && carrier == 1;
-        return 0;
-}
-
-int interface_is_physical(const char *root, const char *name, bool *ret)
-{
-        if (!interface_exists(root, name))
-                return -ENODEV;
-        *ret = has(root, name, "device");
-        return 0;
-}
-
-static bool is_bridge(const char *root, const char *name)
-{
-        return has(root, name, "bridge");
-}
-
-int bridge_list(const char *root, BusStrings *ret)
-{
-        return list(root, root, is_bridge, ret);
-}
-
-int bridge_interfaces(const char *root, const char *name, BusStrings *ret)
-{
-        g_autofree char *folder = attribute_path(root, name, "brif");
-
-        if (!is_bridge(root, name))
-                return -ENODEV;
-        return list(folder, root, interface_exists, ret);
+                return move_gateway(manager, name, error);
+        g_free(manager->record->gateway_interface);
+        manager->record->gateway_interface = g_steal_pointer(&old);
+        return manager_recorded(r, error);
 }

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The network interfaces of this host, as the kernel shows them in sysfs. Nothing here changes any. */
+/* How an interface is to be: up, its largest packet, its addresses and routes. */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "manager.h"
 
-#include "idl/runtime/bus-type.h"
-
-#define INTERFACE_ROOT "/sys/class/net"
-
-/* `root` is INTERFACE_ROOT, or a test's. Names that no interface can have give -ENODEV like those that none has. */
-int interface_list(const char *root, BusStrings *ret); /* in order */
-bool interface_exists(const char *root, const char *name);
-int interface_mac(const char *root, const char *name, char **ret); /* owned (free) */
-int interface_mtu(const char *root, const char *name, int64_t *ret);
-int interface_is_up(const char *root, const char *name, bool *ret);
-/* Whether there is a carrier; false while it is down. */
-int interface_is_connected(const char *root, const char *name, bool *ret);
-int interface_is_physical(const char *root, const char *name, bool *ret); /* has a device behind it */
-
-int bridge_list(const char *root, BusStrings *ret); /* the kernel's own bridges, in order */
-/* Its ports; -ENODEV: it is no bridge. */
-int bridge_interfaces(const char *root, const char *name, BusStrings *ret);
+/* With the manager's lock held. Records and applies; a failure leaves everything as it was, as far as the kernel lets it.
+ * Interface_does_not_exist where it is not there. */
+bool interface_configure(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
+                         NetworkError **error);
+/* The recorded configuration, or that of an interface of which nothing is; deep copy, *ret is overwritten. */
+void interface_config(const Manager *manager, const char *name, NetworkInterfaceConfig *ret);
+/* Makes a recorded interface be as recorded, changing what differs. */
+bool interface_apply(Manager *manager, const char *name, NetworkError **error);
+/* What was put on it goes, and it is recorded no more; success when it was not. */
+bool interface_forget(Manager *manager, const char *name, NetworkError **error);
+/* The same, and it is taken down; not where that would cut off what was not set here. */
+bool interface_bring_down(Manager *manager, const char *name, NetworkError **error);
+/* Whether that address was set here. */
+bool interface_put_address(const Manager *manager, const char *name, const Address *address);
+/* Only records; nothing is done to the interface. */
+bool interface_record(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
+                      NetworkError **error);
+/* From now on that interface's gateways are the default ones, and no other's. */
+bool interfaces_set_gateway(Manager *manager, const char *name, NetworkError **error);

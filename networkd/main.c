@@ -1,20 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 
+#include "manager.h"
 #include "message-switch/lib/daemon.h"
 #include "service.h"
+#include "simulator.h"
 
 int main(int argc, char **argv)
 {
+        Daemon *daemon =
+            daemon_new("networkd", "Bridges, VLANs and addresses of this host.", NULL, &argc, &argv);
+        g_autofree char *backend = daemon_setting(daemon, "backend", "auto"),
+                        *interfaces = daemon_setting(daemon, "simulator-interfaces", SIMULATOR_INTERFACES),
+                        *faults = daemon_setting(daemon, "faults", NULL), *error = NULL;
+        ManagerSettings settings = {
+                .backend = backend,
+                .state_dir = daemon->state_dir,
+                .runtime_dir = daemon->runtime_dir,
+                .faults = faults,
+                .interfaces = interfaces,
+        };
+        Manager *manager = manager_new(&settings, &error);
         BusService *service;
-        Daemon *daemon;
 
-        daemon =
-            daemon_new("networkd", "Bridges, bonds, VLANs and addresses of this host.", NULL, &argc, &argv);
-        service = networkd_serve(daemon);
+        if (manager == NULL) {
+                log_error("Cannot start", "ERROR", error, NULL);
+                return EXIT_FAILURE;
+        }
+        service = networkd_serve(manager, daemon->bus, daemon->workers);
         daemon_run(daemon);
         daemon_close(daemon);
         bus_service_free(service);
+        manager_free(manager);
         daemon_free(daemon);
         return EXIT_SUCCESS;
 }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "idl/runtime/bus-service.h"
-#include "message-switch/lib/daemon.h"
+#include "manager.h"
 
-/* Serves it on the daemon's bus; freed between daemon_close and daemon_free. */
-BusService *networkd_serve(Daemon *daemon);
+/* Serves it on the bus; freed between daemon_close and daemon_free. */
+BusService *networkd_serve(Manager *manager, Bus *bus, Workers *workers);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What this daemon was told to make, on the disk before anything of it is made. */
+#pragma once
+
+#include <glib.h>
+
+#include "idl/bus/network.h"
+
+#define RECORD_SIZE_MAX       (16u << 20) /* bytes */
+#define RECORD_BRIDGES_MAX    8192u
+#define RECORD_INTERFACES_MAX 16384u
+
+/* How an interface is to be, and what may have been put on it: addresses bear no mark. */
+typedef struct RecordInterface {
+        NetworkInterfaceConfig config;
+        NetworkAddressList applied; /* of both families, what is wanted included */
+} RecordInterface;
+
+typedef struct Record {
+        char *path;
+        GHashTable *bridges;     /* name -> NetworkBridgeConfig */
+        GHashTable *interfaces;  /* name -> RecordInterface */
+        char *gateway_interface; /* NULL: that of any */
+        char *dns_interface;
+        bool held; /* changes are not written */
+} Record;
+
+/* Reads it; one that is not there is empty. NULL: *ret_error says why (g_free). A damaged one is not taken for empty. */
+Record *record_open(const char *path, char **ret_error);
+void record_close(Record *record); /* NULL is legal */
+/* Makes it durable. On failure the file is as it was. 0 or negative errno. */
+int record_write(Record *record);
+/* Forgets all; only in memory. */
+void record_clear(Record *record);
+/* Forgets what is not kept over a boot, and what was put on interfaces; only in memory. */
+void record_after_boot(Record *record);
+
+const NetworkBridgeConfig *record_bridge(const Record *record, const char *name); /* NULL: none */
+/* Replaces, or removes where config is NULL, and writes. On failure nothing has changed. 0 or negative errno; -EDQUOT:
+ * there are too many. */
+int record_set_bridge(Record *record, const char *name, const NetworkBridgeConfig *config);
+const RecordInterface *record_interface(const Record *record, const char *name); /* NULL: none */
+int record_set_interface(Record *record, const char *name, const RecordInterface *interface);
+
+void record_interface_clear(RecordInterface *interface);
+void record_interface_assign(RecordInterface *ret, const RecordInterface *interface); /* deep */
