@@ -123,7 +123,8 @@ HttpParser *server_take_parser(HttpServer *s);
 void server_give_parser(HttpServer *s, HttpParser *p); /* takes it */
 
 /* http-pump.c */
-int pump_start(Connection *c, const char *head); /* the descriptor of the other end, or negative errno */
+int pump_start(Connection *c, const HttpRelay *relay);      /* 0 or negative errno */
+void pump_came(Connection *c, const char *bytes, size_t n); /* with the head, behind what stands in ahead */
 void pump_drive(Connection *c);
 void pump_close(Pump *p);
 int pump_client_events(const Pump *p);

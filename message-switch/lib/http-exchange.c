@@ -2,6 +2,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "http-connection.h"
 
@@ -58,6 +60,7 @@ static const char *usual_reason(int status)
                 { 413, "Content Too Large" },
                 { 414, "URI Too Long" },
                 { 417, "Expectation Failed" },
+                { 426, "Upgrade Required" },
                 { 431, "Request Header Fields Too Large" },
                 { 500, "Internal Error" },
                 { 501, "Method not implemented" },
@@ -154,11 +157,27 @@ void http_reply(HttpExchange *e, const HttpReply *reply)
         connection_settle(c);
 }
 
+static void write_error_page(Buffer *body, int status)
+{
+        buffer_printf(body, "<html><body><h1>HTTP %d</h1>%s</body></html>", status, usual_reason(status));
+}
+
+void http_write_error(Buffer *b, int status, const char *headers)
+{
+        static const HttpRequest NEW = { .method = "" };
+        auto_buffer body = { 0 };
+
+        write_error_page(&body, status);
+        write_head(b, &NEW, &(HttpReply){ .status = status, .content_type = "text/html", .headers = headers },
+                   true, body.len);
+        buffer_append(b, body.data, body.len);
+}
+
 void http_reply_error(HttpExchange *e, int status, const char *headers)
 {
         Buffer body = { 0 };
 
-        buffer_printf(&body, "<html><body><h1>HTTP %d</h1>%s</body></html>", status, usual_reason(status));
+        write_error_page(&body, status);
         http_reply(e, &(HttpReply){ .status = status,
                                     .content_type = status == 404 ? NULL : "text/html",
                                     .headers = headers,
@@ -167,19 +186,34 @@ void http_reply_error(HttpExchange *e, int status, const char *headers)
                                     .body = &body });
 }
 
-int http_take(HttpExchange *e, const char *head)
+int http_relay(HttpExchange *e, const HttpRelay *relay)
 {
         Connection *c = e->connection;
 
         assert(e->open);
         if (c->phase == PHASE_CLOSED)
                 return -ECONNRESET;
-        int fd = pump_start(c, head);
-        if (fd < 0)
-                return fd;
+        int r = pump_start(c, relay);
+        if (r < 0)
+                return r;
         connection_end_exchange(c);
         c->phase = PHASE_PUMP;
         if (!c->driving)
                 connection_drive(c);
-        return fd;
+        return 0;
+}
+
+int http_take(HttpExchange *e, const char *head)
+{
+        int fds[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
+                return -errno;
+        int r = http_relay(e, &(HttpRelay){ .head = head, .fd = fds[0] });
+        if (r < 0) {
+                close(fds[0]);
+                close(fds[1]);
+                return r;
+        }
+        return fds[1];
 }

@@ -89,7 +89,9 @@ static void take_input(Connection *c, const char *bytes, size_t n)
                         connection_count_progress(c, taken);
                 }
         }
-        if (n > 0 && c->phase != PHASE_LINGER && c->phase != PHASE_CLOSED)
+        if (n > 0 && c->phase == PHASE_PUMP)
+                pump_came(c, bytes, n);
+        else if (n > 0 && c->phase != PHASE_LINGER && c->phase != PHASE_CLOSED)
                 buffer_append(&c->ahead, bytes, n);
 }
 

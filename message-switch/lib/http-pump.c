@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A connection that has been taken over: bytes between the client and a socket of ours, both ways. What is under way
- * from the client stands in Connection.ahead, what is under way to it in Connection.out[0]; a side is read again when
- * what it sent last has gone. */
+/* A connection that has been taken over: bytes between the client and a descriptor of ours, both ways. What is under way
+ * from the client stands in Connection.ahead, unwrapped where it speaks WebSocket; what is under way to it in
+ * Connection.out[0]. A side is read again when what it sent last has gone. */
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "http-connection.h"
+#include "websocket.h"
 
 struct Pump {
         Connection *connection;
@@ -20,6 +21,9 @@ struct Pump {
         size_t up_at;                 /* bytes of ahead already passed on */
         bool local_ended, local_gone; /* sends no more; takes no more either */
         bool local_told, client_told; /* an end has been passed on to it */
+        WebSocket *websocket;         /* owned; NULL: the bytes are the client's own */
+        void (*on_end)(void *data);
+        void *on_end_data;
 };
 
 static void pump_on_poll(uv_poll_t *poll, int status, int events)
@@ -33,22 +37,47 @@ static void pump_on_poll(uv_poll_t *poll, int status, int events)
         connection_drive(p->connection);
 }
 
-int pump_start(Connection *c, const char *head)
+/* What came from the client and stands at the end of ahead. */
+static void unwrap(Pump *p, size_t n)
 {
-        int fds[2];
+        Connection *c = p->connection;
+        size_t before = c->ahead.len - n;
 
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0)
-                return -errno;
+        if (!p->websocket)
+                return;
+        c->ahead.len = before + websocket_take(p->websocket, c->ahead.data + before, n, &c->out[0]);
+}
+
+int pump_start(Connection *c, const HttpRelay *relay)
+{
         Pump *p = calloc(1, sizeof(*p));
         assert(p);
+        int r = uv_poll_init(loop_uv(c->server->options.loop), &p->poll, relay->fd);
+        if (r < 0) {
+                free(p);
+                return r;
+        }
         p->connection = c;
-        p->fd = fds[0];
-        int r = uv_poll_init_socket(loop_uv(c->server->options.loop), &p->poll, p->fd);
-        assert(r == 0);
+        p->fd = relay->fd;
+        p->on_end = relay->on_end;
+        p->on_end_data = relay->data;
         p->poll.data = p;
         c->pump = p;
-        buffer_append_text(&c->out[0], head);
-        return fds[1];
+        transport_keep_alive(&c->transport);
+        buffer_append_text(&c->out[0], relay->head);
+        if (relay->websocket) {
+                p->websocket = calloc(1, sizeof(*p->websocket));
+                assert(p->websocket);
+                if (c->ahead.len > 0)
+                        unwrap(p, c->ahead.len);
+        }
+        return 0;
+}
+
+void pump_came(Connection *c, const char *bytes, size_t n)
+{
+        buffer_append(&c->ahead, bytes, n);
+        unwrap(c->pump, n);
 }
 
 static void pump_on_closed(uv_handle_t *handle)
@@ -60,6 +89,24 @@ void pump_close(Pump *p)
 {
         uv_close((uv_handle_t *)&p->poll, pump_on_closed);
         close(p->fd);
+        free(p->websocket);
+        p->websocket = NULL;
+        if (p->on_end)
+                p->on_end(p->on_end_data);
+}
+
+/* It has said that nothing more comes, by the socket's end or by WebSocket's. */
+static bool client_ended(const Pump *p)
+{
+        return p->connection->peer_ended || (p->websocket && p->websocket->ended);
+}
+
+/* What a client is to be answered to its control frames is bounded like everything else. */
+static bool wants_client(const Pump *p)
+{
+        const Connection *c = p->connection;
+
+        return !client_ended(p) && c->ahead.len == 0 && (!p->websocket || c->out[0].len < HTTP_STEP_BYTES);
 }
 
 int pump_client_events(const Pump *p)
@@ -68,7 +115,7 @@ int pump_client_events(const Pump *p)
         const Transport *t = &c->transport;
         int events = 0;
 
-        if (!c->peer_ended && c->ahead.len == 0)
+        if (wants_client(p))
                 events |= t->read_on_write ? UV_WRITABLE : UV_READABLE;
         if (c->out[0].len > 0)
                 events |= t->write_on_read ? UV_READABLE : UV_WRITABLE;
@@ -102,7 +149,7 @@ static bool read_client(Pump *p)
 {
         Connection *c = p->connection;
 
-        if (c->peer_ended || c->ahead.len > 0)
+        if (!wants_client(p))
                 return false;
         ssize_t n =
             transport_read(&c->transport, buffer_reserve(&c->ahead, HTTP_STEP_BYTES), HTTP_STEP_BYTES);
@@ -112,6 +159,7 @@ static bool read_client(Pump *p)
                 p->local_ended = p->local_gone = true; /* a reset: nobody is there to write to */
         c->peer_ended = n <= 0;
         c->ahead.len = n > 0 ? (size_t)n : 0;
+        unwrap(p, c->ahead.len);
         return n > 0;
 }
 
@@ -121,9 +169,8 @@ static bool write_local(Pump *p)
 
         if (c->ahead.len == 0)
                 return false;
-        ssize_t n = p->local_gone
-                        ? (ssize_t)(c->ahead.len - p->up_at)
-                        : send(p->fd, c->ahead.data + p->up_at, c->ahead.len - p->up_at, MSG_NOSIGNAL);
+        ssize_t n = p->local_gone ? (ssize_t)(c->ahead.len - p->up_at)
+                                  : write(p->fd, c->ahead.data + p->up_at, c->ahead.len - p->up_at);
         if (n < 0) {
                 p->local_gone = errno != EAGAIN && errno != EINTR;
                 return p->local_gone;
@@ -135,13 +182,23 @@ static bool write_local(Pump *p)
         return true;
 }
 
-static bool read_local(Pump *p)
+static void wrap(Pump *p, size_t n)
 {
         Connection *c = p->connection;
 
+        c->out[0].len = WEBSOCKET_HEADER_MAX + n;
+        c->out_at = WEBSOCKET_HEADER_MAX - websocket_wrap(c->out[0].data + WEBSOCKET_HEADER_MAX, n);
+}
+
+static bool read_local(Pump *p)
+{
+        Connection *c = p->connection;
+        size_t header = p->websocket ? WEBSOCKET_HEADER_MAX : 0;
+
         if (p->local_ended || c->out[0].len > 0)
                 return false;
-        ssize_t n = recv(p->fd, buffer_reserve(&c->out[0], HTTP_STEP_BYTES), HTTP_STEP_BYTES, 0);
+        ssize_t n =
+            read(p->fd, buffer_reserve(&c->out[0], header + HTTP_STEP_BYTES) + header, HTTP_STEP_BYTES);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return false;
         if (n <= 0) {
@@ -150,6 +207,10 @@ static bool read_local(Pump *p)
                 return false;
         }
         c->out[0].len = (size_t)n;
+        if (p->websocket && p->websocket->close_sent)
+                c->out[0].len = 0;
+        else if (p->websocket)
+                wrap(p, (size_t)n);
         return true;
 }
 
@@ -174,20 +235,40 @@ static bool write_client(Pump *p)
         return true;
 }
 
+/* Tells our side that the client has ended. A client that speaks WebSocket ends both directions at once, and a terminal
+ * has no ends to tell apart. */
+static void tell_local(Pump *p)
+{
+        p->local_told = true;
+        if (p->websocket || (shutdown(p->fd, SHUT_WR) < 0 && errno == ENOTSOCK))
+                p->local_ended = p->local_gone = true;
+}
+
+static void tell_client(Pump *p)
+{
+        Connection *c = p->connection;
+
+        if (p->websocket && !p->websocket->close_sent && !client_ended(p)) {
+                websocket_close(p->websocket, WEBSOCKET_NORMAL, &c->out[0]);
+                while (write_client(p))
+                        ;
+                if (c->out[0].len > 0)
+                        return;
+        }
+        p->client_told = true;
+        if (!p->local_gone)
+                transport_end_writing(&c->transport);
+}
+
 /* Passes ends on, once what came before them has gone. True: the whole is over. */
 static bool pass_ends(Pump *p)
 {
         Connection *c = p->connection;
 
-        if (c->peer_ended && c->ahead.len == 0 && !p->local_told) {
-                p->local_told = true;
-                shutdown(p->fd, SHUT_WR);
-        }
-        if (p->local_ended && c->out[0].len == 0 && !p->client_told) {
-                p->client_told = true;
-                if (!p->local_gone)
-                        transport_end_writing(&c->transport);
-        }
+        if (client_ended(p) && c->ahead.len == 0 && !p->local_told)
+                tell_local(p);
+        if (p->local_ended && c->out[0].len == 0 && !p->client_told)
+                tell_client(p);
         return (p->client_told && p->local_gone) || (p->client_told && p->local_told);
 }
 
@@ -216,6 +297,6 @@ void pump_drive(Connection *c)
         if (p->local_ended)
                 connection_set_wait(c, WAIT_PROGRESS);
         c->moved = 0;
-        c->resume = !c->peer_ended && c->ahead.len == 0 && transport_holds_bytes(&c->transport);
+        c->resume = wants_client(p) && transport_holds_bytes(&c->transport);
         pump_settle(p);
 }

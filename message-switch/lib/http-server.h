@@ -65,6 +65,20 @@ typedef struct HttpReply {
 void http_reply(HttpExchange *exchange, const HttpReply *reply);
 /* An error page of HTML, `headers` as above. Closes, but after 404, as upstream does. */
 void http_reply_error(HttpExchange *exchange, int status, const char *headers);
+/* The whole text of such a reply, for connections that have left the server (http-stream.h). */
+void http_write_error(Buffer *b, int status, const char *headers);
+
+typedef struct HttpRelay {
+        const char *head; /* sent first, as it is */
+        int fd; /* non-blocking: a socket, or a terminal, whose other end is over when the client has ended */
+        bool websocket;             /* the client speaks WebSocket: its messages' bytes for those of `fd` */
+        void (*on_end)(void *data); /* on the loop, once, when all is over; may be NULL */
+        void *data;
+} HttpRelay;
+/* Takes the connection over and ends the exchange: bytes flow between the client and `fd`, which is taken, until both
+ * have ended. Bytes that came with the head come first. Returns 0, or negative errno with the exchange still open and
+ * nothing taken. */
+int http_relay(HttpExchange *exchange, const HttpRelay *relay);
 /* Takes the connection over and ends the exchange: after `head` (sent as it is), bytes flow through a socket whose
  * other end is returned, plain, non-blocking; TLS is undone on the way. Bytes of the body that came with the head come
  * first. An end (shutdown or close) travels likewise, either way. Returns the descriptor or negative errno, and then

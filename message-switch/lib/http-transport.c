@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,6 +76,15 @@ ssize_t transport_write(Transport *t, const char *bytes, size_t n)
 bool transport_holds_bytes(Transport *t)
 {
         return t->ssl && SSL_has_pending(t->ssl);
+}
+
+void transport_keep_alive(Transport *t)
+{
+        int on = 1, idle_sec = 60, interval_sec = 15;
+
+        setsockopt(t->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        setsockopt(t->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_sec, sizeof(idle_sec));
+        setsockopt(t->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_sec, sizeof(interval_sec));
 }
 
 void transport_end_writing(Transport *t)

@@ -22,5 +22,7 @@ ssize_t transport_read(Transport *t, char *bytes, size_t n);
 ssize_t transport_write(Transport *t, const char *bytes, size_t n);
 /* Bytes have been taken off the socket that no poll will tell of any more. */
 bool transport_holds_bytes(Transport *t);
+/* Finds out in some minutes that the other side is no more, though nothing is sent. */
+void transport_keep_alive(Transport *t);
 void transport_end_writing(Transport *t); /* the peer reads an end, after what was written */
 void transport_close(Transport *t);
