@@ -2,192 +2,102 @@
 #include "disk-copy.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "storage-internal.h"
 
-#define CHUNK_BYTES    (1 << 20)
-#define CONTROL_DOMAIN "0"
+#define EXTENT_BYTES                                                                                         \
+        (INT64_C(64) << 20) /* looked at, or zeroed, before the call's cancelling is looked at again */
 
 /* ---- bytes ---- */
 
-static bool all_zero(const char *bytes, size_t n)
-{
-        return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
-}
+typedef struct Copy {
+        DiskStream *from, *to;
+        DiskRing *ring;
+        uint64_t read; /* buffers of the ring that have been read and are being written: first to read - 1 */
+        int64_t at, bytes;
+        bool fresh;
+} Copy;
 
-static int write_all(int fd, const char *bytes, size_t n, off_t at)
+/* Begins to read what comes next, or makes it zero there if it is zero here. */
+static int begin_read(Copy *c)
 {
-        while (n > 0) {
-                ssize_t written = pwrite(fd, bytes, n, at);
+        int64_t n;
+        bool zero;
+        DiskBuffer *b;
+        int r = disk_stream_extent(c->from, c->at, MIN(c->bytes - c->at, EXTENT_BYTES), &n, &zero);
 
-                if (written < 0 && errno == EINTR)
-                        continue;
-                if (written < 0)
-                        return -errno;
-                bytes += written;
-                at += written;
-                n -= (size_t)written;
+        if (r < 0)
+                return r;
+        if (zero) {
+                r = c->fresh ? 0 : disk_stream_zero(c->to, c->at, n);
+                c->at += n;
+                return r;
         }
+        b = disk_ring_at(c->ring, c->ring->next++);
+        b->at = c->at;
+        b->n = (size_t)MIN(n, (int64_t)DISK_CHUNK_BYTES);
+        c->at += (int64_t)b->n;
+        disk_stream_read(c->from, b);
         return 0;
 }
 
-/* Where data begins at or after `at`; `end` when there is none, `at` itself where holes are not known. */
-static off_t next_data(int fd, off_t at, off_t end)
+static int begin_write(Copy *c)
 {
-        off_t found = lseek(fd, at, SEEK_DATA);
+        DiskBuffer *b = disk_ring_at(c->ring, c->read++);
+        int r = disk_stream_wait(c->from, b);
 
-        if (found < 0)
-                return errno == ENXIO ? end : at;
-        return MIN(found, end);
+        return r < 0 ? r : disk_stream_put(c->to, b, c->fresh);
 }
 
-/* One chunk; a source that ends early reads as zeros. */
-static int copy_chunk(int from, int to, char *room, off_t at, size_t n, bool fresh)
+static int end_write(Copy *c)
 {
-        size_t have = 0;
-
-        while (have < n) {
-                ssize_t got = pread(from, room + have, n - have, at + (off_t)have);
-
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got < 0)
-                        return -errno;
-                if (got == 0)
-                        break;
-                have += (size_t)got;
-        }
-        memset(room + have, 0, n - have);
-        return fresh && all_zero(room, n) ? 0 : write_all(to, room, n, at);
+        return disk_stream_wait(c->to, disk_ring_at(c->ring, c->ring->first++));
 }
 
-int disk_copy_bytes(int from, int to, int64_t bytes, bool fresh,
+int disk_copy_bytes(DiskStream *from, DiskStream *to, DiskRing *ring, int64_t bytes, bool fresh,
                     bool (*go_on)(void *data, int64_t done_bytes), void *data)
 {
-        g_autofree char *room = g_malloc(CHUNK_BYTES);
-        off_t at = 0;
-        int r;
+        Copy c = { .from = from, .to = to, .ring = ring, .bytes = bytes, .fresh = fresh };
+        int r = 0;
 
-        while (at < bytes) {
-                size_t n;
-
-                if (!go_on(data, at))
+        while (r == 0 && (c.at < bytes || ring->first < ring->next)) {
+                if (!go_on(data, c.at))
                         return -ECANCELED;
-                if (fresh)
-                        at = next_data(from, at, bytes);
-                n = (size_t)MIN(bytes - at, CHUNK_BYTES);
-                r = n ? copy_chunk(from, to, room, at, n, fresh) : 0;
-                if (r < 0)
-                        return r;
-                at += (off_t)n;
+                while (r == 0 && c.at < bytes && ring->next - c.read < DISK_DEPTH / 2 &&
+                       !disk_ring_is_full(ring))
+                        r = begin_read(&c);
+                if (r == 0 && c.read < ring->next)
+                        r = begin_write(&c);
+                if (r == 0 && (disk_ring_is_full(ring) || c.at >= bytes) && ring->first < c.read)
+                        r = end_write(&c);
         }
-        return fsync(to) < 0 ? -errno : 0;
+        return r < 0 ? r : disk_stream_flush(to);
 }
 
-/* ---- a disk, open ---- */
-
-static const char *path_in(const StorageBackend *backend)
-{
-        for (size_t i = 0; i < backend->implementations.n; i++) {
-                const StorageImplementation *way = &backend->implementations.items[i];
-
-                if (way->tag == STORAGE_IMPLEMENTATION_FILE)
-                        return way->file.path;
-                if (way->tag == STORAGE_IMPLEMENTATION_BLOCK_DEVICE)
-                        return way->block_device.path;
-        }
-        return NULL;
-}
-
-/* A descriptor, or -1 with *error. */
-static int open_path(const DiskPlace *place, const char *path, bool write, XapiError **error)
-{
-        int fd;
-
-        if (!path) {
-                xapi_fail(error, ERR_SR_OPERATION_NOT_SUPPORTED, place->sr_ref, NULL);
-                return -1;
-        }
-        fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-        if (fd < 0)
-                xapi_fail(error, ERR_VDI_NOT_AVAILABLE, place->vdi_ref, NULL);
-        return fd;
-}
-
-/* The same. Whatever it comes to, the datapath is to be destroyed. */
-static int open_place(Call *call, const char *dp, const DiskPlace *p, bool write, XapiError **error)
-{
-        Bus *bus = call->manager->daemon->bus;
-        StorageBackend backend = { 0 };
-        StorageError *e = NULL;
-        int fd = -1;
-
-        if (storage_vdi_attach3(bus, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid, p->location,
-                                CONTROL_DOMAIN, write, &backend, &e) &&
-            storage_vdi_activate3(bus, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid, p->location,
-                                  CONTROL_DOMAIN, &e))
-                fd = open_path(p, path_in(&backend), write, error);
-        else
-                storage_fail(p->sr_ref, p->vdi_ref, e, error);
-        storage_backend_clear(&backend);
-        return fd;
-}
-
-static void destroy_datapath(Call *call, const char *dp)
-{
-        StorageError *e = NULL;
-        int attempt = 0;
-        bool ok;
-
-        do
-                ok = storage_dp_destroy(call->manager->daemon->bus, STORAGE_CALL_USEC, call->task, dp, false,
-                                        &e);
-        while (!ok && storage_retry(&e, &attempt));
-        storage_error_free(e);
-}
-
-/* ---- both ---- */
-
-#define PROGRESS_STEPS 50
-
-typedef struct Progress {
-        Call *call;
-        int64_t bytes;
-        int step;
-} Progress;
+/* ---- disks ---- */
 
 static bool go_on(void *data, int64_t done)
 {
-        Progress *p = data;
-        int step = (int)(done / MAX(p->bytes / PROGRESS_STEPS, 1));
-
-        if (step > p->step)
-                call_progress(p->call, (double)done / (double)p->bytes);
-        p->step = step;
-        return !call_cancelled(p->call);
+        return disk_progress(data, done);
 }
 
-static bool copy_open(Call *call, int from, int to, int64_t bytes, bool fresh, XapiError **error)
+static bool copy_open(Call *call, DiskStream *from, DiskStream *to, DiskRing *ring, int64_t bytes, bool fresh,
+                      XapiError **error)
 {
-        Progress progress = { .call = call, .bytes = bytes };
-        int r = disk_copy_bytes(from, to, bytes, fresh, go_on, &progress);
+        DiskProgress progress = { .call = call, .bytes = bytes };
+        DiskCancel cancel = { .streams = { from, to } };
+        int r;
 
+        disk_cancel_begin(call, &cancel);
+        r = disk_copy_bytes(from, to, ring, bytes, fresh, go_on, &progress);
+        disk_cancel_end(call);
         if (r == 0)
                 return true;
-        if (r == -ECANCELED)
+        if (r == -ECANCELED || call_cancelled(call))
                 return xapi_fail(error, ERR_TASK_CANCELLED, call->task, NULL);
         if (r == -ENOSPC)
                 return xapi_fail(error, ERR_SR_FULL, "", "", NULL);
         return xapi_fail(error, ERR_VDI_COPY_FAILED, NULL);
-}
-
-static void close_open(int fd)
-{
-        if (fd >= 0)
-                close(fd);
 }
 
 bool disk_copy(Call *call, const DiskPlace *from, const DiskPlace *to, int64_t bytes, bool fresh,
@@ -195,18 +105,21 @@ bool disk_copy(Call *call, const DiskPlace *from, const DiskPlace *to, int64_t b
 {
         Storage *storage = call->manager->storage;
         const char *dp = storage_copy_begin(storage, error);
-        int source, target = -1;
+        DiskStream *source, *target = NULL;
+        DiskRing ring;
         bool ok;
 
         if (!dp)
                 return false;
-        source = open_place(call, dp, from, false, error);
-        if (source >= 0)
-                target = open_place(call, dp, to, true, error);
-        ok = target >= 0 && copy_open(call, source, target, bytes, fresh, error);
-        close_open(target);
-        close_open(source);
-        destroy_datapath(call, dp);
+        disk_ring_init(&ring);
+        source = disk_open(call, dp, from, false, error);
+        if (source)
+                target = disk_open(call, dp, to, true, error);
+        ok = target && copy_open(call, source, target, &ring, bytes, fresh, error);
+        disk_stream_free(target);
+        disk_stream_free(source);
+        disk_ring_clear(&ring);
+        disk_close_all(call, dp);
         storage_copy_end(storage, dp);
         return ok;
 }

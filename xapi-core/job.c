@@ -19,7 +19,9 @@ struct Job {
         Value *params;
         const Handler *handler;
         bool async;
-        bool listed; /* in Manager.running */
+        bool listed;  /* in Manager.running */
+        JobWork work; /* of a job that is no message's; run NULL: it is one's */
+        bool ran;
         JobDone done;
         void *data;
         XapiError *error;
@@ -182,6 +184,8 @@ static void finish_on_loop(void *user)
 
         if (job->done)
                 job->done(job, job->error, job->data);
+        if (job->work.done)
+                job->work.done(job->error, job->ran, job->work.data);
         job_free(job);
 }
 
@@ -227,7 +231,7 @@ static void write_task_end(Txn *txn, void *user)
 }
 
 /* The task says how it ended, even if the disk refuses that for now; nobody waits but those who watch the task. */
-static void end_task(Job *job)
+static void end_task(Job *job, bool wait)
 {
         const Type *type = job->call.message->result;
         TaskEnd *end;
@@ -247,12 +251,19 @@ static void end_task(Job *job)
         txn = txn_begin(job->call.store);
         write_task_end(txn, end);
         txn_owe(txn, write_task_end, end, task_end_free);
-        txn_commit(txn, NULL, NULL);
+        if (wait) {
+                XapiError *owed = NULL;
+
+                txn_commit_wait(txn, &owed);
+                xapi_error_free(owed);
+        } else {
+                txn_commit(txn, NULL, NULL);
+        }
 }
 
 static void end_job(Job *job)
 {
-        end_task(job);
+        end_task(job, false);
         finish(job);
 }
 
@@ -269,6 +280,10 @@ static void durable(const XapiError *error, void *user)
 
 static bool run_handler(Job *job)
 {
+        if (job->work.run) {
+                job->ran = true;
+                return job->work.run(&job->call, job->work.data, &job->error);
+        }
         if (!job->handler)
                 return generic_call(&job->call, job->params, &job->error);
         return job->handler->function(&job->call, job->params, &job->error);
@@ -286,7 +301,7 @@ static void run_on_loop(Job *job)
         }
         if (txn)
                 txn_abort(txn);
-        end_task(job);
+        end_task(job, false);
         finish_on_loop(job);
 }
 
@@ -299,7 +314,13 @@ static void run_on_thread(void *user)
 
         assert(ok == !job->error);
         assert(!job->call.txn);
-        end_job(job);
+        if (!job->work.ended) {
+                end_job(job);
+                return;
+        }
+        end_task(job, true);
+        job->work.ended(job->error, job->work.data);
+        finish(job);
 }
 
 static void start(Job *job)
@@ -405,4 +426,62 @@ void job_run(Job *job, bool async, JobDone done, void *data)
         job->data = data;
         make_task(job);
         start(job);
+}
+
+/* ---- work that is no message's ---- */
+
+static const Type NOTHING = { .kind = TYPE_VOID };
+static const Message WORK = { .name = "", .result = &NOTHING, .handler = -1 };
+
+static void begin_work(void *user)
+{
+        Job *job = user;
+
+        if (!job->error && call_cancelled(&job->call))
+                xapi_fail(&job->error, ERR_TASK_CANCELLED, job->call.task, NULL);
+        if (!job->error && job->work.begin && !job->work.begin(&job->call, job->work.data, &job->error))
+                assert(job->error);
+        if (!job->error) {
+                if (workers_run(job->call.manager->daemon->workers, false, run_on_thread, job))
+                        return; /* it is the worker's now */
+                xapi_fail(&job->error, ERR_TOO_BUSY, NULL);
+        }
+        end_job(job);
+}
+
+static void work_durable(const XapiError *error, void *user)
+{
+        Job *job = user;
+
+        if (error)
+                job->error = xapi_error_copy(error);
+        loop_post(job->call.manager->daemon->loop, begin_work, job);
+}
+
+bool job_run_work(Manager *manager, const JobWork *work, XapiError **error)
+{
+        Txn *txn = txn_begin(manager->store);
+        Job *job;
+        Str task;
+
+        if (!work->task)
+                task = task_create(txn, manager, work->label, "", work->session, true);
+        else if (task_follow(txn, manager, work->task, work->session, work->roles, work->local_root, error))
+                task = str_new(work->task);
+        else {
+                txn_abort(txn);
+                return false;
+        }
+        job = job_new(manager, &WORK, g_new0(Value, 1));
+        job->work = *work;
+        job->async = true; /* its task stays, for clients to see how it ended */
+        str_set(&job->call.session, work->session);
+        job->call.roles = work->roles;
+        job->call.local_root = work->local_root;
+        str_unref(job->call.task);
+        job->call.task = task;
+        job->call.task_stored = true;
+        list(job);
+        txn_commit(txn, work_durable, job);
+        return true;
 }

@@ -16,6 +16,26 @@ Call *job_call(Job *job);
  * the call goes on. The job frees itself. On the loop. */
 void job_run(Job *job, bool async, JobDone done, void *data);
 
+/* Work of an HTTP handler: a job like a message's, on a worker, with a task that clients see. */
+typedef struct JobWork {
+        const char *label; /* of its task */
+        const char *session;
+        uint32_t roles;
+        bool local_root;
+        const char *task; /* one of the client's that is to be followed; NULL: a new one */
+        /* On the loop, when the task is durable, right before run: false with *error ends it. May be NULL. */
+        bool (*begin)(Call *call, void *data, XapiError **error);
+        bool (*run)(Call *call, void *data, XapiError **error);
+        /* On the worker, after run and when the task's end is there for others to see. May be NULL. */
+        void (*ended)(const XapiError *error, void *data);
+        /* On the loop, exactly once, when the task has its end; error NULL: run returned true. `ran`: it was called. */
+        void (*done)(const XapiError *error, bool ran, void *data);
+        void *data;
+} JobWork;
+/* HANDLE_INVALID, RBAC_PERMISSION_DENIED or OPERATION_NOT_ALLOWED where the task is none that may be followed; then
+ * nothing is called. On the loop. */
+bool job_run_work(Manager *manager, const JobWork *work, XapiError **error);
+
 /* Asks the job of this task to stop. Any thread. False: no job runs for it. */
 bool job_cancel(Manager *manager, const char *task);
 /* The server ends: nothing on a worker waits any longer than it must. */

@@ -10,6 +10,7 @@
 #include "certificate.h"
 #include "classes/classes.h"
 #include "host-objects.h"
+#include "http-action.h"
 #include "job.h"
 #include "networks.h"
 #include "operations.h"
@@ -23,6 +24,7 @@
 
 #define TICK_MSEC           (60 * 1000)
 #define LOGIN_DELAY_MSEC    5000
+#define CONSOLES_MAX        4096 /* open at a time; each has a descriptor beside its connection's */
 #define STORAGE_SETTLE_MSEC 10000
 
 static bool fail_errno(XapiError **error, const char *what, const char *path, int r)
@@ -148,8 +150,10 @@ static bool listen_all(Manager *m, const ManagerOptions *options, XapiError **er
                                                   : g_build_filename(m->daemon->state_dir, "xapi", NULL);
         int port, r;
 
-        m->http = http_server_new(
-            &(HttpServerOptions){ .loop = m->daemon->loop, .on_request = server_on_request, .data = m });
+        m->http = http_server_new(&(HttpServerOptions){ .loop = m->daemon->loop,
+                                                        .on_request = server_on_request,
+                                                        .on_head = actions_on_head,
+                                                        .data = m });
         r = certificate_ensure(m->certificate, g_get_host_name());
         if (r < 0)
                 return fail_errno(error, "Cannot make the certificate", m->certificate, r);
@@ -194,6 +198,7 @@ Manager *manager_new(Daemon *daemon, const ManagerOptions *options, XapiError **
         m->running = running_tasks_new();
         m->certificate = options->certificate ? g_strdup(options->certificate)
                                               : g_build_filename(daemon->state_dir, "xapi-ssl.pem", NULL);
+        m->consoles_max = (int)daemon_setting_int(daemon, "consoles-max", CONSOLES_MAX, 0, 1000000);
         m->login_delay_usec =
             (uint64_t)daemon_setting_int(daemon, "login-delay-msec", LOGIN_DELAY_MSEC, 0, 60000) * 1000;
         if (start(m, options, error))
@@ -251,6 +256,7 @@ void manager_free(Manager *m)
         auth_free(m->auth);
         if (m->store)
                 store_close(m->store);
+        uv_run(loop_uv(m->daemon->loop), UV_RUN_NOWAIT); /* what the last commits have posted */
         running_tasks_free(m->running);
         str_unref(m->host);
         str_unref(m->pool);

@@ -30,10 +30,11 @@ struct Manager {
         struct Xenops *xenops;
         struct Storage *storage;
         struct Networks *networks;
-        GQueue held;        /* answers that server.c holds back; on the loop */
-        bool stopping;      /* set by manager_stop: nothing is held back any more; on the loop */
-        uv_timer_t tick;    /* each minute: what is old goes */
-        uv_signal_t reload; /* SIGHUP: the certificate anew */
+        int n_consoles, consoles_max; /* open now, and at most; on the loop */
+        GQueue held;                  /* answers that server.c holds back; on the loop */
+        bool stopping;                /* set by manager_stop: nothing is held back any more; on the loop */
+        uv_timer_t tick;              /* each minute: what is old goes */
+        uv_signal_t reload;           /* SIGHUP: the certificate anew */
         uv_fs_poll_t certificate_poll;
         unsigned n_closing; /* of the three above */
         char *certificate;

@@ -23,8 +23,6 @@ typedef struct Answering {
         RpcRequest request; /* without its params */
         Manager *manager;
         Buffer body;
-        uv_timer_t timer; /* of an answer that is held back */
-        GList held;       /* in Manager.held */
 } Answering;
 
 static void answering_free(Answering *a)
@@ -42,16 +40,24 @@ static void send_answer(Answering *a)
                                               .body = &a->body });
 }
 
+typedef struct Held {
+        Manager *manager;
+        uv_timer_t timer;
+        GList link; /* in Manager.held */
+        void (*function)(void *data);
+        void *data;
+} Held;
+
 static void timer_closed(uv_handle_t *handle)
 {
-        answering_free(handle->data);
+        g_free(handle->data);
 }
 
-static void let_go(Answering *a)
+static void let_go(Held *held)
 {
-        g_queue_unlink(&a->manager->held, &a->held);
-        send_answer(a);
-        uv_close((uv_handle_t *)&a->timer, timer_closed);
+        g_queue_unlink(&held->manager->held, &held->link);
+        held->function(held->data);
+        uv_close((uv_handle_t *)&held->timer, timer_closed);
 }
 
 static void timer_fired(uv_timer_t *timer)
@@ -59,21 +65,35 @@ static void timer_fired(uv_timer_t *timer)
         let_go(timer->data);
 }
 
-static void hold_back(Answering *a, uint64_t delay_usec)
+void server_hold_back(Manager *manager, uint64_t delay_usec, void (*function)(void *data), void *data)
 {
-        a->held.data = a;
-        g_queue_push_tail_link(&a->manager->held, &a->held);
-        uv_timer_init(loop_uv(a->manager->daemon->loop), &a->timer);
-        a->timer.data = a;
-        uv_timer_start(&a->timer, timer_fired, delay_usec / 1000, 0);
+        Held *held;
+
+        if (manager->stopping) {
+                function(data);
+                return;
+        }
+        held = g_new0(Held, 1);
+        *held = (Held){ .manager = manager, .function = function, .data = data };
+        held->link.data = held;
+        g_queue_push_tail_link(&manager->held, &held->link);
+        uv_timer_init(loop_uv(manager->daemon->loop), &held->timer);
+        held->timer.data = held;
+        uv_timer_start(&held->timer, timer_fired, delay_usec / 1000, 0);
 }
 
 void server_let_go(Manager *manager)
 {
-        Answering *a;
+        Held *held;
 
-        while ((a = g_queue_peek_head(&manager->held)))
-                let_go(a);
+        while ((held = g_queue_peek_head(&manager->held)))
+                let_go(held);
+}
+
+static void send_held(void *user)
+{
+        send_answer(user);
+        answering_free(user);
 }
 
 static void write_value(Buffer *b, const RpcRequest *r, const DispatchAnswer *answer)
@@ -101,8 +121,8 @@ static void answer(const DispatchAnswer *answer, void *user)
                 rpc_write_failure(&a->body, &a->request, answer->error);
         else
                 write_value(&a->body, &a->request, answer);
-        if (answer->delay_usec && !a->manager->stopping) {
-                hold_back(a, answer->delay_usec);
+        if (answer->delay_usec) {
+                server_hold_back(a->manager, answer->delay_usec, send_held, a);
                 return;
         }
         send_answer(a);

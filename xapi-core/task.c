@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "codec.h"
@@ -15,11 +16,18 @@
 
 /* ---- the life of a task ---- */
 
+static void mark_running(Manager *manager, TaskRow *task)
+{
+        Value cancel = { .i = TASK_ALLOWED_OPERATIONS_CANCEL };
+
+        slot_str(&task->forwarded_to, manager->host);
+        slot_set(&task->allowed_operations, set_with(task->allowed_operations, cancel));
+}
+
 Str task_create(Txn *txn, Manager *manager, const char *label, const char *description, const char *session,
                 bool running)
 {
         TaskRow *task = (TaskRow *)txn_create(txn, &CLASS_TASK, NULL, NULL);
-        Value cancel = { .i = TASK_ALLOWED_OPERATIONS_CANCEL };
 
         slot_str(&task->name_label, label);
         slot_str(&task->name_description, description);
@@ -29,11 +37,37 @@ Str task_create(Txn *txn, Manager *manager, const char *label, const char *descr
         slot_str(&task->backtrace, "()");
         task->created = time(NULL);
         task->status = TASK_STATUS_TYPE_PENDING;
-        if (running) {
-                slot_str(&task->forwarded_to, manager->host);
-                slot_set(&task->allowed_operations, set_with(task->allowed_operations, cancel));
-        }
+        if (running)
+                mark_running(manager, task);
         return str_ref(task->row.ref);
+}
+
+bool task_is_ours(Txn *txn, const TaskRow *task, const char *session, uint32_t roles, bool local_root)
+{
+        const SessionRow *mine, *owner;
+
+        if (local_root || (roles & (ROLE_POOL_ADMIN | ROLE_POOL_OPERATOR)))
+                return true;
+        mine = (const SessionRow *)txn_get(txn, &CLASS_SESSION, session);
+        owner = (const SessionRow *)txn_get(txn, &CLASS_SESSION, task->session);
+        return mine && owner && strcmp(mine->auth_user_name, owner->auth_user_name) == 0;
+}
+
+bool task_follow(Txn *txn, Manager *manager, const char *ref, const char *session, uint32_t roles,
+                 bool local_root, XapiError **error)
+{
+        TaskRow *task = (TaskRow *)txn_require_edit(txn, &CLASS_TASK, ref, error);
+
+        if (!task)
+                return false;
+        if (!task_is_ours(txn, task, session, roles, local_root))
+                return xapi_fail(error, ERR_RBAC_PERMISSION_DENIED, "task/any",
+                                 "No permission in user session", NULL);
+        if (task->status != TASK_STATUS_TYPE_PENDING || strcmp(task->forwarded_to, NULL_REF) != 0)
+                return xapi_fail(error, ERR_OPERATION_NOT_ALLOWED, "The task has ended, or is worked on",
+                                 NULL);
+        mark_running(manager, task);
+        return true;
 }
 
 static void end(TaskRow *task, int64_t status)

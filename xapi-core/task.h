@@ -3,6 +3,7 @@
 #pragma once
 
 #include "call.h"
+#include "xenapi.h"
 
 /* A pending task. `running`: this server works on it, so that it can be cancelled, and fails if the server restarts.
  * Returns its ref, owned. */
@@ -10,6 +11,12 @@ Str task_create(Txn *txn, Manager *manager, const char *label, const char *descr
                 bool running);
 void task_succeed(Txn *txn, const char *ref, const Type *type, Value result);
 void task_fail(Txn *txn, const char *ref, const XapiError *error, bool cancelled);
+/* Whether a session with these roles may change it: its own user's, or any with pool-operator. */
+bool task_is_ours(Txn *txn, const TaskRow *task, const char *session, uint32_t roles, bool local_root);
+/* From now on this server works on a pending task that a client made (task.create). HANDLE_INVALID,
+ * RBAC_PERMISSION_DENIED, or OPERATION_NOT_ALLOWED where it has ended or is worked on. */
+bool task_follow(Txn *txn, Manager *manager, const char *ref, const char *session, uint32_t roles,
+                 bool local_root, XapiError **error);
 /* "DummyRef:|<uuid>|label", for calls whose task is not in the store. Returns owned. */
 Str task_dummy_ref(const char *label);
 

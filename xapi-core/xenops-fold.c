@@ -93,6 +93,54 @@ static void fold_metrics(Txn *txn, VmRow *vm, const XenopsVmState *state, bool i
         metrics->start_time = is_live ? start_time(metrics, state, new_domain) : 0;
 }
 
+/* ---- consoles ---- */
+
+static bool has_console(const XenopsVmState *state, int64_t protocol)
+{
+        for (size_t i = 0; i < state->consoles.n; i++)
+                if (protocol == (state->consoles.items[i].protocol == XENOPS_CONSOLE_PROTOCOL_RFB
+                                     ? CONSOLE_PROTOCOL_RFB
+                                     : CONSOLE_PROTOCOL_VT100))
+                        return true;
+        return false;
+}
+
+static void make_console(Txn *txn, Manager *manager, const VmRow *vm, int64_t protocol)
+{
+        const HostRow *host = (const HostRow *)txn_get(txn, &CLASS_HOST, manager->host);
+        ConsoleRow *console = (ConsoleRow *)txn_create(txn, &CLASS_CONSOLE, NULL, NULL);
+        g_autofree char *location =
+            g_strdup_printf("https://%s/console?uuid=%s", host ? host->address : "", console->uuid);
+
+        slot_str(&console->VM, vm->row.ref);
+        slot_str(&console->location, location);
+        console->protocol = protocol;
+        console->port = -1;
+}
+
+/* One object for each protocol, which lives as long as the domain has it. */
+static void fold_consoles(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *state, bool is_live)
+{
+        static const int64_t PROTOCOLS[] = { CONSOLE_PROTOCOL_RFB, CONSOLE_PROTOCOL_VT100 };
+        bool there[G_N_ELEMENTS(PROTOCOLS)] = { false };
+        Set *consoles = set_ref(vm->consoles);
+
+        for (uint32_t i = 0; i < consoles->n; i++) {
+                const ConsoleRow *c = (const ConsoleRow *)txn_get(txn, &CLASS_CONSOLE, consoles->items[i].s);
+                bool keep = false;
+
+                for (size_t k = 0; c && is_live && k < G_N_ELEMENTS(PROTOCOLS); k++)
+                        if (c->protocol == PROTOCOLS[k] && !there[k] && has_console(state, c->protocol))
+                                keep = there[k] = true;
+                if (c && !keep)
+                        txn_delete(txn, &CLASS_CONSOLE, consoles->items[i].s);
+        }
+        for (size_t k = 0; k < G_N_ELEMENTS(PROTOCOLS); k++)
+                if (is_live && !there[k] && has_console(state, PROTOCOLS[k]))
+                        make_console(txn, manager, vm, PROTOCOLS[k]);
+        set_unref(consoles);
+}
+
 static void fold_vm(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *state)
 {
         int64_t new_state = power_state(state->power_state);
@@ -106,6 +154,7 @@ static void fold_vm(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *
         if (live(new_state))
                 fold_guest(txn, vm, state, new_domain);
         fold_metrics(txn, vm, state, live(new_state), new_domain);
+        fold_consoles(txn, manager, vm, state, live(new_state));
 }
 
 /* ---- devices ---- */

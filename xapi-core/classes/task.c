@@ -11,13 +11,8 @@ static TaskRow *task_edit(Call *call, const char *ref, XapiError **error)
 {
         TaskRow *task = (TaskRow *)txn_require_edit(call_txn(call), &CLASS_TASK, ref, error);
         g_autofree char *low = NULL, *permission = NULL;
-        const SessionRow *mine, *owner;
 
-        if (!task || call->local_root || (call->roles & (ROLE_POOL_ADMIN | ROLE_POOL_OPERATOR)))
-                return task;
-        mine = (const SessionRow *)txn_get(call->txn, &CLASS_SESSION, call->session);
-        owner = (const SessionRow *)txn_get(call->txn, &CLASS_SESSION, task->session);
-        if (mine && owner && strcmp(mine->auth_user_name, owner->auth_user_name) == 0)
+        if (!task || task_is_ours(call->txn, task, call->session, call->roles, call->local_root))
                 return task;
         low = g_ascii_strdown(call->message->name, -1);
         permission = g_strdup_printf("%s/any", low);

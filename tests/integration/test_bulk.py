@@ -1,0 +1,424 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Disks as streams over HTTP: import and export of raw images, and all that can go wrong with them."""
+import os
+import signal
+import threading
+
+from harness.client import JsonTransport, XapiError, eventually, expect_error
+from harness.stack import PASSWORD
+from harness.stream import Stream, basic
+
+QUICK = True
+SANITIZED = True
+MIB = 1 << 20
+UNKNOWN_LENGTH = 1 << 50        # what clients announce that do not know
+COPIES_MAX = 16                 # disks that are moved at a time
+ROLES = ['pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only']
+STACK = {'users': {role.replace('-', ''): ('secret', role) for role in ROLES},
+         'settings': {'xapi-core': {'login-delay-msec': 10}}}
+
+
+def make_disk(xapi, size=4 * MIB, **more):
+    return xapi.call('VDI.create', {'name_label': 'disk', 'SR': xapi.storage(), 'virtual_size': size, 'type': 'user',
+                                    'sharable': False, 'read_only': False, 'other_config': {}, **more})
+
+
+def image(stack, xapi, vdi):
+    found, = stack.folder.glob(f'**/{xapi.call("VDI.get_location", vdi)}.raw')
+    return found
+
+
+def pattern(size):
+    """Data with holes in it."""
+    data = bytearray(os.urandom(size))
+    data[size // 4:size // 2] = bytes(size // 2 - size // 4)
+    return bytes(data)
+
+
+def begin_import(stack, xapi, vdi, length, target=None, headers=None, version='1.1', **query):
+    """-> the stream, once the server wants the body."""
+    stream = Stream(target or stack.url)
+    stream.request('PUT', '/import_raw_vdi', {'session_id': xapi.session, 'vdi': vdi, **query},
+                   {**({} if length is None else {'Content-Length': length}), **(headers or {})}, version)
+    return stream
+
+
+def put(stack, xapi, vdi, data, length=None, **more):
+    with begin_import(stack, xapi, vdi, len(data) if length is None else length, **more) as stream:
+        status, headers = stream.head()
+        assert status == 200, status
+        stream.send(data)
+        assert stream.rest() == b''
+        return headers['task-id']
+
+
+def get(stack, xapi, vdi, target=None, path='/export_raw_vdi', **query):
+    with Stream(target or stack.url) as stream:
+        stream.request('GET', path, {'session_id': xapi.session, 'vdi': vdi, **query})
+        status, headers = stream.head()
+        assert status == 200, status
+        data = stream.rest()
+        assert len(data) == int(headers['content-length'])
+        return data, headers
+
+
+def refused(stack, method, path, query, headers=None):
+    """-> the status with which a request without a body is refused."""
+    with Stream(stack.url) as stream:
+        stream.request(method, path, query, headers)
+        status, headers = stream.head()
+        assert headers['connection'] == 'close', headers
+        assert f'HTTP {status}'.encode() in stream.exactly(int(headers['content-length']))
+        return status, headers
+
+
+def ended(xapi, task):
+    """-> status and error of a task that has its end."""
+    record = xapi.wait_task(task)
+    return record['status'], record['error_info']
+
+
+def remove(xapi, vdi):
+    """Only a disk that nothing has attached goes."""
+    xapi.call('VDI.destroy', vdi)
+
+
+def test_round_trip(stack):
+    xapi = stack.json()
+    for target in (stack.url, stack.socket):
+        vdi = make_disk(xapi)
+        data = pattern(4 * MIB)
+        assert ended(xapi, put(stack, xapi, vdi, data, target=target)) == ('success', [])
+        assert image(stack, xapi, vdi).read_bytes() == data
+        got, headers = get(stack, xapi, vdi, target=target)
+        assert got == data
+        assert headers['content-type'] == 'application/octet-stream'
+        assert f'filename="{xapi.call("VDI.get_uuid", vdi)}.raw"' in headers['content-disposition']
+        assert ended(xapi, headers['task-id']) == ('success', [])
+        assert get(stack, xapi, xapi.call('VDI.get_uuid', vdi), path='/export_raw_vdi/', format='RAW')[0] == data
+        remove(xapi, vdi)
+
+
+def test_zeros_are_not_stored(stack):
+    xapi = stack.json()
+    vdi = make_disk(xapi, 16 * MIB)
+    file = image(stack, xapi, vdi)
+    put(stack, xapi, vdi, b'\xff' * 16 * MIB)
+    assert file.stat().st_blocks * 512 >= 16 * MIB
+    data = bytes(5 * MIB) + b'x' * 65536 + bytes(11 * MIB - 65536)
+    put(stack, xapi, vdi, data)
+    assert file.read_bytes() == data
+    assert file.stat().st_blocks * 512 <= 2 * 65536
+    assert int(xapi.call('VDI.get_physical_utilisation', vdi)) <= 2 * 65536
+    assert get(stack, xapi, vdi)[0] == data
+    remove(xapi, vdi)
+
+
+def test_sizes(stack):
+    xapi = stack.json()
+    vdi = make_disk(xapi)
+    put(stack, xapi, vdi, b'o' * 4 * MIB)
+    # a smaller image: what is behind it stays
+    assert ended(xapi, put(stack, xapi, vdi, b'n' * 1000)) == ('success', [])
+    assert image(stack, xapi, vdi).read_bytes() == b'n' * 1000 + b'o' * (4 * MIB - 1000)
+    # a larger one is not cut off in silence
+    task = xapi.call('task.create', 'too large', '')
+    with begin_import(stack, xapi, vdi, 4 * MIB + 1, task_id=task) as stream:
+        assert stream.head()[0] == 413
+    assert ended(xapi, task) == ('failure', ['VDI_TOO_SMALL', vdi, str(4 * MIB + 1)])
+    # none at all
+    task = xapi.call('task.create', 'empty', '')
+    assert refused(stack, 'PUT', '/import_raw_vdi/', {'session_id': xapi.session, 'vdi': vdi, 'task_id': task},
+                   {'Content-Length': 0})[0] == 400
+    assert ended(xapi, task)[1][0] == 'VDI_IO_ERROR'
+    # unknown: the disk's size is read, and no more is waited for
+    assert ended(xapi, put(stack, xapi, vdi, b'u' * 4 * MIB, UNKNOWN_LENGTH)) == ('success', [])
+    assert image(stack, xapi, vdi).read_bytes() == b'u' * 4 * MIB
+    # not said at all
+    with begin_import(stack, xapi, vdi, None, version='1.0') as stream:
+        task = stream.head()[1]['task-id']
+        stream.send(b'v' * 4 * MIB)
+        stream.rest()
+    assert ended(xapi, task) == ('success', [])
+    remove(xapi, vdi)
+
+
+def test_cut(stack):
+    """By either side, at any point: the task fails, the disk is free again."""
+    xapi = stack.json()
+    vdi = make_disk(xapi, 64 * MIB)
+    for length in (UNKNOWN_LENGTH, 64 * MIB):
+        for sent in (0, 1, 3 * MIB):
+            task = xapi.call('task.create', 'cut', '')
+            with begin_import(stack, xapi, vdi, length, task_id=task) as stream:
+                assert stream.head()[1]['task-id'] == task
+                stream.send(bytes(sent))
+            assert ended(xapi, task)[1][0] == 'VDI_IO_ERROR'
+    put(stack, xapi, vdi, b'x' * 64 * MIB)
+    with Stream(stack.url) as stream:
+        stream.request('GET', '/export_raw_vdi', {'session_id': xapi.session, 'vdi': vdi})
+        task = stream.head()[1]['task-id']
+        stream.exactly(100000)
+    assert ended(xapi, task)[1][0] == 'VDI_IO_ERROR'
+    remove(xapi, vdi)
+
+
+def test_cancel(stack):
+    xapi = stack.json()
+    vdi = make_disk(xapi, 64 * MIB)
+    put(stack, xapi, vdi, b'x' * 64 * MIB)
+    with begin_import(stack, xapi, vdi, 64 * MIB) as stream:
+        task = stream.head()[1]['task-id']
+        stream.send(b'y' * 3 * MIB)
+        assert 'cancel' in xapi.call('task.get_allowed_operations', task)
+        xapi.call('task.cancel', task)
+        assert stream.rest() == b''
+    assert ended(xapi, task) == ('cancelled', ['TASK_CANCELLED', task])
+    with Stream(stack.url) as stream:
+        stream.request('GET', '/export_raw_vdi', {'session_id': xapi.session, 'vdi': vdi})
+        _, headers = stream.head()
+        stream.exactly(MIB)
+        xapi.call('task.cancel', headers['task-id'])
+        assert MIB + len(stream.rest()) < 64 * MIB
+    assert ended(xapi, headers['task-id']) == ('cancelled', ['TASK_CANCELLED', headers['task-id']])
+    remove(xapi, vdi)
+
+
+def test_progress(stack):
+    xapi = stack.json()
+    vdi = make_disk(xapi, 8 * MIB)
+    with begin_import(stack, xapi, vdi, 8 * MIB) as stream:
+        task = stream.head()[1]['task-id']
+        stream.send(bytes(4 * MIB))
+        record = xapi.wait_for('task', task, lambda r: r['progress'] >= 0.5)
+        assert record['status'] == 'pending' and record['progress'] < 0.6, record
+        assert xapi.call('VDI.get_current_operations', vdi) == {task: 'blocked'}
+        expect_error('OTHER_OPERATION_IN_PROGRESS', xapi.call, 'VDI.destroy', vdi)
+        stream.send(bytes(4 * MIB))
+        stream.rest()
+    # the client reads the end when everybody else can see it
+    assert xapi.call('task.get_status', task) == 'success'
+    assert xapi.call('task.get_progress', task) == 1.0
+    assert xapi.call('task.get_result', task) == '<value></value>'
+    remove(xapi, vdi)
+
+
+def test_refused(stack):
+    xapi = stack.json()
+    vdi = make_disk(xapi)
+    put_path, get_path = ('PUT', '/import_raw_vdi'), ('GET', '/export_raw_vdi')
+    for (method, path), query, headers, status, code in (
+            (put_path, {'format': 'vhd'}, {'Content-Length': 10}, 501, 'NOT_IMPLEMENTED'),
+            (get_path, {'format': 'vhd'}, {}, 501, 'NOT_IMPLEMENTED'),
+            (get_path, {'format': 'qcow2'}, {}, 501, 'NOT_IMPLEMENTED'),
+            (get_path, {'format': 'tar'}, {}, 501, 'NOT_IMPLEMENTED'),
+            (get_path, {'base': vdi}, {}, 501, 'NOT_IMPLEMENTED'),
+            (put_path, {'chunked': '1'}, {'Content-Length': 10}, 501, 'NOT_IMPLEMENTED'),
+            (get_path, {'format': 'iso'}, {}, 500, 'INTERNAL_ERROR'),
+            (put_path, {}, {'Transfer-Encoding': 'chunked'}, 403, 'IMPORT_ERROR_CANNOT_HANDLE_CHUNKED'),
+            (put_path, {'vdi': 'OpaqueRef:none'}, {'Content-Length': 10}, 404, 'HANDLE_INVALID'),
+            (get_path, {'vdi': ''}, {}, 404, 'HANDLE_INVALID')):
+        task = xapi.call('task.create', 'refused', '')
+        got, _ = refused(stack, method, path, {'session_id': xapi.session, 'vdi': vdi, 'task_id': task, **query},
+                         headers)
+        assert (got, ended(xapi, task)[1][0]) == (status, code), (query, got)
+    for read_only in (xapi.call('VDI.snapshot', vdi), make_disk(xapi, read_only=True)):
+        with begin_import(stack, xapi, read_only, MIB) as stream:
+            assert stream.head()[0] == 500
+        remove(xapi, read_only)
+    remove(xapi, vdi)
+
+
+def test_tasks_that_are_followed(stack):
+    xapi = stack.json()
+    vdi = make_disk(xapi)
+    task = xapi.call('task.create', 'mine', '')
+    assert put(stack, xapi, vdi, bytes(4 * MIB), task_id=task) == task
+    assert xapi.call('task.get_status', task) == 'success'
+    # not twice, not one that does not exist, not somebody else's
+    for other, status in ((task, 403), ('OpaqueRef:none', 404)):
+        with begin_import(stack, xapi, vdi, MIB, task_id=other) as stream:
+            assert stream.head()[0] == status
+    theirs = xapi.call('task.create', 'root\'s', '')
+    admin = stack.json(user='vmadmin', password='secret')
+    with begin_import(stack, admin, vdi, MIB, task_id=theirs) as stream:
+        assert stream.head()[0] == 403
+    # nor one that is under way
+    with begin_import(stack, xapi, vdi, 4 * MIB, task_id=theirs) as stream:
+        assert stream.head()[0] == 200
+        with Stream(stack.url) as second:
+            second.request('GET', '/export_raw_vdi', {'session_id': xapi.session, 'vdi': vdi, 'task_id': theirs})
+            assert second.head()[0] == 403
+        stream.send(bytes(4 * MIB))
+        stream.rest()
+    assert xapi.call('task.get_status', theirs) == 'success'
+    remove(xapi, vdi)
+
+
+def test_who_may(stack):
+    xapi = stack.json()
+    vdi = make_disk(xapi)
+    for role in ROLES:
+        user = stack.json(user=role.replace('-', ''), password='secret')
+        task = user.call('task.create', role, '')
+        with Stream(stack.url) as stream:
+            stream.request('GET', '/export_raw_vdi', {'vdi': vdi, 'task_id': task},
+                           {'Cookie': f'a=b; session_id={user.session}'})
+            status, _ = stream.head()
+            stream.rest()
+        assert status == (200 if role in ROLES[:4] else 403), role
+        if status == 403:
+            assert ended(xapi, task)[1][:2] == ['RBAC_PERMISSION_DENIED', 'http/get_export_raw_vdi']
+    query = {'vdi': vdi}
+    status, headers = refused(stack, 'GET', '/export_raw_vdi', query)
+    assert status == 401 and headers['www-authenticate'] == 'Basic realm="get_export_raw_vdi"', headers
+    for wrong in (basic('root', 'wrong'), basic('nobody', PASSWORD), {'Authorization': 'Basic !!'},
+                  {'Authorization': 'Bearer x'}, {'Authorization': 'Basic cm9vdA=='},
+                  {'Cookie': 'session_id=OpaqueRef:none'}):
+        assert refused(stack, 'GET', '/export_raw_vdi', query, wrong)[0] == 401, wrong
+    for user, password, wanted in (('root', PASSWORD, 200), ('vmadmin', 'secret', 200), ('vmoperator', 'secret', 403)):
+        with Stream(stack.url) as stream:
+            stream.request('GET', '/export_raw_vdi', query, basic(user, password))
+            assert stream.head()[0] == wanted, user
+            stream.rest()
+    # over the unix socket nobody is asked
+    with Stream(stack.socket) as stream:
+        stream.request('GET', '/export_raw_vdi', query)
+        assert stream.head()[0] == 200
+        assert len(stream.rest()) == 4 * MIB
+    # a session that has ended
+    gone = stack.json()
+    gone.call('session.logout')
+    task = xapi.call('task.create', 'gone', '')
+    assert refused(stack, 'GET', '/export_raw_vdi', {'session_id': gone.session, 'task_id': task, **query})[0] == 401
+    assert ended(xapi, task)[1][0] == 'SESSION_INVALID'
+    remove(xapi, vdi)
+
+
+def test_a_disk_that_a_vm_has(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm(disks=1)
+    vbd, = xapi.call('VM.get_VBDs', vm)
+    vdi = xapi.call('VBD.get_VDI', vbd)
+    xapi.call('VM.start', vm, False, False)
+    task = xapi.call('task.create', 'busy', '')
+    with begin_import(stack, xapi, vdi, MIB, task_id=task) as stream:
+        assert stream.head()[0] == 500
+    assert ended(xapi, task)[1][:2] == ['VDI_IN_USE', vdi]
+    with Stream(stack.url) as stream:
+        stream.request('GET', '/export_raw_vdi', {'session_id': xapi.session, 'vdi': vdi})
+        assert stream.head()[0] == 500
+    xapi.call('VM.hard_shutdown', vm)
+    put(stack, xapi, vdi, b'z' * MIB)
+    xapi.call('VM.start', vm, False, False)
+    xapi.remove_vm(vm)
+
+
+def test_as_many_as_may(stack):
+    xapi = stack.json()
+    disks = [make_disk(xapi) for _ in range(COPIES_MAX + 1)]
+    streams = [begin_import(stack, xapi, vdi, 4 * MIB) for vdi in disks[:-1]]
+    tasks = [stream.head()[1]['task-id'] for stream in streams]
+    with begin_import(stack, xapi, disks[-1], 4 * MIB) as stream:
+        assert stream.head()[0] == 503
+    for stream, task in zip(streams, tasks):
+        stream.send(bytes(4 * MIB))
+        stream.rest()
+        assert xapi.call('task.get_status', task) == 'success'
+        stream.close()
+    put(stack, xapi, disks[-1], bytes(4 * MIB))
+    for vdi in disks:
+        remove(xapi, vdi)
+
+
+def test_readers_together(stack):
+    """Exports of one disk, slow and fast, while it is copied."""
+    xapi = stack.json()
+    vdi = make_disk(xapi, 16 * MIB)
+    data = pattern(16 * MIB)
+    put(stack, xapi, vdi, data)
+    slow = Stream(stack.url)
+    slow.request('GET', '/export_raw_vdi', {'session_id': xapi.session, 'vdi': vdi})
+    slow.head()
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(get(stack, xapi, vdi)[0])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    copy = xapi.call('VDI.copy', vdi, xapi.storage())
+    for thread in threads:
+        thread.join()
+    assert got == [data] * 4
+    assert slow.rest() == data
+    slow.close()
+    remove(xapi, copy)
+    remove(xapi, vdi)
+
+
+def test_the_server_dies(fresh):
+    """The client sees an end, the task says that nobody knows, and the disk is free."""
+    xapi = fresh.json()
+    vdi = make_disk(xapi, 64 * MIB)
+    task = xapi.call('task.create', 'dies', '')
+    with begin_import(fresh, xapi, vdi, 64 * MIB, task_id=task) as stream:
+        stream.head()
+        stream.send(bytes(3 * MIB))
+        fresh.kill('xapi-core')
+        assert stream.rest() == b''
+    xapi = eventually(lambda: login(fresh))
+    status, error = ended(xapi, task)
+    assert status == 'failure' and error[0] == 'INTERNAL_ERROR' and 'restarted' in error[1], error
+    eventually(lambda: free_again(xapi, vdi))
+
+
+def login(stack):
+    try:
+        return stack.json()
+    except OSError:
+        return None
+
+
+def free_again(xapi, vdi):
+    try:
+        xapi.call('VDI.destroy', vdi)
+        return True
+    except XapiError:
+        return False
+
+
+def test_the_storage_dies(fresh):
+    """A descriptor outlives who gave it: the transfer goes on, and its datapath is let go of."""
+    xapi = fresh.json()
+    vdi = make_disk(xapi)
+    with begin_import(fresh, xapi, vdi, 4 * MIB) as stream:
+        task = stream.head()[1]['task-id']
+        stream.send(b'a' * 2 * MIB)
+        fresh.kill('sm-daemon', signal.SIGKILL)
+        stream.send(b'b' * 2 * MIB)
+        stream.rest()
+    assert ended(xapi, task) == ('success', [])
+    assert get(fresh, xapi, vdi)[0] == b'a' * 2 * MIB + b'b' * 2 * MIB
+    remove(xapi, vdi)
+
+
+def test_ends_under_way(fresh):
+    """The server is told to end while transfers are under way: it does, and they end."""
+    xapi = fresh.json()
+    vdi, other = make_disk(xapi, 64 * MIB), make_disk(xapi, 64 * MIB)
+    put(fresh, xapi, other, b'x' * 64 * MIB)
+    with begin_import(fresh, xapi, vdi, 64 * MIB) as up, Stream(fresh.url) as down:
+        up.head()
+        down.request('GET', '/export_raw_vdi', {'session_id': xapi.session, 'vdi': other})
+        down.head()
+        fresh.kill('xapi-core', signal.SIGTERM)
+        assert up.rest() == b''
+        assert len(down.rest()) < 64 * MIB
+
+
+def test_transport_session(stack):
+    """The session of a call is good for a transfer of another connection, and the other way round nothing is kept."""
+    transport = JsonTransport(stack.url)
+    session = transport.request('session.login_with_password', ['root', PASSWORD, '1.0', 'tests'])
+    transport.close()
+    with Stream(stack.url) as stream:
+        stream.request('GET', '/export_raw_vdi', {'session_id': session, 'vdi': 'none'})
+        assert stream.head()[0] == 404
