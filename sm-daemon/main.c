@@ -4,6 +4,7 @@
 #include "manager.h"
 #include "message-switch/lib/daemon.h"
 #include "service.h"
+#include "settle.h"
 
 /* Beside the executable, installed and in the build folder alike. */
 static char *default_plugins(void)
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
         };
         Services *services;
         Manager *manager;
+        Settle settle;
         Daemon *daemon;
 
         daemon = daemon_new("sm-daemon", "Storage repositories through plugins, on the bus.", entries, &argc,
@@ -41,10 +43,12 @@ int main(int argc, char **argv)
                 log_error("disk-servers is none of auto, systemd, process", "SM_VALUE", runner, NULL);
                 return EXIT_FAILURE;
         }
+        settle_start(&settle, manager);
         services = services_new(manager, daemon->bus, daemon->workers);
         daemon_run(daemon);
         updates_close(manager->updates);
         daemon_close(daemon);
+        settle_stop(&settle);
         services_free(services);
         manager_free(manager);
         daemon_free(daemon);

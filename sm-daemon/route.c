@@ -224,3 +224,20 @@ bool route_close(Route *route, StorageError **error)
                smapi_datapath_close(&route->caller.caller, 0, route->operation->dbg, route->uri, &failed) ||
                plugin_fail(error, failed);
 }
+
+bool route_serves(const Volume *volume)
+{
+        if (volume->uri == NULL || !layer_uri_served(volume->uri))
+                return false;
+        for (guint i = 0; i < volume->datapaths->len; i++)
+                if (((const Datapath *)g_ptr_array_index(volume->datapaths, i))->activated)
+                        return true;
+        return false;
+}
+
+bool route_follow(Use *use, StorageError **error)
+{
+        DiskName disk = { .sr = use->repository->id, .vdi = use->volume->key, .uri = use->volume->uri };
+
+        return !route_serves(use->volume) || disk_follow(use->manager->disks, use->operation, &disk, error);
+}

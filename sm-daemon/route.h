@@ -26,3 +26,8 @@ bool route_activate(Route *route, const Datapath *datapath, bool read_only, Stor
 bool route_deactivate(Route *route, const Datapath *datapath, StorageError **error);
 bool route_detach(Route *route, const Datapath *datapath, StorageError **error);
 bool route_close(Route *route, StorageError **error);
+
+/* Whether the volume has a disk server at work. */
+bool route_serves(const Volume *volume);
+/* Has that follow the volume's image (disk_follow); nothing if there is none. */
+bool route_follow(Use *use, StorageError **error);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "message-switch/lib/daemon.h"
+#include "route.h"
 #include "vdi-info.h"
 
 bool vdi_fail_in_use(StorageError **error, const char *vdi, const char *operation)
@@ -117,6 +118,20 @@ bool vdi_create(Manager *manager, const Operation *operation, const char *sr, co
         return good;
 }
 
+/* A volume that cannot be what it should. Returns false. */
+static bool drop(Use *use, SmapiVolume *made)
+{
+        SmapiError *ignored = NULL;
+
+        if (!smapi_volume_destroy(&use->caller.caller, 0, use->operation->dbg, use_handle(use), made->key,
+                                  &ignored))
+                smapi_error_free(ignored);
+        smapi_volume_clear(made);
+        return false;
+}
+
+/* Of a volume whose disk server is at work the plugin puts a new layer on the image's name, and the server then takes that
+ * up: the copy holds what was written until then. */
 typedef bool (*Copy)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,
                      const char *key, const char *name, const char *description, const BusDict *keys,
                      SmapiVolume *ret, SmapiError **error);
@@ -135,12 +150,16 @@ static bool copy(Manager *manager, const Operation *operation, Copy function, co
         vdi_info_keys(info, &keys);
         /* What it held may have become a part of both, and its own image another one. */
         volume_unlearn(use.volume);
-        if (function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi,
-                     text_or_empty(info->name_label), text_or_empty(info->name_description), &keys, &made,
-                     &failed))
+        if (!route_follow(&use, error))
+                good = false;
+        else if (!function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi,
+                           text_or_empty(info->name_label), text_or_empty(info->name_description), &keys,
+                           &made, &failed))
+                good = plugin_fail(error, failed);
+        else if (route_follow(&use, error))
                 good = settle(&use, &made, info, &keys, ret, error);
         else
-                good = plugin_fail(error, failed);
+                good = drop(&use, &made);
         bus_dict_clear(&keys);
         use_end(&use);
         return good;
@@ -210,9 +229,14 @@ bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, co
 
         if (!use_begin(&use, manager, operation, USE_VOLUME, sr, vdi, error))
                 return false;
-        good = smapi_volume_resize(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi, size_bytes,
-                                   &failed) ||
-               plugin_fail(error, failed);
+        if (route_serves(use.volume))
+                good = disk_resize(manager->disks, operation,
+                                   &(DiskName){ .sr = sr, .vdi = vdi, .uri = use.volume->uri }, size_bytes,
+                                   error);
+        else
+                good = smapi_volume_resize(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi,
+                                           size_bytes, &failed) ||
+                       plugin_fail(error, failed);
         if (good)
                 good = stat_volume(&use, &found, error);
         use_end(&use);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,9 +12,14 @@
 #include <glib/gstdio.h>
 #include <systemd/sd-daemon.h>
 
+#include "live.h"
 #include "message-switch/lib/daemon.h"
 #include "nbd-connect.h"
 #include "nbd-device.h"
+#include "watch.h"
+
+#define LIVE_USEC  (30u * 1000000u) /* for a server to do what it is told, while its disk is in use */
+#define PROBE_USEC (5u * 1000000u)  /* for a device to answer */
 
 struct Disks {
         char *folder;
@@ -21,6 +27,9 @@ struct Disks {
         const Runner *runner;
         pthread_mutex_t mutex; /* of what follows */
         GHashTable *devices;   /* the numbers that attached disks have */
+        Watch *watch;          /* NULL: nobody wants to hear; set once, as what it calls */
+        void (*amiss)(const char *sr, const char *vdi, void *data);
+        void *data;
         int next_device; /* where looking for another begins: one that has just gone takes a moment to go */
 };
 
@@ -121,11 +130,145 @@ void disks_free(Disks *disks)
 {
         if (disks == NULL)
                 return;
+        watch_free(disks->watch);
         g_hash_table_unref(disks->devices);
         pthread_mutex_destroy(&disks->mutex);
         g_free(disks->folder);
         g_free(disks->sm_disk);
         g_free(disks);
+}
+
+/* Calls `each` with every record; those that are damaged have a folder and no more. */
+static void each_record(Disks *disks,
+                        void (*each)(Disks *disks, const char *id, DiskRecord *record, void *data),
+                        void *data)
+{
+        GDir *dir = g_dir_open(disks->folder, 0, NULL);
+        const char *id;
+
+        while (dir != NULL && (id = g_dir_read_name(dir)) != NULL) {
+                g_autofree char *folder = g_build_filename(disks->folder, id, NULL);
+                DiskRecord record;
+
+                if (disk_record_load(folder, &record) < 0)
+                        record = (DiskRecord){ .folder = g_strdup(folder), .device = DISK_NO_DEVICE };
+                each(disks, id, &record, data);
+                disk_record_clear(&record);
+        }
+        if (dir != NULL)
+                g_dir_close(dir);
+}
+
+static void watch_record(Disks *disks, const DiskRecord *record)
+{
+        g_autofree char *id = g_path_get_basename(record->folder);
+        int pidfd;
+
+        if (disks->watch == NULL || !record->active)
+                return;
+        pidfd = server_find(record);
+        if (pidfd >= 0)
+                watch_server(disks->watch, id, pidfd);
+        else if (!disks->runner->restarts)
+                disks->amiss(record->sr, record->vdi, disks->data); /* dead again already */
+}
+
+/* systemd starts again what it has started. */
+static void on_died(const char *id, void *data)
+{
+        Disks *disks = data;
+        g_autofree char *folder = g_build_filename(disks->folder, id, NULL);
+        DiskRecord record;
+
+        if (disks->runner->restarts || disk_record_load(folder, &record) < 0)
+                return;
+        if (record.active)
+                disks->amiss(record.sr, record.vdi, disks->data);
+        disk_record_clear(&record);
+}
+
+static void tell_if_device(Disks *disks, const char *id, DiskRecord *record, void *data)
+{
+        if (record->active && record->device == *(int *)data)
+                disks->amiss(record->sr, record->vdi, disks->data);
+}
+
+static void on_lost(int device, void *data)
+{
+        each_record(data, tell_if_device, &device);
+}
+
+static void watch_first(Disks *disks, const char *id, DiskRecord *record, void *data)
+{
+        watch_record(disks, record);
+}
+
+void disks_watch(Disks *disks, void (*amiss)(const char *sr, const char *vdi, void *data), void *data)
+{
+        const WatchFunctions functions = { .died = on_died, .lost = on_lost, .data = disks };
+
+        disks->amiss = amiss;
+        disks->data = data;
+        disks->watch = watch_new(&functions);
+        each_record(disks, watch_first, NULL);
+}
+
+typedef struct Sweep {
+        const Operation *operation;
+        bool (*wanted)(const char *id, void *data);
+        void *data;
+        GHashTable *backends; /* of the disks that are wanted */
+} Sweep;
+
+static void sweep_record(Disks *disks, const char *id, DiskRecord *record, void *data)
+{
+        g_autofree char *why = NULL;
+        Sweep *sweep = data;
+
+        if (sweep->wanted(id, sweep->data)) {
+                if (record->sr != NULL)
+                        g_hash_table_add(sweep->backends, nbd_backend_name(record));
+                return;
+        }
+        log_warning("A disk's server is left over, and is ended", "SM_DISK", id, NULL);
+        record->active = false;
+        if (record->sr != NULL)
+                disk_record_save(record);
+        why = disks->runner->stop(disks->sm_disk, record, sweep->operation);
+        if (why != NULL) {
+                log_warning("It does not end", "SM_DISK", id, "ERROR", why, NULL);
+                return;
+        }
+        forget_device(disks, record->device);
+        disk_record_remove(record->folder);
+}
+
+static void sweep_device(int device, const char *backend, void *data)
+{
+        Sweep *sweep = data;
+        g_autofree char *number = g_strdup_printf("%d", device);
+        int r;
+
+        if (g_hash_table_contains(sweep->backends, backend))
+                return;
+        r = nbd_device_disconnect(device, backend);
+        log_warning("A device of a disk that is gone is disconnected", "SM_DEVICE", number, "SM_DISK",
+                    backend, "ERROR", g_strerror(-r), NULL);
+}
+
+void disks_sweep(Disks *disks, const Operation *operation, bool (*wanted)(const char *id, void *data),
+                 void *data)
+{
+        g_autoptr(GHashTable) backends = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        Sweep sweep = { .operation = operation, .wanted = wanted, .data = data, .backends = backends };
+        g_autofree char *why = NULL;
+
+        each_record(disks, sweep_record, &sweep);
+        if (disks->runner->sweep != NULL)
+                why = disks->runner->sweep(wanted, data, operation);
+        if (why != NULL)
+                log_warning("Cannot look for leftover servers", "ERROR", why, NULL);
+        nbd_device_each(sweep_device, &sweep);
 }
 
 static bool fail(StorageError **error, const DiskName *name, const char *what, const char *why)
@@ -217,13 +360,23 @@ static void say_ways(const DiskRecord *record, StorageBackend *ret)
         way->nbd.uri = bus_strdup(uri);
 }
 
+static void watch_no_more(Disks *disks, const DiskRecord *record)
+{
+        g_autofree char *id = g_path_get_basename(record->folder);
+
+        if (disks->watch != NULL)
+                watch_forget(disks->watch, id);
+}
+
 /* Ends the server, whatever the record says. */
 static bool end_server(Disks *disks, const Operation *operation, const DiskRecord *record,
                        const DiskName *name, StorageError **error)
 {
-        g_autofree char *why = disks->runner->stop(disks->sm_disk, record, operation);
+        g_autofree char *why = NULL;
         int r;
 
+        watch_no_more(disks, record);
+        why = disks->runner->stop(disks->sm_disk, record, operation);
         if (why != NULL)
                 return fail(error, name, "stop", why);
         /* What the runner could not, for want of a record, or because nothing ran. */
@@ -248,21 +401,31 @@ bool disk_attach(Disks *disks, const Operation *operation, const DiskName *name,
 static bool start(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,
                   StorageError **error)
 {
-        g_autofree char *why = NULL, *ignored = NULL;
+        g_autofree char *why = NULL;
 
         record->active = true;
         record->held = false;
         if (!save(record, name, error))
                 return false;
         why = disks->runner->start(disks->sm_disk, record, operation);
-        if (why == NULL) {
-                log_info("Disk's server runs", "SM_SR", name->sr, "SM_VDI", name->vdi, NULL);
-                return true;
-        }
-        record->active = false;
-        disk_record_save(record);
-        ignored = disks->runner->stop(disks->sm_disk, record, operation);
-        return fail(error, name, "start", why);
+        if (why != NULL)
+                return fail(error, name, "start", why);
+        log_info("Disk's server runs", "SM_SR", name->sr, "SM_VDI", name->vdi, NULL);
+        watch_record(disks, record);
+        return true;
+}
+
+/* For a disk in use: whoever uses it waits meanwhile. */
+static bool restart(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,
+                    StorageError **error)
+{
+        int r;
+
+        watch_no_more(disks, record);
+        r = server_kill(record, SIGKILL, operation->deadline_usec);
+        if (r < 0)
+                return fail_errno(error, name, "kill", r);
+        return start(disks, operation, record, name, error);
 }
 
 static bool server_runs(const DiskRecord *record)
@@ -282,6 +445,19 @@ static bool stop(Disks *disks, const Operation *operation, DiskRecord *record, c
         return save(record, name, error) && end_server(disks, operation, record, name, error);
 }
 
+/* A disk that nobody uses yet is not in use when its server cannot be started. */
+static bool start_new(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,
+                      StorageError **error)
+{
+        StorageError *ignored = NULL;
+
+        if (start(disks, operation, record, name, error))
+                return true;
+        if (!stop(disks, operation, record, name, &ignored))
+                storage_error_free(ignored);
+        return false;
+}
+
 bool disk_activate(Disks *disks, const Operation *operation, const DiskName *name, bool writable,
                    StorageError **error)
 {
@@ -297,7 +473,7 @@ bool disk_activate(Disks *disks, const Operation *operation, const DiskName *nam
         } else {
                 good = stop(disks, operation, &record, name, error);
                 record.writable = writable;
-                good = good && start(disks, operation, &record, name, error);
+                good = good && start_new(disks, operation, &record, name, error);
         }
         disk_record_clear(&record);
         return good;
@@ -328,6 +504,79 @@ bool disk_detach(Disks *disks, const Operation *operation, const DiskName *name,
         }
         disk_record_remove(folder);
         return true;
+}
+
+/* Has the disk's server follow its name; or else, be started again, which comes to the same. */
+static bool follow(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,
+                   StorageError **error)
+{
+        g_autofree char *why = live_follow(record, MIN(operation->deadline_usec, clock_usec() + LIVE_USEC));
+
+        if (why == NULL)
+                return true;
+        log_warning("Disk's server does not follow, and is started again", "SM_SR", name->sr, "SM_VDI",
+                    name->vdi, "ERROR", why, NULL);
+        return restart(disks, operation, record, name, error);
+}
+
+bool disk_follow(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error)
+{
+        DiskRecord record;
+        bool good;
+        int r;
+
+        r = load(disks, name, &record);
+        if (r < 0)
+                good = fail_errno(error, name, "its record", r);
+        else
+                good = !record.active || follow(disks, operation, &record, name, error);
+        disk_record_clear(&record);
+        return good;
+}
+
+bool disk_resize(Disks *disks, const Operation *operation, const DiskName *name, int64_t size_bytes,
+                 StorageError **error)
+{
+        g_autofree char *why = NULL;
+        DiskRecord record;
+        int r;
+
+        r = load(disks, name, &record);
+        if (r < 0)
+                return fail_errno(error, name, "its record", r);
+        why = live_resize(&record, size_bytes, operation->deadline_usec);
+        disk_record_clear(&record);
+        return why == NULL || fail(error, name, "resize", why);
+}
+
+/* Whether the disk can be used. A server that is just being started again by systemd gets the time for it; one that lives
+ * while its device does not answer has lost the connection to that, and no other comes by itself. */
+static bool works(Disks *disks, const DiskRecord *record)
+{
+        if (!server_runs(record) && !disks->runner->restarts)
+                return false;
+        if (record->device != DISK_NO_DEVICE)
+                return nbd_probe_device(record->device, PROBE_USEC) != -ETIMEDOUT;
+        return server_runs(record);
+}
+
+bool disk_settle(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error)
+{
+        DiskRecord record;
+        bool good;
+        int r;
+
+        r = load(disks, name, &record);
+        if (r < 0)
+                good = fail_errno(error, name, "its record", r);
+        else if (!record.active)
+                good = true;
+        else if (works(disks, &record))
+                good = follow(disks, operation, &record, name, error);
+        else
+                good = restart(disks, operation, &record, name, error);
+        disk_record_clear(&record);
+        return good;
 }
 
 static int connect_to(const char *path)

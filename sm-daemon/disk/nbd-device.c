@@ -200,3 +200,63 @@ void nbd_device_each(void (*each)(int device, const char *backend, void *data), 
         if (dir != NULL)
                 g_dir_close(dir);
 }
+
+struct NbdEvents {
+        Channel channel;
+        void (*lost)(int device, void *data);
+        void *data;
+};
+
+static int on_event(struct nl_msg *message, void *data)
+{
+        struct nlattr *attributes[NBD_ATTR_MAX + 1];
+        NbdEvents *events = data;
+        struct nlmsghdr *header = nlmsg_hdr(message);
+        const struct genlmsghdr *generic = genlmsg_hdr(header);
+
+        if (genlmsg_parse(header, 0, attributes, NBD_ATTR_MAX, NULL) == 0 &&
+            generic->cmd == NBD_CMD_LINK_DEAD && attributes[NBD_ATTR_INDEX] != NULL && events->lost != NULL)
+                events->lost((int)nla_get_u32(attributes[NBD_ATTR_INDEX]), events->data);
+        return NL_OK;
+}
+
+NbdEvents *nbd_events_new(void)
+{
+        NbdEvents *events = g_new0(NbdEvents, 1);
+        int group;
+
+        if (channel_open(&events->channel) < 0) {
+                g_free(events);
+                return NULL;
+        }
+        group =
+            genl_ctrl_resolve_grp(events->channel.socket, NBD_GENL_FAMILY_NAME, NBD_GENL_MCAST_GROUP_NAME);
+        if (group < 0 || nl_socket_add_membership(events->channel.socket, group) < 0 ||
+            nl_socket_set_nonblocking(events->channel.socket) < 0) {
+                nbd_events_free(events);
+                return NULL;
+        }
+        nl_socket_disable_seq_check(events->channel.socket);
+        nl_socket_modify_cb(events->channel.socket, NL_CB_VALID, NL_CB_CUSTOM, on_event, events);
+        return events;
+}
+
+void nbd_events_free(NbdEvents *events)
+{
+        if (events == NULL)
+                return;
+        nl_socket_free(events->channel.socket);
+        g_free(events);
+}
+
+int nbd_events_fd(NbdEvents *events)
+{
+        return nl_socket_get_fd(events->channel.socket);
+}
+
+void nbd_events_read(NbdEvents *events, void (*lost)(int device, void *data), void *data)
+{
+        events->lost = lost;
+        events->data = data;
+        nl_recvmsgs_default(events->channel.socket);
+}

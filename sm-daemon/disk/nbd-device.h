@@ -40,3 +40,11 @@ int nbd_device_disconnect(int device, const char *backend);
 #define NBD_GONE_USEC (5u * 1000000u)
 /* Calls `each` for every connected device whose backend's name is ours. */
 void nbd_device_each(void (*each)(int device, const char *backend, void *data), void *data);
+
+/* What the kernel tells of devices whose connection it has given up. One thread. */
+typedef struct NbdEvents NbdEvents;
+NbdEvents *nbd_events_new(void);         /* NULL: it does not tell */
+void nbd_events_free(NbdEvents *events); /* NULL is legal */
+int nbd_events_fd(NbdEvents *events);
+/* Calls `lost` for each that has been told of. */
+void nbd_events_read(NbdEvents *events, void (*lost)(int device, void *data), void *data);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "live.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "live-private.h"
+#include "nbd-connect.h"
+
+#define EXPORT_POLL_USEC 1000u
+
+int live_open(const DiskRecord *record, uint64_t deadline_usec, Qmp **ret)
+{
+        g_autofree char *socket = disk_record_file(record, DISK_CONTROL);
+
+        return qmp_open(socket, deadline_usec, ret);
+}
+
+char *live_failed(const Qmp *qmp, const char *what)
+{
+        return g_strdup_printf("%s: %s", what, qmp_why(qmp));
+}
+
+char *live_failed_errno(const char *what, int r)
+{
+        return g_strdup_printf("%s: %s", what, g_strerror(-r));
+}
+
+/* The member that the object with that value of `key` has. Borrowed; NULL. */
+static json_t *find_by(json_t *array, const char *key, const char *value)
+{
+        for (size_t i = 0; i < json_array_size(array); i++) {
+                json_t *object = json_array_get(array, i);
+
+                if (g_strcmp0(json_string_value(json_object_get(object, key)), value) == 0)
+                        return object;
+        }
+        return NULL;
+}
+
+bool live_has_node(Qmp *qmp, const char *node)
+{
+        json_t *nodes = NULL;
+        bool found;
+
+        if (qmp_call(qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes) < 0)
+                return false;
+        found = find_by(nodes, "node-name", node) != NULL;
+        json_decref(nodes);
+        return found;
+}
+
+char *live_exported(Qmp *qmp, const char *id, char **ret_node)
+{
+        json_t *exports = NULL;
+        const json_t *one;
+
+        if (qmp_call(qmp, "query-block-exports", NULL, &exports) < 0)
+                return live_failed(qmp, "query-block-exports");
+        one = find_by(exports, "id", id);
+        *ret_node = g_strdup(json_string_value(json_object_get(one, "node-name")));
+        json_decref(exports);
+        return NULL;
+}
+
+/* Adds the layer's two nodes, unless an earlier attempt has. */
+char *live_add_layer(Qmp *qmp, const Layer *layer)
+{
+        g_autofree char *node = server_node(layer), *file = server_file_node(layer);
+
+        if (!live_has_node(qmp, file) &&
+            qmp_call(qmp, "blockdev-add", server_file_options(layer, false), NULL) < 0)
+                return live_failed(qmp, layer->path);
+        if (!live_has_node(qmp, node) &&
+            qmp_call(qmp, "blockdev-add", server_node_options(layer, NULL, false), NULL) < 0)
+                return live_failed(qmp, layer->path);
+        return NULL;
+}
+
+static char *cover(Qmp *qmp, const Layer *below, const Layer *layer)
+{
+        g_autofree char *under = server_node(below), *over = server_node(layer);
+        char *why = live_add_layer(qmp, layer);
+
+        if (why != NULL)
+                return why;
+        if (qmp_call(qmp, "blockdev-snapshot", json_pack("{s:s, s:s}", "node", under, "overlay", over),
+                     NULL) < 0)
+                return live_failed(qmp, "blockdev-snapshot");
+        return NULL;
+}
+
+static char *remove_export(Qmp *qmp, const char *id)
+{
+        g_autofree char *node = NULL;
+        char *why = live_exported(qmp, id, &node);
+
+        if (why != NULL || node == NULL)
+                return why;
+        if (qmp_call(qmp, "block-export-del", json_pack("{s:s, s:s}", "id", id, "mode", "hard"), NULL) < 0)
+                return live_failed(qmp, "block-export-del");
+        /* It goes when its last request has been answered; the name is free then. */
+        for (;;) {
+                g_clear_pointer(&node, g_free);
+                why = live_exported(qmp, id, &node);
+                if (why != NULL || node == NULL)
+                        return why;
+                g_usleep(EXPORT_POLL_USEC);
+        }
+}
+
+char *live_close(Qmp *qmp)
+{
+        char *why = remove_export(qmp, SERVER_EXPORT);
+
+        return why != NULL ? why : remove_export(qmp, SERVER_READ);
+}
+
+static char *add_export(Qmp *qmp, const DiskRecord *record, const char *node, bool through, bool read_only)
+{
+        g_autofree char *exported = NULL;
+        char *why = live_exported(qmp, read_only ? SERVER_READ : SERVER_EXPORT, &exported);
+
+        if (why != NULL || exported != NULL)
+                return why;
+        if (qmp_call(qmp, "block-export-add", server_export_options(record, node, through, read_only), NULL) <
+            0)
+                return live_failed(qmp, "block-export-add");
+        return NULL;
+}
+
+char *live_reopen(Qmp *qmp, const DiskRecord *record, const char *node, bool through)
+{
+        char *why = add_export(qmp, record, node, through, false);
+        const char *what = "";
+        int r;
+
+        if (why == NULL)
+                why = add_export(qmp, record, node, through, true);
+        if (why != NULL)
+                return why;
+        r = nbd_connect_device(record, &what);
+        return r < 0 ? live_failed_errno(what, r) : NULL;
+}
+
+/* The index of the layer that the server exports; -1: none of them, or nothing is exported. */
+static int served_layer(GPtrArray *layers, const char *node)
+{
+        for (guint i = 0; i < layers->len; i++) {
+                g_autofree char *name = server_node(g_ptr_array_index(layers, i));
+
+                if (g_strcmp0(name, node) == 0)
+                        return (int)i;
+        }
+        return -1;
+}
+
+/* Where exports are gone (we were killed between taking and giving them), the layer whose node lies on all others. */
+static int topmost_layer(Qmp *qmp, GPtrArray *layers)
+{
+        for (guint i = 0; i < layers->len; i++) {
+                g_autofree char *name = server_node(g_ptr_array_index(layers, i));
+
+                if (live_has_node(qmp, name))
+                        return (int)i;
+        }
+        return -1;
+}
+
+static char *follow(Qmp *qmp, const DiskRecord *record, GPtrArray *layers)
+{
+        g_autofree char *exported = NULL, *top = server_node(g_ptr_array_index(layers, 0));
+        char *why = live_exported(qmp, SERVER_EXPORT, &exported);
+        bool closed;
+        int at;
+
+        if (why != NULL)
+                return why;
+        at = exported != NULL ? served_layer(layers, exported) : topmost_layer(qmp, layers);
+        if (at < 0)
+                return g_strdup("The server has another image open than the disk's");
+        /* What did not have to write through until now does from now on: that is the export's to know. */
+        closed = exported == NULL || (at > 0 && (guint)at + 1 == layers->len &&
+                                      ((Layer *)g_ptr_array_index(layers, (guint)at))->format == LAYER_RAW);
+        if (closed)
+                why = live_close(qmp);
+        for (int i = at; why == NULL && i > 0; i--)
+                why =
+                    cover(qmp, g_ptr_array_index(layers, (guint)i), g_ptr_array_index(layers, (guint)i - 1));
+        if (why == NULL && closed)
+                why = live_reopen(qmp, record, top, server_writes_through(layers));
+        return why;
+}
+
+char *live_follow(const DiskRecord *record, uint64_t deadline_usec)
+{
+        g_autoptr(GPtrArray) layers = NULL;
+        Qmp *qmp;
+        char *why;
+        int r;
+
+        r = layer_chain(record->path, record->format, &layers);
+        if (r < 0)
+                return live_failed_errno(record->path, r);
+        r = live_open(record, deadline_usec, &qmp);
+        if (r < 0)
+                return live_failed_errno("QMP", r);
+        why = follow(qmp, record, layers);
+        qmp_close(qmp);
+        return why;
+}
+
+static char *resize(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, int64_t bytes)
+{
+        g_autofree char *top = server_node(g_ptr_array_index(layers, 0)), *again = NULL;
+        char *why = live_close(qmp);
+        bool good;
+
+        if (why != NULL)
+                return why;
+        good = qmp_call(qmp, "block_resize",
+                        json_pack("{s:s, s:I}", "node-name", top, "size", (json_int_t)bytes), NULL) == 0;
+        if (!good)
+                why = live_failed(qmp, "block_resize");
+        again = live_reopen(qmp, record, top, server_writes_through(layers));
+        return why != NULL ? why : g_steal_pointer(&again);
+}
+
+char *live_resize(const DiskRecord *record, int64_t bytes, uint64_t deadline_usec)
+{
+        g_autoptr(GPtrArray) layers = NULL;
+        Qmp *qmp;
+        char *why;
+        int r;
+
+        r = layer_chain(record->path, record->format, &layers);
+        if (r < 0)
+                return live_failed_errno(record->path, r);
+        if (((Layer *)g_ptr_array_index(layers, 0))->virtual_bytes > bytes)
+                return g_strdup("A disk does not shrink");
+        r = live_open(record, deadline_usec, &qmp);
+        if (r < 0)
+                return live_failed_errno("QMP", r);
+        why = follow(qmp, record, layers);
+        if (why == NULL)
+                why = resize(qmp, record, layers, bytes);
+        qmp_close(qmp);
+        return why;
+}
+
+static json_t *describe(json_t *nodes, GPtrArray *layers)
+{
+        json_t *list = json_array();
+
+        for (guint i = 0; i < layers->len; i++) {
+                const Layer *layer = g_ptr_array_index(layers, i);
+                g_autofree char *name = server_node(layer);
+                const json_t *node = find_by(nodes, "node-name", name);
+
+                json_array_append_new(list,
+                                      json_pack("{s:s, s:s, s:I, s:b}", "path", layer->path, "format",
+                                                layer_format_name(layer->format), "virtual_size",
+                                                (json_int_t)layer->virtual_bytes, "open", node != NULL));
+        }
+        return list;
+}
+
+char *live_describe(const DiskRecord *record, uint64_t deadline_usec, json_t **ret)
+{
+        g_autoptr(GPtrArray) layers = NULL;
+        json_t *nodes = NULL;
+        Qmp *qmp;
+        int r;
+
+        r = layer_chain(record->path, record->format, &layers);
+        if (r < 0)
+                return live_failed_errno(record->path, r);
+        r = record->active ? live_open(record, deadline_usec, &qmp) : -ENOTCONN;
+        if (r == 0) {
+                qmp_call(qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes);
+                qmp_close(qmp);
+        }
+        *ret = describe(nodes, layers);
+        json_decref(nodes);
+        return NULL;
+}
