@@ -6,6 +6,7 @@ Arguments: the switch, xenopsd, xenops-cli, and for Xen (in its control domain, 
 --xen KERNEL RAMDISK BRIDGE, of a guest that is told to shut down and does."""
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ MEMORY = 128 << 20
 PATIENCE_SEC = 120
 DISK_BYTES = 16 << 20
 SUSPEND_BYTES = 256 << 20
+KILLS = int(os.environ.get('KILLS', 8))     # of each kind
 
 
 class Failed(Exception):
@@ -40,7 +42,7 @@ class Simulated:
     def await_guest(self, vm):
         """Until it hears what it is asked for."""
 
-    def does(self, vm, what):
+    def does(self, vm, what, domid=None):
         self.test.call('DEBUG.trigger', cmd='guest', args=[f'vm={vm}', f'do={what}'])
 
     def destroyed(self, vm):
@@ -64,7 +66,7 @@ class Xen:
         self.test = test
 
     def boot(self):
-        return ['Direct', {'kernel': KERNEL, 'ramdisk': RAMDISK, 'cmdline': 'console=hvc0 panic=-1'}]
+        return ['Direct', {'kernel': KERNEL, 'ramdisk': RAMDISK, 'cmdline': 'console=hvc0 panic=-1 sysrq_always_enabled'}]
 
     def run(self, *command):
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
@@ -79,8 +81,8 @@ class Xen:
         watch.wait()
         watch.stdout.close()
 
-    def does(self, vm, what):
-        domid = str(self.test.state(vm)['domids'][0])
+    def does(self, vm, what, domid=None):
+        domid = str(domid or self.test.state(vm)['domids'][0])
         if what == 'crash':
             self.run('xl', 'sysrq', domid, 'c')
         else:
@@ -109,7 +111,7 @@ class Xen:
                 *(line for line in nodes.splitlines() if '/dm-version' in line or '/type' in line)]
 
 
-class Conformance(unittest.TestCase):
+class Daemons(unittest.TestCase):
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -233,7 +235,8 @@ class Conformance(unittest.TestCase):
     def plugged(self, kind, device):
         return self.call(f'{kind}.stat', id=device)[1]['plugged']
 
-    # ---- the tests ----
+
+class Conformance(Daemons):
 
     def test_power_states(self):
         vm = self.create()
@@ -311,8 +314,9 @@ class Conformance(unittest.TestCase):
         self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a crashed guest')
         self.start(vm)
         self.hypervisor.await_guest(vm)
+        domid, = self.state(vm)['domids']
         self.kill()
-        self.hypervisor.does(vm, 'poweroff') if KERNEL else None
+        self.hypervisor.does(vm, 'poweroff', domid) if KERNEL else None
         self.up()
         self.hypervisor.does(vm, 'poweroff') if not KERNEL else None
         self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a guest that switched itself off')
@@ -365,7 +369,8 @@ class Conformance(unittest.TestCase):
         self.do('VIF.set_carrier', id=interface, carrier=False)
         self.assertFalse(self.call('VIF.stat', id=interface)[1]['media_present'])
         self.do('VIF.set_carrier', id=interface, carrier=True)
-        self.do('VIF.set_locking_mode', id=interface, locking_mode=['Disabled'])
+        for mode in ['Disabled'], ['Locked', {'ipv4': [], 'ipv6': []}], ['Unlocked']:
+            self.do('VIF.set_locking_mode', id=interface, locking_mode=mode)
         self.do('VIF.move', id=interface, network=['Local', self.hypervisor.bridge])
 
     def test_nothing_is_left_of_a_start_that_failed(self):
@@ -391,6 +396,96 @@ class Conformance(unittest.TestCase):
         self.do('VM.unpause', id=vms[0])
         self.assertEqual(self.power(vms[0]), 'Running')
         self.do('VM.shutdown', id=vms[0], delay=None)
+
+
+class Changes:
+    """Counts what is changed in xenstore from now on."""
+
+    def __init__(self):
+        self.watch = subprocess.Popen(['stdbuf', '-oL', 'xenstore-watch', '/local/domain'], stdout=subprocess.PIPE)
+        os.read(self.watch.stdout.fileno(), 4096)       # the watch is set
+        os.set_blocking(self.watch.stdout.fileno(), False)
+        self.seen = 0
+
+    def await_number(self, number, ended):
+        """Until so many were seen, or ended() says that there will be no more."""
+        while self.seen < number:
+            if select.select([self.watch.stdout], [], [], 1)[0]:
+                self.seen += os.read(self.watch.stdout.fileno(), 4096).count(b'\n')
+            elif ended():
+                break
+        return self.seen
+
+    def end(self):
+        self.watch.kill()
+        self.watch.wait()
+        self.watch.stdout.close()
+
+
+@unittest.skipUnless(KERNEL, 'on Xen; tests/faults does it with the simulator')
+class Kills(Daemons):
+    """xenopsd is killed between any two changes of xenstore that a start or a shutdown makes."""
+
+    def make(self):
+        vm = self.create()
+        self.add_disk(vm, '0', self.hypervisor.disk('disk'))
+        self.add_interface(vm, '0')
+        return vm
+
+    def has_ended(self, task):
+        return self.call('Task.stat', id=task)['state'][0] != 'Pending'
+
+    def count(self, method, **params):
+        changes = Changes()
+        task = self.call(method, **params)
+        number = changes.await_number(1 << 30, lambda: self.has_ended(task))
+        self.end(task)
+        changes.end()
+        return number
+
+    def kill_at(self, number, method, **params):
+        changes = Changes()
+        task = self.call(method, **params)
+        changes.await_number(number, lambda: self.has_ended(task))
+        self.kill()
+        changes.end()
+        self.up()
+
+    def settled(self, vm):
+        return self.power(vm) == 'Halted' and 'operations: 0 queued' in self.call('get_diagnostics')
+
+    def at_each(self, number, do):
+        for i in range(KILLS):
+            at = 1 + i * (number - 1) // max(KILLS - 1, 1)
+            with self.subTest(change=at, of=number):
+                do(at)
+
+    def test_start(self):
+        vm = self.make()
+        number = self.count('VM.start', id=vm, paused=True)
+        self.do('VM.shutdown', id=vm, delay=None)
+
+        def do(at):
+            self.kill_at(at, 'VM.start', id=vm, paused=True)
+            self.eventually(lambda: self.settled(vm) or self.power(vm) == 'Paused', 'the end of what was half done')
+            if self.power(vm) == 'Halted':
+                self.assertEqual(self.hypervisor.left(), [], self.log())
+            self.start(vm, paused=True)
+            self.do('VM.shutdown', id=vm, delay=None)
+            self.assertEqual(self.hypervisor.left(), [], self.log())
+        self.at_each(number, do)
+
+    def test_shutdown(self):
+        vm = self.make()
+        self.start(vm, paused=True)
+        number = self.count('VM.shutdown', id=vm)
+
+        def do(at):
+            self.start(vm, paused=True)
+            self.kill_at(at, 'VM.shutdown', id=vm)
+            self.eventually(lambda: self.settled(vm), 'the end of what was half done')
+            self.assertEqual(self.hypervisor.left(), [], self.log())
+        self.at_each(number, do)
 
 
 if __name__ == '__main__':

@@ -69,6 +69,15 @@ static void xenlight_free(Backend *backend)
         loop_post(backend->loop, xenlight_finish, backend);
 }
 
+#define NO_MEDIUM_BYTES 2048
+
+static bool make_no_medium(const char *folder)
+{
+        static const char nothing[NO_MEDIUM_BYTES];
+        g_autofree char *path = g_build_filename(folder, XL_NO_MEDIUM, NULL);
+        return g_file_set_contents(path, nothing, sizeof nothing, NULL);
+}
+
 static const BackendOperations xenlight_operations = {
         .name = "xenlight",
         .save_asks = true,
@@ -118,6 +127,11 @@ Backend *xenlight_new(const XenlightSettings *settings, Loop *loop, const Backen
         Ledger *ledger = ledger_open(path, ret_error);
         if (!ledger)
                 return NULL;
+        if (!make_no_medium(settings->path)) {
+                *ret_error = g_strdup_printf("cannot write into %s", settings->path);
+                ledger_close(ledger);
+                return NULL;
+        }
         Xenlight *xenlight = g_new0(Xenlight, 1);
         xenlight->backend = (Backend){ &xenlight_operations, loop, *events };
         xenlight->ledger = ledger;

@@ -126,6 +126,11 @@ bool xl_vbd_unplug(BackendContext *context, const XenopsDeviceId *id, bool force
 bool xl_vbd_change(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,
                    XenopsError **error);
 
+/* QEMU 7.2 dies when a medium is put into a drive that never had one: drives without one begin with this file and are emptied
+ * before the guest runs. */
+#define XL_NO_MEDIUM "no-medium"
+bool xl_disk_empty_drives(BackendContext *context, const char *vm, uint32_t domid, XenopsError **error);
+
 /* xl-nic.c */
 bool xl_vif_plug(BackendContext *context, const XenopsVif *vif, XenopsError **error);
 bool xl_vif_unplug(BackendContext *context, const XenopsDeviceId *id, bool force, XenopsError **error);

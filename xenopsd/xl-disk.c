@@ -43,8 +43,8 @@ static char *vdev_of(const XenopsVbd *vbd, XenopsError **error)
 }
 
 /* Fills a disk that was initialised, to be disposed of by the caller in any case. */
-static bool fill_disk(const XenopsVbd *vbd, const BackendDisk *disk, bool hvm, libxl_device_disk *ret,
-                      XenopsError **error)
+static bool fill_disk(const Xenlight *xenlight, const XenopsVbd *vbd, const BackendDisk *disk, bool hvm,
+                      libxl_device_disk *ret, XenopsError **error)
 {
         struct stat status;
         bool cdrom = vbd->ty == XENOPS_VBD_TYPE_CDROM;
@@ -58,7 +58,7 @@ static bool fill_disk(const XenopsVbd *vbd, const BackendDisk *disk, bool hvm, l
         if (!vbd->backend) {
                 if (!cdrom || !hvm)
                         return xenops_fail_media_not_present(error);
-                ret->format = LIBXL_DISK_FORMAT_EMPTY;
+                ret->pdev_path = g_build_filename(xenlight->path, XL_NO_MEDIUM, NULL);
                 ret->backend = LIBXL_DISK_BACKEND_QDISK;
                 return true;
         }
@@ -123,7 +123,7 @@ bool xl_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDis
         if (!xl_find(context, vbd->id.vm, &domain, error))
                 return false;
         libxl_device_disk_init(&disk);
-        bool good = fill_disk(vbd, backend_disk, domain.hvm, &disk, error) &&
+        bool good = fill_disk(xl_of(context), vbd, backend_disk, domain.hvm, &disk, error) &&
                     remember(context, vbd, backend_disk, disk.vdev, error);
         if (good && domain.plan)
                 xl_plan_add_disk(domain.plan, &disk);
@@ -182,8 +182,10 @@ static bool change_medium(BackendContext *context, const XenopsVbd *vbd, const B
         if (!ctx)
                 return false;
         libxl_device_disk_init(&disk);
-        bool good = fill_disk(vbd, backend_disk, true, &disk, error);
+        bool good = fill_disk(xl_of(context), vbd, backend_disk, true, &disk, error);
         if (good) {
+                if (!vbd->backend)
+                        disk.format = LIBXL_DISK_FORMAT_EMPTY;
                 int rc = xl_await(context,
                                   libxl_cdrom_insert(ctx, (uint32_t)domain->domid, &disk, xl_how(context)));
                 good = rc == 0 || xl_fail(context, error, rc, "cannot change the medium");
@@ -191,6 +193,31 @@ static bool change_medium(BackendContext *context, const XenopsVbd *vbd, const B
         good = good && remember(context, vbd, backend_disk, disk.vdev, error);
         libxl_device_disk_dispose(&disk);
         return good;
+}
+
+bool xl_disk_empty_drives(BackendContext *context, const char *vm, uint32_t domid, XenopsError **error)
+{
+        g_autoptr(GPtrArray) drives = g_ptr_array_new_with_free_func(g_free);
+        libxl_ctx *ctx = xl_ctx(context, error);
+        XlVm *found = ctx ? xl_table_lock(xl_of(context)->table, vm) : NULL;
+        if (!found)
+                return ctx;
+        for (size_t i = 0; i < found->n_devices && found->hvm; i++)
+                if (g_str_equal(found->devices[i].kind, "vbd") && !*found->devices[i].memo)
+                        g_ptr_array_add(drives, g_strdup(found->devices[i].node));
+        xl_table_unlock(xl_of(context)->table, found);
+        int rc = 0;
+        for (guint i = 0; i < drives->len && rc == 0; i++) {
+                libxl_device_disk disk;
+                libxl_device_disk_init(&disk);
+                disk.vdev = g_strdup(drives->pdata[i]);
+                disk.is_cdrom = disk.removable = 1;
+                disk.format = LIBXL_DISK_FORMAT_EMPTY;
+                disk.backend = LIBXL_DISK_BACKEND_QDISK;
+                rc = xl_await(context, libxl_cdrom_insert(ctx, domid, &disk, xl_how(context)));
+                libxl_device_disk_dispose(&disk);
+        }
+        return rc == 0 || xl_fail(context, error, rc, "cannot empty a drive");
 }
 
 bool xl_vbd_change(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *disk,

@@ -82,7 +82,7 @@ static bool check_memory(BackendContext *context, libxl_ctx *ctx, libxl_domain_c
         uint64_t needed_kib, free_kib;
         if (libxl_domain_need_memory(ctx, config, INVALID_DOMID, &needed_kib) != 0 ||
             libxl_get_free_memory(ctx, &free_kib) != 0)
-                return xl_fail(context, error, ERROR_FAIL, "cannot tell how much memory is free");
+                return xl_fail(context, error, ERROR_FAIL, "cannot tell how much memory the domain needs");
         return needed_kib <= free_kib ||
                xenops_fail_cannot_free_this_much_memory(error, (int64_t)needed_kib, (int64_t)free_kib);
 }
@@ -102,7 +102,8 @@ static bool note_domain(BackendContext *context, const XenopsVm *vm, uint32_t do
         if (r < 0)
                 return xl_fail_errno(error, "cannot write down the domain", r);
         xl_events_watch(xenlight, domid);
-        return xl_nic_connect_all(context, vm->id, error);
+        return xl_disk_empty_drives(context, vm->id, domid, error) &&
+               xl_nic_connect_all(context, vm->id, error);
 }
 
 static int make_domain(BackendContext *context, libxl_ctx *ctx, libxl_domain_config *config, int restore_fd,
@@ -114,6 +115,7 @@ static int make_domain(BackendContext *context, libxl_ctx *ctx, libxl_domain_con
                 return xl_await(context,
                                 libxl_domain_create_new(ctx, config, ret_domid, xl_how(context), NULL));
         libxl_domain_restore_params_init(&params);
+        params.stream_version = 2;
         int rc = xl_await(context, libxl_domain_create_restore(ctx, config, ret_domid, restore_fd, -1,
                                                                &params, xl_how(context), NULL));
         libxl_domain_restore_params_dispose(&params);

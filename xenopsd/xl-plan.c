@@ -140,7 +140,9 @@ static bool fill_hvm(const XenopsVm *vm, libxl_domain_build_info *info, const ch
         if (hvm->tpm)
                 return xenops_fail_unimplemented(error, "a VM with a TPM");
         info->device_model_version = LIBXL_DEVICE_MODEL_VERSION_QEMU_XEN;
-        info->video_memkb = (uint64_t)hvm->video_mib * 1024;
+        /* Less than this QEMU does not take. */
+        int64_t video_min_mib = hvm->video.tag == XENOPS_VIDEO_CARD_CIRRUS ? 8 : 16;
+        info->video_memkb = (uint64_t)MAX(hvm->video_mib, video_min_mib) * 1024;
         info->rtc_timeoffset = (uint32_t)g_ascii_strtoll(hvm->timeoffset, NULL, 10);
         libxl_defbool_set(&info->acpi, hvm->acpi);
         libxl_defbool_set(&info->apic, platform_flag(vm, "apic", true));
