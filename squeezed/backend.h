@@ -11,6 +11,7 @@ typedef struct Backend Backend; /* each back end's own struct begins with it */
 /* A domain other than the control domain. All its figures count the same pages, so that they can be compared. */
 typedef struct HostDomain {
         int64_t domid;
+        char uuid[37];      /* "": not known */
         int64_t actual_kib; /* what it has */
         int64_t target_kib; /* where its balloon was told to be */
         int64_t dynamic_min_kib, dynamic_max_kib;
@@ -43,5 +44,6 @@ struct Backend {
         const BackendOperations *operations;
 };
 
-/* NULL: *ret_error says why (g_free). The folder is that of xenopsd's simulator. */
+/* NULL: *ret_error, which must be NULL, says why (g_free). The folder is that of xenopsd's simulator. */
+Backend *xen_new(char **ret_error);
 Backend *simulator_new(const char *folder, char **ret_error);

@@ -3,6 +3,7 @@
 
 #include "manager.h"
 #include "message-switch/lib/daemon.h"
+#include "message-switch/lib/xen.h"
 #include "service.h"
 
 #define RESERVED_MIB_DEFAULT 16
@@ -38,13 +39,29 @@ static void on_tick(uv_timer_t *timer)
                 ticker->looks = workers_run(ticker->daemon->workers, false, look, ticker);
 }
 
+static Backend *make_xen(char **ret_error)
+{
+#ifdef SQUEEZED_XEN
+        return xen_new(ret_error);
+#else
+        *ret_error = g_strdup("this squeezed was built without libxenctrl");
+        return NULL;
+#endif
+}
+
 static Backend *make_backend(Daemon *daemon, char **ret_error)
 {
         g_autofree char *name = daemon_setting(daemon, "backend", "auto");
         g_autofree char *fallback = g_build_filename(daemon->runtime_dir, "xenopsd", "simulator", NULL);
         g_autofree char *folder = daemon_setting(daemon, "simulator-folder", fallback);
 
-        if (g_str_equal(name, "simulator") || g_str_equal(name, "auto"))
+        bool automatic = g_str_equal(name, "auto");
+
+        if (g_str_equal(name, "xen") || (automatic && xen_is_control_domain()))
+                return make_xen(ret_error);
+        if (automatic)
+                log_warning("This is no control domain of Xen: its memory is simulated", NULL);
+        if (automatic || g_str_equal(name, "simulator"))
                 return simulator_new(folder, ret_error);
         *ret_error = g_strdup_printf("there is no back end \"%s\"", name);
         return NULL;

@@ -206,6 +206,15 @@ void reservations_forget_domains(Reservations *reservations, const Host *host)
                         log_warning("A reservation cannot be forgotten", "RESERVATION", *id, NULL);
 }
 
+/* Whoever reserves for a VM may name it in the request; then what its domain has is counted from its first page. */
+static const HostDomain *domain_being_built(const Host *host, const char *uuid)
+{
+        for (size_t i = 0; uuid && i < host->n; i++)
+                if (!host->domains[i].ran && g_str_equal(host->domains[i].uuid, uuid))
+                        return &host->domains[i];
+        return NULL;
+}
+
 int64_t reservations_kept_kib(Reservations *reservations, const Host *host)
 {
         GHashTableIter iter;
@@ -214,11 +223,13 @@ int64_t reservations_kept_kib(Reservations *reservations, const Host *host)
 
         EACH(iter, reservation)
         {
-                const HostDomain *domain = reservation->domid ? host_domain(host, reservation->domid) : NULL;
-                if (reservation->domid == 0)
-                        kib += reservation->kib;
-                else if (domain && !domain->ran)
+                const HostDomain *domain = reservation->domid
+                                               ? host_domain(host, reservation->domid)
+                                               : domain_being_built(host, reservation->request);
+                if (domain && !domain->ran)
                         kib += MAX(reservation->kib - domain->actual_kib, 0);
+                else if (reservation->domid == 0)
+                        kib += reservation->kib;
         }
         return kib;
 }

@@ -48,7 +48,7 @@ static void test_split_never_exceeds(void)
 
 static HostDomain guest(int64_t domid, int64_t actual, int64_t target, int64_t min, int64_t max)
 {
-        return (HostDomain){ domid, MIB(actual), MIB(target), MIB(min), MIB(max), true, true, true };
+        return (HostDomain){ domid, "", MIB(actual), MIB(target), MIB(min), MIB(max), true, true, true };
 }
 
 /* The new target of a domain; 0: it stays. */

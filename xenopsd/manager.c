@@ -5,9 +5,8 @@
 
 #include "config.h"
 #include "host-info.h"
+#include "message-switch/lib/xen.h"
 #include "operation.h"
-
-#define XENFEAT_DOM0 11
 
 static void on_shut_down(const char *vm, void *data)
 {
@@ -21,14 +20,6 @@ static void on_shut_down(const char *vm, void *data)
 static void on_changed(const char *vm, void *data)
 {
         manager_vm_changed(data, vm);
-}
-
-/* Whether this is Xen's control domain: the feature's bit is Xen's public ABI (XENFEAT_dom0). */
-static bool is_control_domain(void)
-{
-        g_autofree char *features = NULL;
-        return g_file_get_contents("/sys/hypervisor/properties/features", &features, NULL, NULL) &&
-               (g_ascii_strtoull(features, NULL, 16) & 1u << XENFEAT_DOM0);
 }
 
 static Backend *make_xenlight(Manager *manager, const ManagerSettings *settings, const BackendEvents *events,
@@ -50,7 +41,7 @@ static Backend *make_backend(Manager *manager, const ManagerSettings *settings, 
         BackendEvents events = { on_shut_down, on_changed, manager };
         const char *name = settings->backend ? settings->backend : "simulator";
         bool automatic = g_str_equal(name, "auto");
-        if (g_str_equal(name, "xenlight") || (automatic && is_control_domain()))
+        if (g_str_equal(name, "xenlight") || (automatic && xen_is_control_domain()))
                 return make_xenlight(manager, settings, &events, ret_error);
         if (automatic)
                 log_warning("This is no control domain of Xen: domains are simulated", NULL);
