@@ -32,7 +32,7 @@ FOLDER_BYTES_MAX = 87
 # Set in the environment of every daemon, so that what one left behind can be found.
 MARK = 'XAPI_TRY_STATE'
 # Trying changes nothing of the host, whatever it is.
-SIMULATED = {'networkd': 'backend=simulator\n', 'xenopsd': 'backend=simulator\n'}
+SIMULATED = {name: 'backend=simulator\n' for name in ('networkd', 'squeezed', 'xenopsd')}
 
 
 class Problem(Exception):

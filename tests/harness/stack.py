@@ -48,7 +48,7 @@ class Stack:
         self.opened = []
         self.set_users({'root': (PASSWORD, 'pool-admin'), **(users or {})})
         for daemon, lines in (settings or {}).items():
-            lines = {'backend': 'simulator', **lines} if daemon in ('networkd', 'xenopsd') else lines
+            lines = {'backend': 'simulator', **lines} if daemon in ('networkd', 'squeezed', 'xenopsd') else lines
             (self.folder / f'{daemon}.conf').write_text('[daemon]\n' + ''.join(f'{k}={v}\n' for k, v in lines.items()))
         self.up('--vms', vms)
 
