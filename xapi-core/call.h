@@ -12,7 +12,7 @@ typedef struct Call {
         Manager *manager;
         Store *store;
         const Message *message;
-        Str session; /* "" for messages without one */
+        Str session; /* its reference, not what the client sent (session_ref); "" for messages without one */
         Str task; /* the task's ref: in the store for calls that have a task there; else DummyRef on a worker, "" on
                       * the loop */
         bool task_stored;

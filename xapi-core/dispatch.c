@@ -23,7 +23,7 @@ typedef struct Dispatch {
         const char *name; /* of the method, without Async. */
         bool async;
         const Message *message;
-        Str session; /* as the client sent it; owned */
+        Str session; /* as the client sent it, a secret; owned */
         SessionInfo info;
         Value *params; /* owned until a job takes them */
 } Dispatch;
@@ -158,6 +158,22 @@ static bool read_param(const Message *m, size_t i, const json_t *tree, Value *re
         return ok || m->session;
 }
 
+/* What clients know a session by is its secret. */
+static void find_session(Store *store, const Type *type, Value *value)
+{
+        char ref[SESSION_REF_SIZE];
+        const Row *row;
+
+        if (type->kind != TYPE_REF || type->class != &CLASS_SESSION)
+                return;
+        session_ref(ref, value->s);
+        row = store_get(store, &CLASS_SESSION, ref);
+        if (!row)
+                return;
+        str_set(&value->s, ref);
+        row_unref(row);
+}
+
 static bool read_params(Dispatch *d, XapiError **error)
 {
         const Message *m = d->message;
@@ -165,8 +181,10 @@ static bool read_params(Dispatch *d, XapiError **error)
 
         d->params = g_new0(Value, m->n_params + 1);
         for (size_t i = 0; i < m->n_params; i++) {
-                if (read_param(m, i, json_array_get(d->request->params, first + i), &d->params[i], error))
+                if (read_param(m, i, json_array_get(d->request->params, first + i), &d->params[i], error)) {
+                        find_session(d->manager->store, m->params[i].type, &d->params[i]);
                         continue;
+                }
                 while (i-- > 0)
                         value_unref(m->params[i].type, d->params[i]);
                 g_clear_pointer(&d->params, g_free);
@@ -213,7 +231,7 @@ static void run(Dispatch *d)
         p->data = d->data;
         p->async = d->async;
         if (d->session)
-                str_set(&call->session, d->session);
+                str_set(&call->session, d->info.ref);
         call->roles = d->info.roles;
         call->local_root = d->info.local_root;
         call->local_socket = d->request->local_socket;
@@ -241,7 +259,7 @@ void dispatch(Manager *manager, const DispatchRequest *request, HttpExchange *ex
                 answer_unknown(&d);
         else if (!check(&d, &error))
                 answer_error(&d, error);
-        else if (!event_dispatch(manager, d.message, d.session, d.params, exchange, done, data))
+        else if (!event_dispatch(manager, d.message, d.session, d.info.ref, d.params, exchange, done, data))
                 run(&d);
         free_params(&d);
         str_unref(d.session);

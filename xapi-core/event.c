@@ -8,6 +8,7 @@
 #include "xenapi.h"
 
 typedef struct Poll {
+        Str secret; /* the session, as the client knows it */
         DispatchDone done;
         void *data;
         HttpExchange *exchange;
@@ -26,14 +27,23 @@ static void write_next(Buffer *b, Dialect dialect, const void *batch)
         event_batch_write_events(b, dialect, batch);
 }
 
+static void poll_free(Poll *poll)
+{
+        str_unref(poll->secret);
+        g_free(poll);
+}
+
 static void poll_done(const EventBatch *batch, const XapiError *error, void *user)
 {
         Poll *poll = user;
+        g_autoptr(XapiError) ended = NULL;
 
+        if (xapi_error_is(error, ERR_SESSION_INVALID))
+                error = ended = xapi_error_new(ERR_SESSION_INVALID, poll->secret, NULL);
         poll->done(&(DispatchAnswer){ .error = error, .write = poll->write, .written = batch }, poll->data);
         poll->ended = true;
         if (poll->watch)
-                g_free(poll);
+                poll_free(poll);
 }
 
 /* Nobody reads the answer any more; it is still made, so that whoever holds the exchange can let go of it. */
@@ -44,7 +54,7 @@ static void client_gone(void *user)
 
         watch_cancel(poll->watch);
         poll->done(&(DispatchAnswer){ .error = error }, poll->data);
-        g_free(poll);
+        poll_free(poll);
 }
 
 static Watch *begin(Manager *m, const Message *message, const char *session, const Value *params, Poll *poll)
@@ -62,8 +72,8 @@ static Watch *begin(Manager *m, const Message *message, const char *session, con
         }
 }
 
-bool event_dispatch(Manager *m, const Message *message, const char *session, const Value *params,
-                    HttpExchange *exchange, DispatchDone done, void *data)
+bool event_dispatch(Manager *m, const Message *message, const char *secret, const char *session,
+                    const Value *params, HttpExchange *exchange, DispatchDone done, void *data)
 {
         Poll *poll;
         Watch *watch;
@@ -72,12 +82,13 @@ bool event_dispatch(Manager *m, const Message *message, const char *session, con
             (strcmp(message->name, "event.from") != 0 && strcmp(message->name, "event.next") != 0))
                 return false;
         poll = g_new0(Poll, 1);
+        poll->secret = str_new(secret);
         poll->done = done;
         poll->data = data;
         poll->exchange = exchange;
         watch = begin(m, message, session, params, poll);
         if (poll->ended) {
-                g_free(poll);
+                poll_free(poll);
                 return true;
         }
         poll->watch = watch;

@@ -4,8 +4,10 @@
 #include <assert.h>
 
 #include "codec.h"
+#include "manager.h"
 #include "query.h"
 #include "role.h"
+#include "session.h"
 #include "xenapi.h"
 
 static bool field_get(Call *call, const Value *params, XapiError **error)
@@ -134,10 +136,13 @@ static bool get_by_uuid(Call *call, const Value *params, XapiError **error)
 {
         const Class *class = call->message->class;
         const Row *row = store_get_by_uuid(call->store, class, params[0].s);
+        auto_str secret = NULL;
 
         if (!row)
                 return xapi_fail(error, ERR_UUID_INVALID, class->name, params[0].s, NULL);
-        call_return_str(call, row->ref);
+        if (class == &CLASS_SESSION)
+                secret = sessions_secret(call->manager->sessions, row->ref);
+        call_return_str(call, secret ? secret : row->ref);
         row_unref(row);
         return true;
 }

@@ -177,7 +177,7 @@ static void begin(void *user)
         a->task = action_value(a, "task_id");
         if (session && sessions_check(a->manager->sessions, session, &a->info, &error)) {
                 g_free(a->session);
-                a->session = g_strdup(session);
+                a->session = g_strdup(a->info.ref);
                 let_in(a);
         } else if (session) {
                 action_refuse(a, 401, error);

@@ -10,10 +10,13 @@
 #include "uuid.h"
 #include "xenapi.h"
 
+#define REF_PREFIX "OpaqueRef:"
+
 struct Sessions {
         Manager *manager;
         GHashTable *known;    /* session ref -> SessionInfo; on the loop only; emptied now and then */
-        pthread_mutex_t lock; /* guards the two below; innermost */
+        pthread_mutex_t lock; /* guards what is below; innermost */
+        GHashTable *secrets;  /* session ref -> what opens it, of those in `known` */
         GQueue local;         /* of LocalSession, the one that was idle for longest first */
         GPtrArray *dropped;   /* refs of local sessions whose long polls have to end */
 };
@@ -38,6 +41,7 @@ Sessions *sessions_new(Manager *manager)
         s->manager = manager;
         s->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         s->dropped = g_ptr_array_new_with_free_func(g_free);
+        s->secrets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         pthread_mutex_init(&s->lock, NULL);
         return s;
 }
@@ -47,6 +51,7 @@ void sessions_free(Sessions *s)
         if (!s)
                 return;
         g_hash_table_unref(s->known);
+        g_hash_table_unref(s->secrets);
         g_queue_clear_full(&s->local, local_free);
         g_ptr_array_unref(s->dropped);
         pthread_mutex_destroy(&s->lock);
@@ -88,7 +93,7 @@ static void refresh(Sessions *s, const char *ref, time_t now)
 }
 
 /* What the user of this row may do; asked once a session, then remembered until sessions_collect. */
-static const SessionInfo *learn(Sessions *s, const SessionRow *session)
+static const SessionInfo *learn(Sessions *s, const SessionRow *session, const char *secret)
 {
         SessionInfo *info = g_hash_table_lookup(s->known, session->row.ref);
         uint32_t roles;
@@ -103,14 +108,36 @@ static const SessionInfo *learn(Sessions *s, const SessionRow *session)
                 return NULL;
         }
         info = g_new0(SessionInfo, 1);
+        g_strlcpy(info->ref, session->row.ref, sizeof(info->ref));
         info->roles = roles;
         info->local_root = local_root;
         g_hash_table_insert(s->known, g_strdup(session->row.ref), info);
+        pthread_mutex_lock(&s->lock);
+        g_hash_table_insert(s->secrets, g_strdup(session->row.ref), g_strdup(secret));
+        pthread_mutex_unlock(&s->lock);
         return info;
 }
 
-bool sessions_check(Sessions *s, const char *ref, SessionInfo *ret, XapiError **error)
+void session_ref(char ret_ref[SESSION_REF_SIZE], const char *secret)
 {
+        _Static_assert(SESSION_REF_SIZE == sizeof(REF_PREFIX) - 1 + UUID_TEXT_SIZE, "");
+        memcpy(ret_ref, REF_PREFIX, sizeof(REF_PREFIX) - 1);
+        uuid_from_name(ret_ref + sizeof(REF_PREFIX) - 1, "session", secret);
+}
+
+/* What a client will send. */
+static Str make_secret(void)
+{
+        char uuid[UUID_TEXT_SIZE];
+
+        uuid_make(uuid);
+        return str_printf(REF_PREFIX "%s", uuid);
+}
+
+bool sessions_check(Sessions *s, const char *secret, SessionInfo *ret, XapiError **error)
+{
+        char ref[SESSION_REF_SIZE];
+        session_ref(ref, secret);
         const SessionRow *session = STORE_GET(SessionRow, CLASS_SESSION, s->manager->store, ref);
         const SessionInfo *info;
         time_t now = time(NULL);
@@ -118,11 +145,12 @@ bool sessions_check(Sessions *s, const char *ref, SessionInfo *ret, XapiError **
 
         if (!session) {
                 if (!touch_local(s, ref, now))
-                        return xapi_fail(error, ERR_SESSION_INVALID, ref, NULL);
+                        return xapi_fail(error, ERR_SESSION_INVALID, secret, NULL);
                 *ret = (SessionInfo){ .roles = ROLE_POOL_ADMIN, .local_root = true };
+                memcpy(ret->ref, ref, sizeof(ref));
                 return true;
         }
-        info = now - session->last_active <= SESSION_IDLE_SEC ? learn(s, session) : NULL;
+        info = now - session->last_active <= SESSION_IDLE_SEC ? learn(s, session, secret) : NULL;
         if (info) {
                 *ret = *info;
                 ok = true;
@@ -130,7 +158,7 @@ bool sessions_check(Sessions *s, const char *ref, SessionInfo *ret, XapiError **
                         refresh(s, ref, now);
         }
         row_unref(&session->row);
-        return ok || xapi_fail(error, ERR_SESSION_INVALID, ref, NULL);
+        return ok || xapi_fail(error, ERR_SESSION_INVALID, secret, NULL);
 }
 
 /* ---- making ---- */
@@ -191,14 +219,16 @@ static Str make_session(Sessions *s, const Principal *who, const char *originato
 {
         Txn *txn = txn_begin(s->manager->store);
         SessionRow *session;
-        auto_str ref = NULL;
+        auto_str secret = make_secret();
+        char ref[SESSION_REF_SIZE];
 
         if (!make_room(txn, who->user, originator, durable)) {
                 txn_abort(txn);
                 xapi_fail(error, ERR_TOO_BUSY, NULL);
                 return NULL;
         }
-        session = (SessionRow *)txn_create(txn, &CLASS_SESSION, NULL, NULL);
+        session_ref(ref, secret);
+        session = (SessionRow *)txn_create(txn, &CLASS_SESSION, ref, NULL);
         if (!durable)
                 txn_make_volatile(txn, &CLASS_SESSION, session->row.ref);
         slot_str(&session->this_host, s->manager->host);
@@ -208,25 +238,24 @@ static Str make_session(Sessions *s, const Principal *who, const char *originato
         session->last_active = session->validation_time = time(NULL);
         if (!who->local_root)
                 slot_set(&session->rbac_permissions, role_permissions(who->roles));
-        ref = str_ref(session->row.ref);
         if (!txn_commit_wait(txn, error))
                 return NULL;
-        return str_ref(ref);
+        return str_ref(secret);
 }
 
 Str sessions_open(Sessions *s, const Principal *who, const char *originator, XapiError **error)
 {
         XapiError *second = NULL;
-        Str ref = make_session(s, who, originator, true, error);
+        Str secret = make_session(s, who, originator, true, error);
 
-        if (ref)
-                return ref;
+        if (secret)
+                return secret;
         /* Somebody has to get in to make room on a full disk: this session ends with the process. */
-        ref = make_session(s, who, originator, false, &second);
-        if (ref)
+        secret = make_session(s, who, originator, false, &second);
+        if (secret)
                 g_clear_pointer(error, xapi_error_free);
         xapi_error_free(second);
-        return ref;
+        return secret;
 }
 
 /* With the lock held. */
@@ -241,19 +270,17 @@ static void drop_oldest_local(Sessions *s)
 Str sessions_open_local(Sessions *s)
 {
         LocalSession *local = g_new0(LocalSession, 1);
-        char uuid[UUID_TEXT_SIZE];
-        Str ref;
+        Str secret = make_secret();
 
-        uuid_make(uuid);
-        ref = str_printf("OpaqueRef:%s", uuid);
-        local->ref = g_strdup(ref);
+        local->ref = g_malloc(SESSION_REF_SIZE);
+        session_ref(local->ref, secret);
         local->last_active = time(NULL);
         pthread_mutex_lock(&s->lock);
         if (s->local.length >= SESSIONS_LOCAL_MAX)
                 drop_oldest_local(s);
         g_queue_push_tail(&s->local, local);
         pthread_mutex_unlock(&s->lock);
-        return ref;
+        return secret;
 }
 
 bool sessions_close_local(Sessions *s, const char *ref)
@@ -277,6 +304,18 @@ Str session_track_id(const char *ref)
         return str_printf("trackid=%.32s", hex);
 }
 
+Str sessions_secret(Sessions *s, const char *ref)
+{
+        const char *secret;
+        Str found;
+
+        pthread_mutex_lock(&s->lock);
+        secret = g_hash_table_lookup(s->secrets, ref);
+        found = secret ? str_new(secret) : NULL;
+        pthread_mutex_unlock(&s->lock);
+        return found;
+}
+
 static void collect_local(Sessions *s, time_t now)
 {
         g_autoptr(GPtrArray) dropped = NULL;
@@ -285,6 +324,7 @@ static void collect_local(Sessions *s, time_t now)
         pthread_mutex_lock(&s->lock);
         while ((oldest = g_queue_peek_head(&s->local)) && now - oldest->last_active > SESSION_IDLE_SEC)
                 drop_oldest_local(s);
+        g_hash_table_remove_all(s->secrets);
         dropped = g_steal_pointer(&s->dropped);
         s->dropped = g_ptr_array_new_with_free_func(g_free);
         pthread_mutex_unlock(&s->lock);

@@ -52,8 +52,10 @@ static bool is_valid(World *w, const char *ref)
         return ok;
 }
 
-static int64_t last_active(World *w, const char *ref)
+static int64_t last_active(World *w, const char *secret)
 {
+        char ref[SESSION_REF_SIZE];
+        session_ref(ref, secret);
         const SessionRow *row = STORE_GET(SessionRow, CLASS_SESSION, w->store, ref);
         int64_t when;
 
@@ -63,8 +65,10 @@ static int64_t last_active(World *w, const char *ref)
         return when;
 }
 
-static void make_idle(World *w, const char *ref, int64_t seconds)
+static void make_idle(World *w, const char *secret, int64_t seconds)
 {
+        char ref[SESSION_REF_SIZE];
+        session_ref(ref, secret);
         Txn *txn = txn_begin(w->store);
 
         ((SessionRow *)txn_edit(txn, &CLASS_SESSION, ref))->last_active = time(NULL) - seconds;
@@ -73,7 +77,9 @@ static void make_idle(World *w, const char *ref, int64_t seconds)
 
 static void test_row(World *w, gconstpointer data)
 {
-        auto_str ref = open_session(w, "root", "tests");
+        auto_str secret = open_session(w, "root", "tests");
+        char ref[SESSION_REF_SIZE];
+        session_ref(ref, secret);
         const SessionRow *row = STORE_GET(SessionRow, CLASS_SESSION, w->store, ref);
 
         g_assert_cmpstr(row->this_host, ==, w->core->manager.host);
@@ -81,7 +87,25 @@ static void test_row(World *w, gconstpointer data)
         g_assert_cmpstr(row->originator, ==, "tests");
         g_assert_true(row->is_local_superuser);
         row_unref(&row->row);
-        g_assert_true(is_valid(w, ref));
+        g_assert_true(is_valid(w, secret));
+}
+
+/* The reference that the store, and so a copy of it, has opens nothing, and neither does what is made of it. */
+static void test_secret(World *w, gconstpointer data)
+{
+        auto_str secret = open_session(w, "root", "tests"), local = sessions_open_local(w->sessions);
+        char ref[SESSION_REF_SIZE], again[SESSION_REF_SIZE];
+
+        session_ref(ref, secret);
+        session_ref(again, ref);
+        g_assert_cmpstr(ref, !=, secret);
+        g_assert_cmpstr(ref, !=, again);
+        g_assert_false(is_valid(w, ref));
+        g_assert_false(is_valid(w, again));
+        g_assert_null(store_get(w->store, &CLASS_SESSION, secret));
+        session_ref(ref, local);
+        g_assert_false(is_valid(w, ref));
+        g_assert_true(is_valid(w, local));
 }
 
 static void test_unknown(World *w, gconstpointer data)
@@ -175,8 +199,10 @@ static void test_local(World *w, gconstpointer data)
         g_assert_cmpuint(store_count(w->store, &CLASS_SESSION), ==, 0);
         sessions_collect(w->sessions);
         g_assert_true(is_valid(w, ref));
-        g_assert_true(sessions_close_local(w->sessions, ref));
-        g_assert_false(sessions_close_local(w->sessions, ref));
+        char closed[SESSION_REF_SIZE];
+        session_ref(closed, ref);
+        g_assert_true(sessions_close_local(w->sessions, closed));
+        g_assert_false(sessions_close_local(w->sessions, closed));
         g_assert_false(is_valid(w, ref));
 }
 
@@ -229,6 +255,7 @@ int main(int argc, char **argv)
         model_init();
         g_test_init(&argc, &argv, NULL);
         add("/session/row", test_row);
+        add("/session/secret", test_secret);
         add("/session/unknown", test_unknown);
         add("/session/idle", test_idle);
         add("/session/refresh", test_refresh);

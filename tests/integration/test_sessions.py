@@ -43,3 +43,15 @@ def test_session_outlives_its_connection(stack):
     for _ in range(3):
         xapi.close()
         assert xapi.call('pool.get_all')
+
+
+def test_database_opens_no_session(stack):
+    """A copy of what is on the disk gives nobody a session."""
+    xapi = stack.json()
+    task = xapi.call('task.create', 'label', 'description')
+    files = list((stack.folder / 'xapi-core').glob('xapi.db*'))
+    assert any(task.removeprefix('OpaqueRef:').encode() in path.read_bytes() for path in files)
+    for path in files:
+        assert xapi.session.removeprefix('OpaqueRef:').encode() not in path.read_bytes(), path
+    assert xapi.call('session.get_by_uuid', xapi.call('session.get_uuid', xapi.session)) == xapi.session
+    xapi.call('task.destroy', task)
