@@ -10,7 +10,6 @@
 #include "message-switch/lib/daemon.h"
 #include "script.h"
 
-#define BACKEND_FAILURE "SR_BACKEND_FAILURE"
 
 bool json_text_depth_ok(const char *text, size_t len, unsigned max)
 {
@@ -66,7 +65,7 @@ static json_t *backend_failure(const char *method, const char *what)
 {
         g_autofree char *text = g_strdup_printf("%s %s", method, what);
 
-        return json_pack("{s:s, s:[s,s,s]}", "code", BACKEND_FAILURE, "params", "",
+        return json_pack("{s:s, s:[s,s,s]}", "code", PLUGIN_FAILURE, "params", "",
                          "The storage plugin failed", text);
 }
 
@@ -203,7 +202,7 @@ bool plugin_fail(StorageError **error, SmapiError *failed)
                 bus_strings_add(&params, "");
                 bus_strings_add(&params, "The storage plugin failed");
                 bus_strings_add(&params, failure->text);
-                storage_fail_backend_error(error, BACKEND_FAILURE, &params);
+                storage_fail_backend_error(error, PLUGIN_FAILURE, &params);
         } else {
                 params = failure_params(failed);
                 fail_by_code(error, failed->code, &params);

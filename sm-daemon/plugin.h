@@ -14,6 +14,11 @@
 #define PLUGIN_QUEUE_PREFIX   STORAGE_QUEUE "."
 #define PLUGIN_NAME_MAX       64u /* bytes of a type or scheme */
 #define PLUGIN_JSON_DEPTH_MAX 32u /* of what a plugin answers */
+/* Of what it tells: more is a lie. */
+#define PLUGIN_KEY_MAX         4096u              /* bytes */
+#define PLUGIN_VOLUME_SIZE_MAX (INT64_C(1) << 53) /* bytes; of more a JavaScript client does not know each */
+#define PLUGIN_SR_SIZE_MAX     (INT64_C(1) << 62)
+#define PLUGIN_FAILURE         "SR_BACKEND_FAILURE" /* with the parameters ["", text, details] */
 
 /* Features by which a plugin spares us calls; they are ours, and a plugin need not know them. Of a volume plugin: a
  * volume's URIs change by nothing but calls for copies of it. */
@@ -58,6 +63,12 @@ typedef struct PluginCaller {
 PluginCaller plugin_caller(const Plugin *plugin, const Operation *operation);
 /* What a stub failed with, as an error for our own caller; frees it. Returns false. */
 bool plugin_fail(StorageError **error, SmapiError *failed);
+
+/* False with *error when it cannot be true. `method` told it; `key`: of this volume, if it was asked about one. */
+bool plugin_check_volume(const SmapiVolume *volume, const char *key, const char *method,
+                         StorageError **error);
+bool plugin_check_volumes(const SmapiVolumeList *volumes, const char *method, StorageError **error);
+bool plugin_check_sr(const SmapiSr *sr, const char *method, StorageError **error);
 
 /* Whether arrays and objects in the text are nested no deeper than max. The text need not be JSON. */
 bool json_text_depth_ok(const char *text, size_t len, unsigned max);

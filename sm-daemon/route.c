@@ -20,6 +20,10 @@ static bool learn(Use *use, StorageError **error)
         if (!smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key,
                                &found, &failed))
                 return plugin_fail(error, failed);
+        if (!plugin_check_volume(&found, use->volume->key, "Volume.stat", error)) {
+                smapi_volume_clear(&found);
+                return false;
+        }
         volume_learn(use->volume, &found.uri, found.sharable, !found.read_write);
         use->volume->known = plugin_has_feature(use->plugin, PLUGIN_STABLE_URI);
         smapi_volume_clear(&found);

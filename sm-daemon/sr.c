@@ -41,15 +41,18 @@ bool sr_probe(Manager *manager, const Operation *operation, const char *type, co
         ret->tag = STORAGE_PROBE_RESULT_PROBE;
         for (size_t i = 0; i < found.n; i++) {
                 StorageProbe *probe = BUS_LIST_ADD(&ret->probe);
+                StorageError *strange = NULL;
 
                 probe->configuration = found.items[i].configuration;
                 probe->complete = found.items[i].complete;
                 probe->extra_info = found.items[i].extra_info;
                 found.items[i].configuration = found.items[i].extra_info = (BusDict){ 0 };
-                if (found.items[i].sr != NULL) {
+                /* One that is too strange to be told of is found all the same. */
+                if (found.items[i].sr != NULL && plugin_check_sr(found.items[i].sr, "SR.probe", &strange)) {
                         probe->sr = bus_alloc(1, sizeof(*probe->sr));
                         sr_info_from_sr(found.items[i].sr, probe->sr);
                 }
+                storage_error_free(strange);
         }
         smapi_probe_list_clear(&found);
         return true;
@@ -222,15 +225,19 @@ bool sr_scan(Manager *manager, const Operation *operation, const char *sr, Stora
         if (!use_begin(&use, manager, operation, USE_SHARED, sr, NULL, error))
                 return false;
         good = smapi_sr_ls(&use.caller.caller, 0, operation->dbg, use_handle(&use), &volumes, &failed);
+        if (!good) {
+                plugin_fail(error, failed);
+        } else {
+                good = plugin_check_volumes(&volumes, "SR.ls", error);
+        }
         if (good) {
                 for (size_t i = 0; i < volumes.n; i++) {
                         vdi_learn(&use, &volumes.items[i]);
                         vdi_info_from_volume(&volumes.items[i], BUS_LIST_ADD(ret));
                 }
-                smapi_volume_list_clear(&volumes);
-        } else {
-                plugin_fail(error, failed);
         }
+        if (failed == NULL)
+                smapi_volume_list_clear(&volumes);
         use_end(&use);
         return good;
 }
@@ -249,9 +256,11 @@ bool sr_stat(Manager *manager, const Operation *operation, const char *sr, Stora
         use_end(&use);
         if (!good)
                 return plugin_fail(error, failed);
-        sr_info_from_sr(&found, ret);
+        good = plugin_check_sr(&found, "SR.stat", error);
+        if (good)
+                sr_info_from_sr(&found, ret);
         smapi_sr_clear(&found);
-        return true;
+        return good;
 }
 
 typedef bool (*SetText)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,

@@ -78,6 +78,11 @@ static bool settle(Use *use, SmapiVolume *made, const StorageVdiInfo *info, cons
         SmapiError *failed = NULL, *ignored = NULL;
         bool good;
 
+        if (!plugin_check_volume(made, NULL, "The making of a volume", error)) {
+                /* It is not removed: who knows which one that would be. */
+                smapi_volume_clear(made);
+                return false;
+        }
         good = settle_texts(use, made, text_or_empty(info->name_label), text_or_empty(info->name_description),
                             &failed) &&
                settle_keys(use, made, keys, &failed);
@@ -214,9 +219,13 @@ static bool stat_volume(Use *use, SmapiVolume *ret, StorageError **error)
 {
         SmapiError *failed = NULL;
 
-        return smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use),
-                                 use->volume->key, ret, &failed) ||
-               plugin_fail(error, failed);
+        if (!smapi_volume_stat(&use->caller.caller, 0, use->operation->dbg, use_handle(use), use->volume->key,
+                               ret, &failed))
+                return plugin_fail(error, failed);
+        if (plugin_check_volume(ret, use->volume->key, "Volume.stat", error))
+                return true;
+        smapi_volume_clear(ret);
+        return false;
 }
 
 bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
@@ -279,6 +288,10 @@ bool vdi_get_by_name(Manager *manager, const Operation *operation, const char *s
         use_end(&use);
         if (!good)
                 return plugin_fail(error, failed);
+        if (!plugin_check_volumes(&volumes, "SR.ls", error)) {
+                smapi_volume_list_clear(&volumes);
+                return false;
+        }
         good = false;
         for (size_t i = 0; i < volumes.n && !good; i++) {
                 good = strcmp(text_or_empty(volumes.items[i].name), name) == 0;

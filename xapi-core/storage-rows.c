@@ -51,8 +51,8 @@ void sr_add_allocation(Txn *txn, const char *ref, int64_t bytes)
 {
         SrRow *sr = (SrRow *)txn_edit(txn, &CLASS_SR, ref);
 
-        if (sr)
-                sr->virtual_allocation += bytes;
+        if (sr && __builtin_add_overflow(sr->virtual_allocation, bytes, &sr->virtual_allocation))
+                sr->virtual_allocation = bytes > 0 ? INT64_MAX : INT64_MIN;
 }
 
 /* ---- its volumes ---- */
