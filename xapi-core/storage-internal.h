@@ -48,6 +48,8 @@ bool vdi_differs(const VdiRow *vdi, const StorageVdiInfo *info); /* whether vdi_
 /* The object of a volume: the one that a scan may have made meanwhile, else a new one, with what the volume says. The
  * repository's virtual_allocation follows. Borrowed until the transaction's end. */
 VdiRow *vdi_row_for(Txn *txn, const char *sr, const StorageVdiInfo *info);
+/* When the objects of all volumes are there: of which disk this one is a snapshot. */
+void vdi_row_relate(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info);
 /* Deletes the object and the VBDs that connect it. The repository's virtual_allocation follows. */
 void vdi_row_delete(Txn *txn, const char *vdi);
 /* Deletes the VBDs that connect it. */
@@ -84,6 +86,14 @@ bool pbd_attach(Manager *manager, const char *dbg, const char *pbd, XapiError **
 bool sr_stat(Manager *manager, const char *dbg, const char *uuid, StorageSrInfo *ret);
 /* What the SR's volumes allow depends on its being plugged: makes it right again. In transactions of its own. */
 void sr_update_volumes(Store *store, const char *sr);
+
+/* ---- what a killed process left (storage-leftovers.c) ---- */
+
+/* For a volume that the call makes. Returns owned (g_free). */
+char *storage_content_id(const Call *call);
+/* Removes the volumes that operations were making which a process before this one did not live to finish. On the
+ * storage thread, when the repositories are attached. */
+void storage_remove_leftovers(Manager *manager);
 
 /* ---- an operation of a repository, and perhaps of a volume in it (storage-operation.c) ---- */
 

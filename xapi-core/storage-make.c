@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "storage-internal.h"
-#include "uuid.h"
 
 /* The volume that an attempt of which nothing was heard has made all the same. */
 static bool find_made(const SrOperation *o, const char *id, StorageVdiInfo *ret)
@@ -33,11 +32,10 @@ bool storage_make(const SrOperation *o, StorageMakeFunction make, StorageVdiInfo
                   XapiError **error)
 {
         Bus *bus = o->call->manager->daemon->bus;
-        char id[UUID_TEXT_SIZE];
+        g_autofree char *id = storage_content_id(o->call);
         StorageError *e = NULL;
         int attempt = 0;
 
-        uuid_make(id);
         info->content_id = id;
         while (!make(bus, STORAGE_DATA_USEC, o->call->task, o->sr_uuid, info, ret, &e)) {
                 if (!storage_retry(&e, &attempt))

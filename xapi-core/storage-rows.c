@@ -141,6 +141,11 @@ VdiRow *vdi_row_for(Txn *txn, const char *sr, const StorageVdiInfo *info)
         return vdi;
 }
 
+void vdi_row_relate(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info)
+{
+        slot_str(&vdi->snapshot_of, snapshot_source(txn, vdi, info));
+}
+
 static void delete_all(Txn *txn, const Class *class, Set *refs)
 {
         Set *kept = set_ref(refs); /* a deletion may change the set that it is in */

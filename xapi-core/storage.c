@@ -276,8 +276,10 @@ static void *run(void *user)
                 }
                 if (first)
                         end_old_copies(s);
-                first = false;
                 plug_all(s);
+                if (first)
+                        storage_remove_leftovers(s->manager);
+                first = false;
                 if (storage_stopping(s))
                         break;
                 say_settled(s);

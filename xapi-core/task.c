@@ -129,10 +129,17 @@ static bool pending(const TaskRow *task)
         return task->status == TASK_STATUS_TYPE_PENDING || task->status == TASK_STATUS_TYPE_CANCELLING;
 }
 
+#define INTERRUPTED "The server was restarted while this ran: its outcome is not known"
+
+bool task_was_interrupted(const TaskRow *task)
+{
+        return task->status == TASK_STATUS_TYPE_FAILURE && task->error_info->n == 2 &&
+               strcmp(task->error_info->items[1].s, INTERRUPTED) == 0;
+}
+
 static void fail_interrupted(Txn *txn, void *refs)
 {
-        g_autoptr(XapiError) error = xapi_error_new(
-            ERR_INTERNAL_ERROR, "The server was restarted while this ran: its outcome is not known", NULL);
+        g_autoptr(XapiError) error = xapi_error_new(ERR_INTERNAL_ERROR, INTERRUPTED, NULL);
 
         for (char **ref = refs; *ref; ref++)
                 task_fail(txn, *ref, error, false);

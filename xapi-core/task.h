@@ -20,6 +20,8 @@ bool task_follow(Txn *txn, Manager *manager, const char *ref, const char *sessio
 /* "DummyRef:|<uuid>|label", for calls whose task is not in the store. Returns owned. */
 Str task_dummy_ref(const char *label);
 
+/* Whether it is one of those that tasks_fail_interrupted ended, at this start or an earlier one. */
+bool task_was_interrupted(const TaskRow *task);
 /* At start: the tasks of a server that died have ended, and nobody knows how. */
 void tasks_fail_interrupted(Store *store);
 /* Forgets what is finished or abandoned for long enough. */

@@ -109,7 +109,8 @@ def test_known_again(stack):
     config = {'location': str(stack.folder / 'again')}
     vdi = make_disk(xapi, sr, 'qcow2')
     write(stack, xapi, vdi, 1)
-    uuids = [xapi.call('VDI.get_uuid', ref) for ref in (vdi, xapi.call('VDI.snapshot', vdi))]
+    snapshots = [xapi.call('VDI.snapshot', vdi) for _ in range(8)]
+    uuids = [xapi.call('VDI.get_uuid', ref) for ref in (vdi, *snapshots)]
     unplug_and_forget(xapi, sr)
     found, = xapi.call('SR.probe_ext', host, config, 'file')
     assert found['sr'][0]['uuid'] == [uuid] and found['complete']
@@ -117,9 +118,11 @@ def test_known_again(stack):
     pbd = xapi.call('PBD.create', {'host': host, 'SR': sr, 'device_config': config, 'other_config': {}})
     xapi.call('PBD.plug', pbd)
     xapi.call('SR.scan', sr)
-    vdi, snapshot = (xapi.call('VDI.get_by_uuid', uuid) for uuid in uuids)
-    assert xapi.call('VDI.get_snapshot_of', snapshot) == vdi and xapi.call('VDI.get_is_a_snapshot', snapshot)
-    assert utilisation(xapi, snapshot) >= MIB
+    vdi, *snapshots = (xapi.call('VDI.get_by_uuid', uuid) for uuid in uuids)
+    # In whatever order the storage has them.
+    assert set(xapi.call('VDI.get_snapshots', vdi)) == set(snapshots)
+    assert all(xapi.call('VDI.get_is_a_snapshot', snapshot) for snapshot in snapshots)
+    assert utilisation(xapi, snapshots[0]) >= MIB
     unplug_and_forget(xapi, sr)
 
 

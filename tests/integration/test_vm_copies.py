@@ -139,7 +139,42 @@ def test_a_checkpoint_brings_back_memory(stack):
     xapi.call('VM.hard_shutdown', second)
     remove(xapi, vm, second)
     xapi.call('VM.destroy', snapshot)
-    xapi.call('VDI.destroy', record['suspend_VDI'])
+    expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', record['suspend_VDI'])
+
+
+def test_the_image_of_a_vm_goes_with_it(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('forgotten', disks=1)
+    disk = disks(xapi, vm)['0']
+    xapi.call('VM.start', vm, False, False)
+    xapi.call('VM.suspend', vm)
+    suspended = xapi.call('VM.get_suspend_VDI', vm)
+    path = image(stack, xapi, suspended)
+    xapi.call('VM.destroy', vm)
+    expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', suspended)
+    assert not path.exists()
+    xapi.call('VDI.destroy', disk)
+
+
+def test_a_snapshot_brings_back_a_vm_that_is_gone(stack):
+    xapi = stack.json()
+    vm = xapi.make_vm('gone', disks=1, interfaces=1)
+    uuid, mac = xapi.call('VM.get_uuid', vm), interface(xapi, vm)['MAC']
+    write(stack, xapi, disks(xapi, vm)['0'], b'first!')
+    snapshot = xapi.call('VM.snapshot', vm, 'snapshot')
+    write(stack, xapi, disks(xapi, vm)['0'], b'second')
+    second = xapi.call('VM.snapshot', vm, 'second')
+    remove(xapi, vm)
+    xapi.call('VM.revert', snapshot)
+    again = xapi.call('VM.get_by_uuid', uuid)
+    record = xapi.call('VM.get_record', again)
+    assert (record['name_label'], record['is_a_template'], record['is_a_snapshot']) == ('gone', False, False)
+    assert set(record['snapshots']) == {snapshot, second} and record['parent'] == snapshot
+    assert read(stack, xapi, disks(xapi, again)['0'], 6) == b'first!' and interface(xapi, again)['MAC'] == mac
+    xapi.call('VM.start', again, False, False)
+    xapi.call('VM.revert', second)
+    assert read(stack, xapi, disks(xapi, again)['0'], 6) == b'second'
+    remove(xapi, again, snapshot, second)
 
 
 def test_the_disks_that_a_template_asks_for(stack):
@@ -282,3 +317,40 @@ def test_a_guest_that_is_suspended_while_nobody_looks(fresh):
     assert xapi.call('VM.get_suspend_VDI', vm) == NULL
     expect_error('HANDLE_INVALID', xapi.call, 'VDI.get_uuid', image_ref)
     remove(xapi, vm)
+
+
+def test_copies_that_nobody_finishes(fresh):
+    """xapi-core is killed while it makes VMs of a VM: what was made for those that never came to be goes."""
+    xapi = fresh.json(fresh.socket)
+    vm = xapi.make_vm('copied', disks=6)
+    sr = xapi.storage()
+    folder = image(fresh, xapi, disks(xapi, vm)['0']).parent
+    snapshot = xapi.call('VM.snapshot', vm, 'kept')
+    for i, message in enumerate(('VM.clone', 'VM.copy', 'VM.snapshot', 'VM.revert', 'VM.provision') * 2):
+        before, files = set(xapi.call('VDI.get_all')), set(folder.iterdir())
+        if message == 'VM.provision':
+            target = xapi.call('VM.clone', xapi.template('Diskless'), 'provisioned')
+            xapi.call('VM.remove_from_other_config', target, 'disks')
+            asked = ''.join(f'<disk device="{n}" size="1048576" sr="" bootable="false" type="system"/>' for n in range(6))
+            xapi.call('VM.add_to_other_config', target, 'disks', f'<provision>{asked}</provision>')
+            params = (target,)
+        else:
+            params = {'VM.clone': (vm, 'x'), 'VM.copy': (vm, 'x', NULL), 'VM.snapshot': (vm, 'x'), 'VM.revert': (snapshot,)}[message]
+        xapi.call(f'Async.{message}', *params)
+        eventually(lambda: len(set(folder.iterdir()) - files) > i)
+        fresh.kill('xapi-core')
+        xapi = eventually(lambda: login(fresh))
+        # Either it was finished, and the VM has its disks, or nothing is left.
+        used = lambda: {xapi.call('VBD.get_VDI', vbd) for vbd in xapi.call('VBD.get_all')} | {NULL}
+        eventually(lambda: set(xapi.call('VDI.get_all')) <= used())
+        eventually(lambda: len(list(folder.glob('*.json'))) == 1 + len(xapi.call('SR.get_VDIs', sr)))
+        xapi.call('SR.scan', sr)
+        assert set(xapi.call('VDI.get_all')) <= used(), message
+        assert len(disks(xapi, vm)) == 6
+
+
+def login(stack):
+    try:
+        return stack.json(stack.socket)
+    except OSError:
+        return None

@@ -102,6 +102,8 @@ static void fold_known(Txn *txn, const Scan *s, const char *ref, const StorageVd
 /* The objects of volumes that are there, old and new; what has no entry any more in `left` is accounted for. */
 static void fold_found(Txn *txn, Scan *s, GHashTable *left)
 {
+        VdiRow **made = g_new0(VdiRow *, s->found.n + 1);
+
         for (size_t i = 0; i < s->found.n; i++) {
                 const StorageVdiInfo *info = &s->found.items[i];
                 const char *ref = g_hash_table_lookup(left, info->vdi);
@@ -110,11 +112,14 @@ static void fold_found(Txn *txn, Scan *s, GHashTable *left)
                         g_hash_table_remove(left, info->vdi);
                         fold_known(txn, s, ref, info);
                 } else if (s->confirmed[i]) {
-                        VdiRow *vdi = vdi_row_for(txn, s->operation.sr, info);
-
-                        operation_update(txn, &VDI_OPERATION_RULES, vdi->row.ref);
+                        made[i] = vdi_row_for(txn, s->operation.sr, info);
+                        operation_update(txn, &VDI_OPERATION_RULES, made[i]->row.ref);
                 }
         }
+        for (size_t i = 0; i < s->found.n; i++)
+                if (made[i])
+                        vdi_row_relate(txn, made[i], &s->found.items[i]);
+        g_free(made);
 }
 
 static bool in_use(Txn *txn, const VdiRow *vdi)

@@ -262,6 +262,7 @@ VmRow *vm_copy_insert(VmCopy *c, Txn *txn)
         VmRow *vm = (VmRow *)row_copy(&source->row);
 
         reset(vm);
+        slot_str(&vm->uuid, c->uuid ? c->uuid : "");
         slot_str(&vm->name_label, c->name);
         vm->power_state = c->suspend_vdi ? VM_POWER_STATE_SUSPENDED : VM_POWER_STATE_HALTED;
         slot_str(&vm->suspend_VDI, c->suspend_vdi ? c->suspend_vdi : NULL_REF);

@@ -19,6 +19,7 @@ typedef struct VmCopy {
         VmCopyKind kind;
         const char *source; /* ref */
         const char *name;
+        const char *uuid;    /* of the new VM; NULL: any */
         const char *sr;      /* VM_COPY_FULL: where the disks go; NULL_REF: each where it is */
         const Set *ignored;  /* VDIs that stay out; NULL: none */
         int64_t power_state; /* of the source, as its snapshot remembers it */

@@ -4,6 +4,7 @@
 #include "manager.h"
 #include "rows.h"
 #include "uuid.h"
+#include "vdi.h"
 #include "vm-handlers.h"
 #include "vm-memory.h"
 #include "xenapi.h"
@@ -154,6 +155,16 @@ static void delete_vm(Txn *txn, const char *ref)
         txn_delete(txn, &CLASS_VM, ref);
 }
 
+/* The memory image of a suspended VM, or of a snapshot with memory, is nobody else's. */
+static void remove_image(Call *call, const char *vdi)
+{
+        XapiError *error = NULL;
+
+        if (!vdi_destroy_quietly(call, vdi, &error))
+                log_warning("The memory image of a VM could not be removed", "XAPI_VDI", vdi, NULL);
+        xapi_error_free(error);
+}
+
 static bool begin_destroy(Call *call, const char *ref, Str *ret_uuid, XapiError **error)
 {
         Txn *txn = txn_begin(call->store);
@@ -176,7 +187,7 @@ static bool begin_destroy(Call *call, const char *ref, Str *ret_uuid, XapiError 
 
 bool vm_destroy(Call *call, const VmDestroyParams *p, XapiError **error)
 {
-        auto_str uuid = NULL;
+        auto_str uuid = NULL, image = NULL;
         XenopsError *e = NULL;
         Txn *txn;
 
@@ -185,6 +196,11 @@ bool vm_destroy(Call *call, const VmDestroyParams *p, XapiError **error)
         if (uuid && !xenops_vm_remove(call->manager->daemon->bus, XENOPS_CALL_USEC, call->task, uuid, &e))
                 xenops_error_free(e);
         txn = txn_begin(call->store);
+        image = str_ref(((const VmRow *)txn_get(txn, &CLASS_VM, p->self))->suspend_VDI);
+        vdi_will_go(txn, call, image);
         delete_vm(txn, p->self);
-        return txn_commit_wait(txn, error);
+        if (!txn_commit_wait(txn, error))
+                return false;
+        remove_image(call, image);
+        return true;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* VM.revert: a VM as it was when its snapshot was taken, with new disks that begin with what the snapshot's hold. */
+#include <string.h>
+
 #include "lifecycle.h"
 #include "manager.h"
 #include "rows.h"
+#include "uuid.h"
 #include "vdi.h"
 #include "vm-copy.h"
 #include "vm-handlers.h"
@@ -159,9 +162,81 @@ static void finish(Txn *txn, Lifecycle *l)
         slot_str(&vm->suspend_VDI, r->copy.suspend_vdi ? r->copy.suspend_vdi : NULL_REF);
         slot_str(&vm->parent, r->snapshot);
         restore_devices(r, txn, vm, snapshot);
+        for (guint i = 0; i < r->replaced->len; i++)
+                vdi_will_go(txn, l->call, r->replaced->pdata[i]);
 }
 
 /* ---- before and after it ---- */
+
+/* What a snapshot says of the VM that it was taken of. Returns owned (json_decref), or NULL. */
+static json_t *metadata_of(const VmRow *snapshot)
+{
+        json_t *metadata = json_loads(snapshot->snapshot_metadata, 0, NULL);
+
+        if (json_is_string(json_object_get(metadata, "uuid")) &&
+            json_is_string(json_object_get(metadata, "name_label")))
+                return metadata;
+        json_decref(metadata);
+        return NULL;
+}
+
+typedef struct Orphans {
+        const char *of; /* a VM that is gone */
+        GPtrArray *refs;
+} Orphans;
+
+static void release(void *ref)
+{
+        str_unref(ref);
+}
+
+static bool add_orphan(const Row *row, void *user)
+{
+        Orphans *orphans = user;
+
+        if (strcmp(((const VmRow *)row)->snapshot_of, orphans->of) == 0)
+                g_ptr_array_add(orphans->refs, (void *)str_ref(row->ref));
+        return true;
+}
+
+/* All snapshots of the VM that is gone are the new one's. */
+static void adopt_snapshots(Txn *txn, const char *gone, const char *vm)
+{
+        Orphans orphans = { .of = gone, .refs = g_ptr_array_new_with_free_func(release) };
+
+        txn_each(txn, &CLASS_VM, add_orphan, &orphans);
+        for (guint i = 0; i < orphans.refs->len; i++)
+                slot_str(&((VmRow *)txn_edit(txn, &CLASS_VM, orphans.refs->pdata[i]))->snapshot_of, vm);
+        g_ptr_array_unref(orphans.refs);
+}
+
+/* A VM with the identity of the one that is gone; all else comes back as with others. */
+static bool make_again(Call *call, Txn *txn, const char *ref, XapiError **error)
+{
+        const VmRow *snapshot = (const VmRow *)txn_get(txn, &CLASS_VM, ref);
+        auto_str gone = str_ref(snapshot->snapshot_of);
+        json_t *metadata = metadata_of(snapshot);
+        const char *uuid = json_string_value(json_object_get(metadata, "uuid"));
+        VmCopy copy = { .call = call,
+                        .kind = VM_COPY_CLONE,
+                        .source = ref,
+                        .name = json_string_value(json_object_get(metadata, "name_label")),
+                        .disks = g_array_new(FALSE, TRUE, sizeof(VmCopyDisk)) };
+        VmRow *vm;
+
+        if (metadata && uuid_is_valid(uuid)) {
+                copy.uuid = txn_get_by_uuid(txn, &CLASS_VM, uuid) ? NULL : uuid;
+                vm = vm_copy_insert(&copy, txn);
+                vm->is_a_template = json_is_true(json_object_get(metadata, "is_a_template"));
+                operation_update(txn, &VM_OPERATION_RULES, vm->row.ref);
+                adopt_snapshots(txn, gone, vm->row.ref);
+        } else {
+                xapi_fail(error, ERR_VM_REVERT_FAILED, ref, gone, NULL);
+        }
+        json_decref(metadata);
+        vm_copy_clear(&copy);
+        return !*error;
+}
 
 static bool begin_snapshot(Call *call, const char *ref, Str *ret_vm, XapiError **error)
 {
@@ -170,9 +245,10 @@ static bool begin_snapshot(Call *call, const char *ref, Str *ret_vm, XapiError *
         bool ok = snapshot &&
                   (snapshot->is_a_snapshot || xapi_fail(error, ERR_VM_REVERT_FAILED, ref, NULL_REF, NULL));
 
-        ok = ok && (txn_get(txn, &CLASS_VM, snapshot->snapshot_of) ||
-                    xapi_fail(error, ERR_VM_REVERT_FAILED, snapshot->snapshot_of, ref, NULL));
         ok = ok && operation_begin(txn, &VM_OPERATION_RULES, ref, VM_OPERATIONS_REVERT, call->task, error);
+        snapshot = ok ? (const VmRow *)txn_get(txn, &CLASS_VM, ref) : NULL;
+        if (ok && !txn_get(txn, &CLASS_VM, snapshot->snapshot_of))
+                ok = make_again(call, txn, ref, error);
         if (!ok) {
                 txn_abort(txn);
                 return false;
@@ -231,11 +307,6 @@ static bool revert(Revert *r, XapiError **error)
                 vm_copy_undo(&r->copy);
         vm_copy_clear(&r->copy);
         return ok;
-}
-
-static void release(void *ref)
-{
-        str_unref(ref);
 }
 
 bool vm_revert(Call *call, const VmRevertParams *p, XapiError **error)
