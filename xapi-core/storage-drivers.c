@@ -51,8 +51,10 @@ bool sr_has_feature(Store *store, const char *ref, const char *feature)
 
 /* ---- what drivers say ---- */
 
-/* What sm-daemon does for every driver by looking at what is there. */
-static const char *const IMPLIED[] = { "SR_SCAN", "SR_UPDATE", "VDI_INTRODUCE", "VDI_UPDATE" };
+/* What sm-daemon does for every driver by looking at what is there; and for those that make volumes. Upstream's driver of
+ * CD images has only the former, too. */
+static const char *const IMPLIED[] = { "SR_SCAN", "VDI_UPDATE" };
+static const char *const IMPLIED_BY_CREATE[] = { "SR_UPDATE", "VDI_INTRODUCE" };
 
 static const char *known_as(const char *feature)
 {
@@ -86,6 +88,8 @@ static void fold_features(SmRow *sm, const StorageQueryResult *driver)
                 add_feature(sm, driver->features.items[i]);
         for (size_t i = 0; i < G_N_ELEMENTS(IMPLIED); i++)
                 add_feature(sm, IMPLIED[i]);
+        for (size_t i = 0; i < G_N_ELEMENTS(IMPLIED_BY_CREATE) && sm_has_feature(sm, "VDI_CREATE"); i++)
+                add_feature(sm, IMPLIED_BY_CREATE[i]);
 }
 
 static void fold_formats(SmRow *sm, const StorageQueryResult *driver)
