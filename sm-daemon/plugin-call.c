@@ -10,7 +10,6 @@
 #include "message-switch/lib/daemon.h"
 #include "script.h"
 
-
 bool json_text_depth_ok(const char *text, size_t len, unsigned max)
 {
         unsigned depth = 0;

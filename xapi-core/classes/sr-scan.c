@@ -38,22 +38,31 @@ static GHashTable *by_location(Txn *txn, const SrRow *sr)
         return table;
 }
 
+/* Above that many, one look at all volumes costs less than a look at each. */
+#define CONFIRM_EACH_MAX 16u
+
+static bool ask(SrOperation *o, StorageVdiInfoList *ret, StorageError **e)
+{
+        int attempt = 0;
+        bool ok;
+
+        do
+                ok = storage_sr_scan(o->call->manager->daemon->bus, STORAGE_CALL_USEC, o->call->task,
+                                     o->sr_uuid, ret, e);
+        while (!ok && storage_retry(e, &attempt));
+        return ok;
+}
+
 static bool find(Scan *s, XapiError **error)
 {
         SrOperation *o = &s->operation;
         StorageError *e = NULL;
-        int attempt = 0;
-        bool ok;
 
         s->generation = store_generation(o->call->store);
         s->before = volumes_of(o->call->store, o->sr);
         if (!s->before)
                 return xapi_fail(error, ERR_HANDLE_INVALID, "SR", o->sr, NULL);
-        do
-                ok = storage_sr_scan(o->call->manager->daemon->bus, STORAGE_CALL_USEC, o->call->task,
-                                     o->sr_uuid, &s->found, &e);
-        while (!ok && storage_retry(&e, &attempt));
-        return ok || storage_fail(o->sr, "", e, error);
+        return ask(o, &s->found, &e) || storage_fail(o->sr, "", e, error);
 }
 
 static bool exists(SrOperation *o, const char *location)
@@ -68,6 +77,27 @@ static bool exists(SrOperation *o, const char *location)
         return ok;
 }
 
+static void confirm_each(Scan *s)
+{
+        for (size_t i = 0; i < s->found.n; i++)
+                s->confirmed[i] = s->confirmed[i] && exists(&s->operation, s->found.items[i].vdi);
+}
+
+static void confirm_all(Scan *s)
+{
+        g_autoptr(GHashTable) there = g_hash_table_new(g_str_hash, g_str_equal);
+        StorageVdiInfoList again = { 0 };
+        StorageError *e = NULL;
+
+        ask(&s->operation, &again, &e);
+        storage_error_free(e);
+        for (size_t i = 0; i < again.n; i++)
+                g_hash_table_add(there, again.items[i].vdi);
+        for (size_t i = 0; i < s->found.n; i++)
+                s->confirmed[i] = s->confirmed[i] && g_hash_table_contains(there, s->found.items[i].vdi);
+        storage_vdi_info_list_clear(&again);
+}
+
 /* A volume without an object may be one that was destroyed since the storage was asked. One that is there still has no
  * object by which it could be destroyed from now on. */
 static void confirm(Scan *s)
@@ -75,14 +105,19 @@ static void confirm(Scan *s)
         Txn *txn = txn_begin(s->operation.call->store);
         const SrRow *sr = (const SrRow *)txn_get(txn, &CLASS_SR, s->operation.sr);
         GHashTable *known = by_location(txn, sr);
+        size_t unknown = 0;
 
         s->confirmed = g_new0(bool, s->found.n + 1);
-        for (size_t i = 0; i < s->found.n; i++)
+        for (size_t i = 0; i < s->found.n; i++) {
                 s->confirmed[i] = !g_hash_table_contains(known, s->found.items[i].vdi);
+                unknown += s->confirmed[i];
+        }
         g_hash_table_unref(known);
         txn_abort(txn);
-        for (size_t i = 0; i < s->found.n; i++)
-                s->confirmed[i] = s->confirmed[i] && exists(&s->operation, s->found.items[i].vdi);
+        if (unknown > CONFIRM_EACH_MAX)
+                confirm_all(s);
+        else
+                confirm_each(s);
 }
 
 /* Whether what the storage said of it may be out of date. */
