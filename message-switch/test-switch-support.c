@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -348,4 +349,35 @@ void test_raw_free(TestRaw *raw)
         close(raw->socket);
         g_free(raw->space);
         g_free(raw);
+}
+
+TestRaw *test_raw_server(TestSwitch *test, const char *queue)
+{
+        TestRaw *raw = test_raw_new(test, true);
+        test_raw_send(raw, FRAME_SERVE, 2, queue, NULL, 0);
+        test_raw_expect(raw, FRAME_OK, 2, BUS_OK);
+        return raw;
+}
+
+uint64_t test_raw_take_call(TestRaw *raw, size_t body_len)
+{
+        Frame frame;
+        g_assert_true(test_raw_next(raw, &frame));
+        g_assert_cmpuint(frame.header.kind, ==, FRAME_CALL);
+        g_assert_cmpuint(frame.header.body_len, ==, body_len);
+        frame_close_fds(&frame);
+        return frame.header.id;
+}
+
+void test_raw_expect_end(TestRaw *raw)
+{
+        Frame frame;
+        g_assert_false(test_raw_next(raw, &frame));
+}
+
+void test_open_fds(int *ret_fds, size_t n)
+{
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        for (size_t i = 0; i < n; i++)
+                ret_fds[i] = fd;
 }

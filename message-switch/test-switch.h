@@ -51,4 +51,11 @@ void test_raw_send_fds(TestRaw *raw, FrameKind kind, uint64_t id, const char *na
 bool test_raw_next(TestRaw *raw, Frame *ret);
 /* Fails the test unless the next frame is of that kind, id and outcome. */
 void test_raw_expect(TestRaw *raw, FrameKind kind, uint64_t id, BusOutcome outcome);
+TestRaw *test_raw_server(TestSwitch *test, const char *queue); /* that serves it */
+uint64_t test_raw_take_call(TestRaw *raw,
+                            size_t body_len); /* the next frame must be a CALL; returns its id */
+void test_raw_expect_end(TestRaw *raw);       /* the switch closes the connection */
 void test_raw_free(TestRaw *raw);
+
+#define NOBODY 65534                        /* a user of whom the policy knows nothing */
+void test_open_fds(int *ret_fds, size_t n); /* one descriptor, n times */

@@ -16,6 +16,17 @@ typedef struct XenopsReport {
  * Else *error stays. */
 bool xenops_is_lost(Xenops *xenops, XenopsError **error);
 
+bool xenops_stopping(Xenops *xenops);
+
+/* Who waits for tasks of xenopsd: xenops_wait, in xenops-task.c. */
+typedef struct XenopsTasks XenopsTasks;
+XenopsTasks *xenops_tasks_new(void);
+void xenops_tasks_free(XenopsTasks *tasks); /* when nobody waits any more */
+XenopsTasks *xenops_tasks(Xenops *xenops);
+/* Something happened to the task; whoever waits for it looks. From any thread. */
+void xenops_tasks_wake(XenopsTasks *tasks, const char *task);
+void xenops_tasks_wake_all(XenopsTasks *tasks);
+
 /* Puts a report into the rows of the VM. */
 void xenops_fold(Txn *txn, Manager *manager, const char *vm, const XenopsReport *report);
 

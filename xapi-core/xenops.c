@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -11,27 +10,20 @@
 #include "xenapi.h"
 #include "xenops-internal.h"
 
-#define FOLLOW_SEC     5  /* of one UPDATES.get, and until it is seen that the disk refused a change */
-#define AGAIN_SEC      1  /* what the disk refused is tried again */
-#define WAIT_CHECK_SEC 60 /* a task is asked for at least that often, should its event be lost */
-#define LOCKS          1024
-
-/* Somebody who waits for a task of xenopsd. */
-typedef struct Waiter {
-        pthread_cond_t changed;
-        bool woken;
-} Waiter;
+#define FOLLOW_SEC 5 /* of one UPDATES.get, and until it is seen that the disk refused a change */
+#define AGAIN_SEC  1 /* what the disk refused is tried again */
+#define LOCKS      1024
 
 struct Xenops {
         Manager *manager;
         Bus *bus;
         pthread_t follower;
         atomic_bool stopping;
+        XenopsTasks *tasks;
         /* One VM's reports reach the rows one at a time. Outermost: taken before the store's. */
         pthread_mutex_t vm_locks[LOCKS];
         pthread_mutex_t lock; /* guards what is below; innermost */
         GHashTable *entered;  /* VM uuid -> Entered */
-        GHashTable *waiters;  /* task id -> Waiter */
         GHashTable
             *stale; /* uuids of VMs whose last change is not in the rows: xenopsd or the disk refused */
         unsigned n_refreshes; /* on their way to the disk */
@@ -295,33 +287,6 @@ static void vm_changed(Xenops *x, const char *uuid)
         row_unref(row);
 }
 
-static void wake(Xenops *x, const char *task)
-{
-        Waiter *w;
-
-        pthread_mutex_lock(&x->lock);
-        w = g_hash_table_lookup(x->waiters, task);
-        if (w) {
-                w->woken = true;
-                pthread_cond_signal(&w->changed);
-        }
-        pthread_mutex_unlock(&x->lock);
-}
-
-static void wake_all(Xenops *x)
-{
-        GHashTableIter i;
-        void *w;
-
-        pthread_mutex_lock(&x->lock);
-        g_hash_table_iter_init(&i, x->waiters);
-        while (g_hash_table_iter_next(&i, NULL, &w)) {
-                ((Waiter *)w)->woken = true;
-                pthread_cond_signal(&((Waiter *)w)->changed);
-        }
-        pthread_mutex_unlock(&x->lock);
-}
-
 /* Tasks first, since somebody waits for them; a VM once, whatever of it changed. */
 static void handle(Xenops *x, const XenopsEventIdList *events)
 {
@@ -333,7 +298,7 @@ static void handle(Xenops *x, const XenopsEventIdList *events)
                 const XenopsEventId *event = &events->items[k];
 
                 if (event->tag == XENOPS_EVENT_ID_TASK)
-                        wake(x, event->task);
+                        xenops_tasks_wake(x->tasks, event->task);
                 else if (event->tag == XENOPS_EVENT_ID_VM)
                         g_hash_table_add(vms, event->vm);
                 else if (event->tag == XENOPS_EVENT_ID_VBD)
@@ -360,7 +325,7 @@ static void reconcile(Xenops *x)
                         vm_changed(x, vm->uuid);
         }
         store_rows_free(rows, n);
-        wake_all(x);
+        xenops_tasks_wake_all(x->tasks);
 }
 
 static bool any_stale(Xenops *x)
@@ -429,137 +394,9 @@ static void *follow(void *user)
                         g_usleep(100000); /* nobody serves the queue: not yet started, or not installed */
                 lost = true;
                 have_last = false;
-                wake_all(x);
+                xenops_tasks_wake_all(x->tasks);
         }
         return NULL;
-}
-
-/* ---- waiting for a task ---- */
-
-typedef struct Cancelling {
-        Xenops *xenops;
-        const char *task;
-} Cancelling;
-
-static void on_cancel(void *user)
-{
-        Cancelling *c = user;
-
-        wake(c->xenops, c->task);
-}
-
-static void wait_for_event(Xenops *x, Waiter *w)
-{
-        struct timespec until;
-
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += WAIT_CHECK_SEC;
-        pthread_mutex_lock(&x->lock);
-        while (!w->woken)
-                if (pthread_cond_clockwait(&w->changed, &x->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
-                        break;
-        w->woken = false;
-        pthread_mutex_unlock(&x->lock);
-}
-
-static bool fail_task(Call *call, const char *vm, const json_t *json, XapiError **error)
-{
-        XenopsError *e = bus_decode_error(&xenops_interface, json);
-
-        if (e->tag == XENOPS_ERROR_CANCELLED) {
-                xenops_error_free(e);
-                return xapi_fail(error, ERR_TASK_CANCELLED, call->task, NULL);
-        }
-        return xenops_fail(vm, e, error);
-}
-
-typedef enum WaitState { WAIT_PENDING, WAIT_DONE, WAIT_FAILED } WaitState;
-
-/* One look at the task. A call that failed, as when xenopsd restarts, is no answer yet. */
-static WaitState look(Xenops *x, Call *call, const char *vm, const char *id, XapiError **error)
-{
-        XenopsTask task = { 0 };
-        XenopsError *e = NULL;
-        WaitState state = WAIT_PENDING;
-
-        if (!xenops_task_stat(x->bus, XENOPS_CALL_USEC, call->task, id, &task, &e)) {
-                if (e->tag == XENOPS_ERROR_DOES_NOT_EXIST) {
-                        xapi_fail_internal(
-                            error, "xenopsd was restarted while it worked on this: the outcome is not known");
-                        state = WAIT_FAILED;
-                } else if (xenops_error_failure(e) && xenops_error_failure(e)->outcome == BUS_DISCONNECTED &&
-                           atomic_load(&x->stopping)) {
-                        xapi_fail_internal(error,
-                                           "The server was stopped while this ran: its outcome is not known");
-                        state = WAIT_FAILED;
-                }
-                xenops_error_free(e);
-                return state;
-        }
-        if (task.state.tag == XENOPS_TASK_STATE_COMPLETED) {
-                state = WAIT_DONE;
-        } else if (task.state.tag == XENOPS_TASK_STATE_FAILED) {
-                fail_task(call, vm, task.state.failed, error);
-                state = WAIT_FAILED;
-        }
-        xenops_task_clear(&task);
-        return state;
-}
-
-static void cancel_task(Xenops *x, const char *id)
-{
-        XenopsError *e = NULL;
-
-        if (!xenops_task_cancel(x->bus, XENOPS_CALL_USEC, "cancel", id, &e))
-                xenops_error_free(e);
-}
-
-static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const char *id, Waiter *w,
-                                  XapiError **error)
-{
-        uint64_t deadline = clock_usec() + XENOPS_OPERATION_USEC;
-        bool cancelled = false;
-
-        for (;;) {
-                WaitState state = look(x, call, vm, id, error);
-
-                if (state != WAIT_PENDING)
-                        return state;
-                if (clock_usec() > deadline) {
-                        cancel_task(x, id);
-                        xapi_fail_internal(error,
-                                           "The operation did not end in time: its outcome is not known");
-                        return WAIT_FAILED;
-                }
-                if (!cancelled && !atomic_load(&x->stopping) && call_cancelled(call)) {
-                        cancelled = true;
-                        cancel_task(x, id);
-                        continue;
-                }
-                wait_for_event(x, w);
-        }
-}
-
-bool xenops_wait(Xenops *x, Call *call, const char *vm, char *id, XapiError **error)
-{
-        Waiter w = { .changed = PTHREAD_COND_INITIALIZER };
-        Cancelling c = { x, id };
-        XenopsError *e = NULL;
-        WaitState state;
-
-        pthread_mutex_lock(&x->lock);
-        g_hash_table_insert(x->waiters, id, &w);
-        pthread_mutex_unlock(&x->lock);
-        call_on_cancel(call, on_cancel, &c);
-        state = wait_until_ended(x, call, vm, id, &w, error);
-        call_on_cancel(call, NULL, NULL);
-        pthread_mutex_lock(&x->lock);
-        g_hash_table_remove(x->waiters, id);
-        pthread_mutex_unlock(&x->lock);
-        if (!xenops_task_destroy(x->bus, XENOPS_CALL_USEC, call->task, id, &e))
-                xenops_error_free(e);
-        free(id);
-        return state == WAIT_DONE;
 }
 
 /* ---- life ---- */
@@ -569,14 +406,24 @@ Manager *xenops_manager(Xenops *x)
         return x->manager;
 }
 
+XenopsTasks *xenops_tasks(Xenops *x)
+{
+        return x->tasks;
+}
+
+bool xenops_stopping(Xenops *x)
+{
+        return atomic_load(&x->stopping);
+}
+
 Xenops *xenops_new(Manager *manager)
 {
         Xenops *x = g_new0(Xenops, 1);
 
         x->manager = manager;
         x->bus = manager->daemon->bus;
+        x->tasks = xenops_tasks_new();
         x->entered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-        x->waiters = g_hash_table_new(g_str_hash, g_str_equal);
         x->stale = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         pthread_cond_init(&x->refreshed, NULL);
         pthread_mutex_init(&x->lock, NULL);
@@ -605,7 +452,7 @@ void xenops_free(Xenops *x)
         for (size_t i = 0; i < LOCKS; i++)
                 pthread_mutex_destroy(&x->vm_locks[i]);
         pthread_mutex_destroy(&x->lock);
-        g_hash_table_unref(x->waiters);
+        xenops_tasks_free(x->tasks);
         g_hash_table_unref(x->stale);
         pthread_cond_destroy(&x->refreshed);
         g_hash_table_unref(x->entered);
