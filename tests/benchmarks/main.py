@@ -26,7 +26,7 @@ class Scale:
     curve: int      # points of a curve, at most
 
 
-FULL = Scale(9, 2000, 5000, 200, 5, 1000, (100, 1000, 10000), 9)
+FULL = Scale(9, 1000, 5000, 200, 5, 1000, (100, 1000, 10000), 9)
 QUICK = Scale(3, 300, 500, 30, 1, 100, (100, 1000), 2)
 
 DESCRIPTION = '''Measures the software beside its peers: in the same run, the sides taking turns, the median of the
