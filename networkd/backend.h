@@ -2,6 +2,8 @@
 /* What makes the host's network: the kernel by netlink, or a simulation. A back end knows nothing of what is wanted. */
 #pragma once
 
+#include <uv.h>
+
 #include "link.h"
 
 typedef enum ChangeKind {
@@ -43,6 +45,11 @@ typedef struct BackendClass {
         /* Of an interface: whether there is a card behind it, and where it sits ("" where that is not known). */
         bool (*is_physical)(Backend *backend, const char *name);
         char *(*pci_path)(Backend *backend, const char *name); /* owned (free) */
+        /* Calls appeared(name, data) on the loop whenever an interface comes or gets another name, but for those that this
+         * daemon makes; with "" where some may have been missed. 0 or negative errno. NULL: none ever come. */
+        int (*watch)(Backend *backend, uv_loop_t *loop, void (*appeared)(const char *name, void *data),
+                     void *data);
+        void (*unwatch)(Backend *backend); /* on the loop, which is to run once more before it is freed */
         void (*free)(Backend *backend);
 } BackendClass;
 

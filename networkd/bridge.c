@@ -150,6 +150,8 @@ static bool apply(Manager *manager, const char *name, bool asked, NetworkError *
         const Link *link = links != NULL ? links_find(links, name) : NULL;
         bool made = links != NULL && link == NULL;
 
+        if (made && record_is_found(manager->record, name))
+                return network_fail_internal(error, "%s, which is not made by networkd, is not there", name);
         if (links == NULL || (made && !make(manager, name, config, error)))
                 return false;
         if (made) {
@@ -190,6 +192,17 @@ static bool delete_vlans(Manager *manager, const Links *links, const Link *bridg
         return true;
 }
 
+static bool check_unused(const Manager *manager, const Links *links, const char *name, NetworkError **error)
+{
+        const Link *link = links_find(links, name), *port = link != NULL && link->ours && link_is_bridge(link)
+                                                                ? bridge_foreign_port(manager, links, link)
+                                                                : NULL;
+
+        return port == NULL ||
+               network_fail_internal(error, "%s has the port %s, which was not put there by networkd", name,
+                                     port->name);
+}
+
 /* With the ports, the interface's configuration and the record; what is gone already is no error. */
 static bool take_away(Manager *manager, const char *name, NetworkError **error)
 {
@@ -197,11 +210,8 @@ static bool take_away(Manager *manager, const char *name, NetworkError **error)
         g_autoptr(Links) links = manager_read(manager, error);
         const Link *link = links != NULL ? links_find(links, name) : NULL;
 
-        if (links == NULL)
+        if (links == NULL || !check_unused(manager, links, name, error))
                 return false;
-        if (link != NULL && link->ours && link_is_bridge(link) && bridge_foreign_port(manager, links, link))
-                return network_fail_internal(error, "%s has the port %s, which was not put there by networkd",
-                                             name, bridge_foreign_port(manager, links, link)->name);
         for (size_t i = 0; config != NULL && i < config->ports.n; i++)
                 for (size_t k = 0; k < config->ports.items[i].value.interfaces.n; k++)
                         if (!release_port(manager, name, config->ports.items[i].value.interfaces.items[k],
@@ -235,6 +245,7 @@ static GPtrArray *on_vlans_of(const Manager *manager, const char *name)
 bool bridge_destroy(Manager *manager, const char *name, bool force, NetworkError **error)
 {
         g_autoptr(GPtrArray) above = on_vlans_of(manager, name);
+        g_autoptr(Links) links = NULL;
 
         if (!link_name_is_valid(name) || record_bridge(manager->record, name) == NULL)
                 return true;
@@ -242,6 +253,12 @@ bool bridge_destroy(Manager *manager, const char *name, bool force, NetworkError
                 log_info("A bridge stays: there are VLANs on it", "NETWORK_INTERFACE", name, NULL);
                 return true;
         }
+        links = manager_read(manager, error);
+        if (links == NULL || !check_unused(manager, links, name, error))
+                return false;
+        for (guint i = 0; i < above->len; i++)
+                if (!check_unused(manager, links, g_ptr_array_index(above, i), error))
+                        return false;
         for (guint i = 0; i < above->len; i++)
                 if (!take_away(manager, g_ptr_array_index(above, i), error))
                         return false;
@@ -308,6 +325,20 @@ static void undo(Manager *manager, const char *name, const NetworkBridgeConfig *
         network_error_free(ignored);
 }
 
+/* Whether somebody else made it, to be recorded with it. */
+static bool see_found(Manager *manager, const char *name, NetworkError **error)
+{
+        g_autoptr(Links) links = NULL;
+        const Link *link;
+
+        if (record_bridge(manager->record, name) != NULL)
+                return true;
+        links = manager_read(manager, error);
+        link = links != NULL ? links_find(links, name) : NULL;
+        record_note_found(manager->record, name, link != NULL && !link->ours);
+        return links != NULL;
+}
+
 bool bridge_configure(Manager *manager, const char *name, const NetworkBridgeConfig *config,
                       NetworkError **error)
 {
@@ -315,7 +346,8 @@ bool bridge_configure(Manager *manager, const char *name, const NetworkBridgeCon
         NetworkBridgeConfig *old = known != NULL ? network_bridge_config_dup(known) : NULL;
         bool ok;
 
-        ok = check(name, config, error) && drop_ports(manager, name, old, config, error) &&
+        ok = check(name, config, error) && see_found(manager, name, error) &&
+             drop_ports(manager, name, old, config, error) &&
              manager_recorded(record_set_bridge(manager->record, name, config), error);
         if (ok) {
                 ok = apply(manager, name, true, error);

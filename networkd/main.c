@@ -5,6 +5,7 @@
 #include "message-switch/lib/daemon.h"
 #include "service.h"
 #include "simulator.h"
+#include "watch.h"
 
 int main(int argc, char **argv)
 {
@@ -22,15 +23,19 @@ int main(int argc, char **argv)
         };
         Manager *manager = manager_new(&settings, &error);
         BusService *service;
+        Watch *watch;
 
         if (manager == NULL) {
                 log_error("Cannot start", "ERROR", error, NULL);
                 return EXIT_FAILURE;
         }
         service = networkd_serve(manager, daemon->bus, daemon->workers);
+        watch = watch_new(manager, daemon->loop, daemon->workers);
         daemon_run(daemon);
+        watch_stop(watch);
         daemon_close(daemon);
         bus_service_free(service);
+        watch_free(watch);
         manager_free(manager);
         daemon_free(daemon);
         return EXIT_SUCCESS;

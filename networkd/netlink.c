@@ -22,6 +22,7 @@
 typedef struct Netlink {
         Backend backend;
         struct nl_sock *socket; /* of changes */
+        NetlinkWatch *watch;    /* NULL: none */
 } Netlink;
 
 int netlink_errno(int error)
@@ -60,8 +61,7 @@ int netlink_errno(int error)
         }
 }
 
-/* NULL with *ret_error a negative errno. */
-static struct nl_sock *socket_open(int *ret_error)
+struct nl_sock *netlink_open(int *ret_error)
 {
         struct nl_sock *socket = nl_socket_alloc();
         int r = socket != NULL ? nl_connect(socket, NETLINK_ROUTE) : -NLE_NOMEM;
@@ -83,7 +83,7 @@ static int backend_read(Backend *backend, Links **ret)
         struct nl_sock *socket;
         int r = 0;
 
-        socket = socket_open(&r);
+        socket = netlink_open(&r);
         if (socket == NULL)
                 return r;
         links = links_new();
@@ -310,6 +310,19 @@ static char *pci_path(Backend *backend, const char *name)
         return sysfs_pci_path(SYSFS_ROOT, name);
 }
 
+static int watch(Backend *backend, uv_loop_t *loop, void (*appeared)(const char *name, void *data),
+                 void *data)
+{
+        return netlink_watch(loop, appeared, data, &((Netlink *)backend)->watch);
+}
+
+static void unwatch(Backend *backend)
+{
+        Netlink *netlink = (Netlink *)backend;
+
+        netlink_unwatch(g_steal_pointer(&netlink->watch));
+}
+
 static void backend_free(Backend *backend)
 {
         Netlink *netlink = (Netlink *)backend;
@@ -325,12 +338,14 @@ Backend *netlink_new(char **ret_error)
                                             .change = backend_change,
                                             .is_physical = is_physical,
                                             .pci_path = pci_path,
+                                            .watch = watch,
+                                            .unwatch = unwatch,
                                             .free = backend_free };
         Netlink *netlink = g_new0(Netlink, 1);
         int r = 0;
 
         netlink->backend.class = &class;
-        netlink->socket = socket_open(&r);
+        netlink->socket = netlink_open(&r);
         if (netlink->socket != NULL)
                 return &netlink->backend;
         *ret_error = g_strdup_printf("netlink: %s", g_strerror(-r));

@@ -78,6 +78,8 @@ static bool decode(Record *record, const json_t *json, BusReason *reason)
 {
         const json_t *bridges = json_object_get(json, "bridges"),
                      *interfaces = json_object_get(json, "interfaces");
+        json_t *name;
+        size_t i;
 
         if (json_integer_value(json_object_get(json, "version")) != VERSION || !json_is_object(bridges) ||
             !json_is_object(interfaces)) {
@@ -86,6 +88,8 @@ static bool decode(Record *record, const json_t *json, BusReason *reason)
         }
         record->gateway_interface = g_strdup(json_string_value(json_object_get(json, "gateway_interface")));
         record->dns_interface = g_strdup(json_string_value(json_object_get(json, "dns_interface")));
+        json_array_foreach(json_object_get(json, "found"), i, name) if (json_is_string(name))
+            record_note_found(record, json_string_value(name), true);
         return decode_bridges(record, bridges, reason) && decode_interfaces(record, interfaces, reason);
 }
 
@@ -120,6 +124,7 @@ Record *record_open(const char *path, char **ret_error)
         record->path = g_strdup(path);
         record->bridges = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, bridge_free);
         record->interfaces = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, interface_free);
+        record->found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         if (load(record, ret_error))
                 return record;
         record_close(record);
@@ -132,6 +137,7 @@ void record_close(Record *record)
                 return;
         g_hash_table_unref(record->bridges);
         g_hash_table_unref(record->interfaces);
+        g_hash_table_unref(record->found);
         g_free(record->gateway_interface);
         g_free(record->dns_interface);
         g_free(record->path);
@@ -172,6 +178,19 @@ static json_t *encode_interfaces(const Record *record)
         return json;
 }
 
+static json_t *encode_found(const Record *record)
+{
+        json_t *json = json_array();
+        GHashTableIter i;
+        gpointer name;
+
+        g_hash_table_iter_init(&i, record->found);
+        while (g_hash_table_iter_next(&i, &name, NULL))
+                if (g_hash_table_contains(record->bridges, name))
+                        json_array_append_new(json, json_string(name));
+        return json;
+}
+
 int record_write(Record *record)
 {
         g_autoptr(GError) error = NULL;
@@ -181,9 +200,10 @@ int record_write(Record *record)
 
         if (record->held)
                 return 0;
-        json = json_pack("{s:i, s:o, s:o, s:s?, s:s?}", "version", VERSION, "bridges", encode_bridges(record),
-                         "interfaces", encode_interfaces(record), "gateway_interface",
-                         record->gateway_interface, "dns_interface", record->dns_interface);
+        json = json_pack("{s:i, s:o, s:o, s:o, s:s?, s:s?}", "version", VERSION, "bridges",
+                         encode_bridges(record), "interfaces", encode_interfaces(record), "found",
+                         encode_found(record), "gateway_interface", record->gateway_interface,
+                         "dns_interface", record->dns_interface);
         text = json_dumps(json, JSON_INDENT(1) | JSON_SORT_KEYS);
         json_decref(json);
         ok = g_file_set_contents_full(record->path, text, -1,
@@ -257,6 +277,19 @@ void record_after_boot(Record *record)
 const NetworkBridgeConfig *record_bridge(const Record *record, const char *name)
 {
         return g_hash_table_lookup(record->bridges, name);
+}
+
+void record_note_found(Record *record, const char *name, bool found)
+{
+        if (found)
+                g_hash_table_add(record->found, g_strdup(name));
+        else
+                g_hash_table_remove(record->found, name);
+}
+
+bool record_is_found(const Record *record, const char *name)
+{
+        return g_hash_table_contains(record->found, name);
 }
 
 const RecordInterface *record_interface(const Record *record, const char *name)

@@ -20,6 +20,7 @@ typedef struct Record {
         char *path;
         GHashTable *bridges;     /* name -> NetworkBridgeConfig */
         GHashTable *interfaces;  /* name -> RecordInterface */
+        GHashTable *found;       /* names of bridges that somebody else made */
         char *gateway_interface; /* NULL: that of any */
         char *dns_interface;
         bool held; /* changes are not written */
@@ -39,6 +40,10 @@ const NetworkBridgeConfig *record_bridge(const Record *record, const char *name)
 /* Replaces, or removes where config is NULL, and writes. On failure nothing has changed. 0 or negative errno; -EDQUOT:
  * there are too many. */
 int record_set_bridge(Record *record, const char *name, const NetworkBridgeConfig *config);
+/* Of a bridge that is about to be recorded, or is: whether somebody else made it, so that it is not made again here. Only
+ * in memory until it is recorded. */
+void record_note_found(Record *record, const char *name, bool found);
+bool record_is_found(const Record *record, const char *name);
 const RecordInterface *record_interface(const Record *record, const char *name); /* NULL: none */
 int record_set_interface(Record *record, const char *name, const RecordInterface *interface);
 

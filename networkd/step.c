@@ -62,6 +62,13 @@ static void die_if(const json_t *fault, const char *when)
                 kill(getpid(), SIGKILL);
 }
 
+/* With an address the kernel takes others of its network, and the routes by them. */
+static bool is_gone_already(const Change *change, int r)
+{
+        return (change->kind == CHANGE_REMOVE_ADDRESS && r == -EADDRNOTAVAIL) ||
+               (change->kind == CHANGE_REMOVE_ROUTE && (r == -ESRCH || r == -ENODEV));
+}
+
 static int change_or_fault(Manager *manager, const Change *change)
 {
         json_t *fault = fault_take(manager, change->kind);
@@ -70,6 +77,8 @@ static int change_or_fault(Manager *manager, const Change *change)
         die_if(fault, "before");
         if (r == 0)
                 r = manager->backend->class->change(manager->backend, change);
+        if (is_gone_already(change, r))
+                r = 0;
         die_if(fault, "after");
         json_decref(fault);
         return r;

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SWITCH, NETWORKD, CLI = sys.argv[1:4]
@@ -109,6 +110,11 @@ class Base(unittest.TestCase):
         with open(self.faults, 'w') as file:
             json.dump({key.replace('_', '-'): value for key, value in faults.items()}, file)
 
+    def eventually(self, function, seconds=20):
+        until = time.monotonic() + seconds
+        while not function():
+            self.assertLess(time.monotonic(), until, self.log())
+
     def steps(self, operation, before, after):
         """The operation with networkd killed before and after each of its steps: once it is back, things are as they were
         or as they are to be, and the operation can be done."""
@@ -186,6 +192,7 @@ class Common:
         self.assertEqual(self.call('Interface.get_mtu', name='xapi0'), 1400)
         self.call('Interface.set_ipv4_conf', name='xapi0', conf=['Static4', [['10.9.0.2', 24], ['10.8.0.1', 16]]])
         self.assertEqual(sorted(self.call('Interface.get_ipv4_addr', name='xapi0')), [['10.8.0.1', 16], ['10.9.0.2', 24]])
+        self.call('Interface.set_ipv4_conf', name='xapi0', conf=['Static4', [['10.9.0.2', 24], ['10.9.0.3', 24]]])
         self.call('Interface.set_ipv4_conf', name='xapi0', conf='None4')
         self.assertEqual(self.call('Interface.get_ipv4_addr', name='xapi0'), [])
         self.assertEqual(self.call('Interface.get_ipv4_gateway', name='xapi0'), [])
@@ -460,6 +467,42 @@ class Netlink(Common, Base):
         ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far0')
         self.restart()
         self.assertEqual(ports('xapi0'), ['eth0'])
+
+
+    def test_an_interface_comes(self):
+        """It is made a port without anybody's asking, in the middle of a thousand other events."""
+        self.call('Bridge.make_config', conservative=False, config={'xapi0': {'ports': {'eth0': {'interfaces': ['eth0']}}}})
+        batch = 'link set far1 up\nlink set far1 down\n' * 500
+        for _ in range(3):
+            ip('link', 'delete', 'eth0')
+            flaps = subprocess.Popen(['ip', '-batch', '-'], stdin=subprocess.PIPE, text=True)
+            flaps.stdin.write(batch)
+            ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far0')
+            flaps.communicate()
+            self.eventually(lambda: ports('xapi0') == ['eth0'] and 'UP' in links()['eth0']['flags'])
+        ip('link', 'set', 'eth0', 'nomaster', 'down', 'name', 'eth7')
+        ip('link', 'set', 'eth7', 'name', 'eth0')
+        self.eventually(lambda: ports('xapi0') == ['eth0'])
+
+    def test_bridge_of_others_is_not_made_in_their_place(self):
+        ip('link', 'add', 'br0', 'type', 'bridge')
+        self.call('Bridge.make_config', conservative=False, config={'br0': {
+            'ports': {'eth0': {'interfaces': ['eth0']}}, 'persistent_b': True}})
+        self.kill()
+        self.boot()
+        self.start()
+        self.assertNotIn('br0', links())
+        ip('link', 'add', 'br0', 'type', 'bridge')
+        self.eventually(lambda: ports('br0') == ['eth0'])
+        self.call('Bridge.destroy', name='br0', force=False)
+        self.assertIn('br0', links())
+
+    def test_forced_destruction_is_whole_or_not_at_all(self):
+        self.call('Bridge.create', name='xapi0')
+        ip('link', 'set', 'eth1', 'master', 'xapi0')
+        self.call('Bridge.make_config', conservative=False, config={'xapi0': {'ports': {'eth0': {'interfaces': ['eth0']}}}})
+        self.fails('has the port eth1', 'Bridge.destroy', name='xapi0', force=True)
+        self.assertEqual(ports('xapi0'), ['eth0', 'eth1'])
 
 
 if __name__ == '__main__':
