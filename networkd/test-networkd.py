@@ -302,6 +302,18 @@ class Common:
         for n in (0, 1):
             self.call('Bridge.destroy', name=f'xapi{n}', force=False)
 
+    def test_show(self):
+        self.call('Bridge.make_config', conservative=False, config={'xapi0': {
+            'ports': {'eth0': {'interfaces': ['eth0']}}, 'bridge_mac': '02:00:00:00:00:09'}})
+        self.call('Interface.make_config', conservative=False, config={'xapi0': {
+            'ipv4_conf': ['Static4', [['10.9.0.1', 24]]], 'ipv4_gateway': '10.9.0.254'}})
+        done = subprocess.run([CLI, '--switch-path', self.path, 'show'], stdout=subprocess.PIPE, text=True, check=True)
+        lines = [line.split() for line in done.stdout.splitlines()]
+        bridge = next(line for line in lines if line[0] == 'xapi0')
+        self.assertEqual(bridge[-4:], ['02:00:00:00:00:09', '10.9.0.1/24', 'via', '10.9.0.254'])
+        self.assertEqual([line[0] for line in lines[:2]], ['xapi0', 'eth0'])
+        self.assertEqual(sorted(line[0] for line in lines), sorted(self.call('Interface.get_all')))
+
     def test_clear_and_sync(self):
         self.call('Bridge.create', name='xapi0')
         self.call('clear_state')
