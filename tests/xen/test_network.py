@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""networkd as it is installed, on a kernel with 802.1Q: a bridge that a domain is on, while networkd comes and goes."""
+import json
+
+TEST_SEC = 600
+CARD, FAR, BRIDGE, TAGGED = 'nic0', 'far0', 'xapi9', 'xapi8'
+HERE, THERE = '10.79.0.1', '10.79.0.2'
+
+
+def call(host, method, **params):
+    words = [word for name, value in params.items() for word in
+             (f'--{name}', value if isinstance(value, str) else json.dumps(value))]
+    out = host.run('networkd-cli', method, *words)
+    return json.loads(out) if out.strip() else None
+
+
+def test_bridge_addresses_and_vlan(dom0):
+    """Made by an unprivileged daemon; the other end of the cable, in a namespace, is not cut off for a moment."""
+    dom0.run('ip', 'netns', 'add', 'far')
+    dom0.run('ip', 'link', 'add', CARD, 'type', 'veth', 'peer', 'name', FAR, 'netns', 'far')
+    dom0.shell(f'ip -n far address add {THERE}/24 dev {FAR}; ip -n far link set {FAR} up')
+    call(dom0, 'Bridge.make_config', conservative=False, config={
+        BRIDGE: {'ports': {CARD: {'interfaces': [CARD]}}, 'persistent_b': True}, TAGGED: {'vlan': [BRIDGE, 7]}})
+    call(dom0, 'Interface.make_config', conservative=False, config={
+        BRIDGE: {'ipv4_conf': ['Static4', [[HERE, 24]]], 'persistent_i': True}})
+    assert call(dom0, 'Bridge.get_interfaces', name=TAGGED) == [f'{CARD}.7']
+    assert 'vlan protocol 802.1Q id 7' in dom0.run('ip', '-d', 'link', 'show', f'{CARD}.7')
+    dom0.eventually(lambda: dom0.run('ip', 'netns', 'exec', 'far', 'ping', '-c1', '-W1', HERE, check=False)[0] == 0)
+
+    dom0.shell(f'ip netns exec far ping -i 0.2 {HERE} > /run/ping 2>&1 & echo $! > /run/ping-pid')
+    for command in (('systemctl', 'restart', 'networkd'), ('systemctl', 'kill', '-s', 'KILL', 'networkd')):
+        before = dom0.pid('networkd')
+        dom0.run(*command)
+        dom0.eventually(lambda: dom0.pid('networkd') not in (0, before) and dom0.is_active('networkd'))
+        assert call(dom0, 'Bridge.get_interfaces', name=BRIDGE) == [CARD]
+    dom0.shell('kill -INT $(cat /run/ping-pid)')
+    dom0.eventually(lambda: 'packet loss' in dom0.run('cat', '/run/ping'))
+    said = dom0.run('cat', '/run/ping')
+    assert ' 0% packet loss' in said, said
+
+    dom0.run('ip', 'link', 'add', 'guest0', 'type', 'dummy')
+    dom0.run('ip', 'link', 'set', 'guest0', 'master', BRIDGE)
+    status, said = dom0.run('networkd-cli', 'Bridge.destroy', '--force', 'true', '--name', BRIDGE, check=False)
+    assert status != 0 and 'guest0' in said and TAGGED in call(dom0, 'Bridge.get_all')
+    dom0.run('ip', 'link', 'delete', 'guest0')
+    call(dom0, 'Bridge.destroy', force=True, name=BRIDGE)
+    links = dom0.run('ip', '-br', 'link')
+    assert CARD in links and not [name for name in (BRIDGE, TAGGED, f'{CARD}.7') if name in links]
+
+
+def test_the_bridge_of_the_administrator_is_left_alone(dom0):
+    dom0.shell('ip link add adm0 type bridge; ip address add 10.77.0.1/24 dev adm0; ip link set adm0 up')
+    call(dom0, 'Bridge.create', name='adm0')
+    call(dom0, 'Bridge.destroy', force=True, name='adm0')
+    assert '10.77.0.1/24' in dom0.run('ip', 'address', 'show', 'dev', 'adm0')
+    dom0.run('ip', 'link', 'delete', 'adm0')
