@@ -20,6 +20,8 @@ typedef enum ChangeKind {
         CHANGE_REMOVE_ADDRESS, /* name; address */
         CHANGE_ADD_ROUTE,      /* name; address: the network; text: gateway */
         CHANGE_REMOVE_ROUTE,   /* name; address: the network; text: gateway */
+        CHANGE_START_DHCP,     /* name */
+        CHANGE_STOP_DHCP,      /* name */
 } ChangeKind;
 
 /* One step. Everything is borrowed. */
@@ -45,6 +47,7 @@ typedef struct BackendClass {
         /* Of an interface: whether there is a card behind it, and where it sits ("" where that is not known). */
         bool (*is_physical)(Backend *backend, const char *name);
         char *(*pci_path)(Backend *backend, const char *name); /* owned (free) */
+        bool (*has_dhcp)(Backend *backend, const char *name);  /* whether its DHCP client runs */
         /* Calls appeared(name, data) on the loop whenever an interface comes or gets another name, but for those that this
          * daemon makes; with "" where some may have been missed. 0 or negative errno. NULL: none ever come. */
         int (*watch)(Backend *backend, uv_loop_t *loop, void (*appeared)(const char *name, void *data),

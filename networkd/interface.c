@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "dhcp.h"
 #include "message-switch/lib/daemon.h"
 
 #define MTU_DEFAULT 1500
@@ -13,6 +14,8 @@ bool interface_put_address(const Manager *manager, const char *name, const Addre
         const RecordInterface *interface = record_interface(manager->record, name);
         Address put;
 
+        if (interface != NULL && interface->dhcp && address->family == AF_INET)
+                return true; /* its client did, or may have */
         for (size_t i = 0; interface != NULL && i < interface->applied.n; i++)
                 if (address_parse(address->family, interface->applied.items[i].address,
                                   interface->applied.items[i].prefix_length, &put) &&
@@ -27,8 +30,9 @@ static bool check(const char *name, const NetworkInterfaceConfig *config, Networ
                 return network_fail_interface_does_not_exist(error, name);
         if (config->mtu < LINK_MTU_MIN || config->mtu > LINK_MTU_MAX)
                 return network_fail_internal(error, "No size that a packet can have: %" PRId64, config->mtu);
-        if (config->ipv4_conf.tag == NETWORK_IPV4_DHCP4 || config->ipv6_conf.tag == NETWORK_IPV6_DHCP6 ||
-            config->ipv6_conf.tag == NETWORK_IPV6_AUTOCONF6)
+        if (config->ipv6_conf.tag == NETWORK_IPV6_DHCP6 || config->ipv6_conf.tag == NETWORK_IPV6_AUTOCONF6)
+                return network_fail_not_implemented(error);
+        if (config->dns != NULL && (config->dns->servers.n > 0 || config->dns->domains.n > 0))
                 return network_fail_not_implemented(error);
         return (config->ipv4_conf.tag != NETWORK_IPV4_STATIC4 ||
                 addresses_check(AF_INET, &config->ipv4_conf.static4, error)) &&
@@ -63,7 +67,8 @@ bool interface_apply(Manager *manager, const char *name, NetworkError **error)
                 return false;
         if (!link->up && !manager_change(manager, &(Change){ .kind = CHANGE_UP, .name = name }, error))
                 return false;
-        return addresses_apply(manager, name, error) && routes_apply(manager, name, error);
+        return dhcp_apply(manager, name, error) && addresses_apply(manager, name, error) &&
+               routes_apply(manager, name, error);
 }
 
 static void undo(Manager *manager, const char *name, const NetworkInterfaceConfig *old)
@@ -135,17 +140,21 @@ static bool strip(Manager *manager, const char *name, NetworkError **error)
 {
         const NetworkInterfaceConfig nothing = { .mtu = MTU_DEFAULT };
 
-        return interface_record(manager, name, &nothing, error) && addresses_apply(manager, name, error) &&
-               routes_apply(manager, name, error);
+        return interface_record(manager, name, &nothing, error) && dhcp_apply(manager, name, error) &&
+               addresses_apply(manager, name, error) && routes_apply(manager, name, error);
 }
 
 bool interface_forget(Manager *manager, const char *name, NetworkError **error)
 {
         g_autoptr(Links) links = NULL;
+        NetworkError *ignored = NULL;
 
         if (record_interface(manager->record, name) == NULL)
                 return true;
         links = manager_read(manager, error);
+        if (links != NULL && links_find(links, name) == NULL && record_interface(manager->record, name)->dhcp)
+                manager_change(manager, &(Change){ .kind = CHANGE_STOP_DHCP, .name = name }, &ignored);
+        network_error_free(ignored);
         return links != NULL && (links_find(links, name) == NULL || strip(manager, name, error)) &&
                manager_recorded(record_set_interface(manager->record, name, NULL), error);
 }

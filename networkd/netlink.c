@@ -14,6 +14,7 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
+#include "client.h"
 #include "netlink-internal.h"
 #include "sysfs.h"
 
@@ -281,10 +282,14 @@ static int backend_change(Backend *backend, const Change *change)
                 return add_bridge(netlink, change);
         if (change->kind == CHANGE_ADD_VLAN)
                 return add_vlan(netlink, change);
+        if (change->kind == CHANGE_STOP_DHCP)
+                return client_stop(change->name);
         index = index_of(change->name);
         if (index == 0)
                 return -ENODEV;
         switch (change->kind) {
+        case CHANGE_START_DHCP:
+                return client_start(change->name);
         case CHANGE_SNOOPING:
                 return set_snooping(netlink, change, index);
         case CHANGE_ADD_ADDRESS:
@@ -299,6 +304,11 @@ static int backend_change(Backend *backend, const Change *change)
 }
 
 /* ---- the back end ---- */
+
+static bool has_dhcp(Backend *backend, const char *name)
+{
+        return client_runs(name);
+}
 
 static bool is_physical(Backend *backend, const char *name)
 {
@@ -338,6 +348,7 @@ Backend *netlink_new(char **ret_error)
                                             .change = backend_change,
                                             .is_physical = is_physical,
                                             .pci_path = pci_path,
+                                            .has_dhcp = has_dhcp,
                                             .watch = watch,
                                             .unwatch = unwatch,
                                             .free = backend_free };

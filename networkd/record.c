@@ -28,6 +28,7 @@ void record_interface_clear(RecordInterface *interface)
 void record_interface_assign(RecordInterface *ret, const RecordInterface *interface)
 {
         network_interface_config_assign(&ret->config, &interface->config);
+        ret->dhcp = interface->dhcp;
         ret->applied = (NetworkAddressList){ 0 };
         for (size_t i = 0; i < interface->applied.n; i++)
                 network_address_assign(BUS_LIST_ADD(&ret->applied), &interface->applied.items[i]);
@@ -52,11 +53,19 @@ static bool decode_bridges(Record *record, const json_t *json, BusReason *reason
         return true;
 }
 
+static bool decode_applied(RecordInterface *interface, const json_t *json, BusReason *reason)
+{
+        for (size_t i = 0; i < json_array_size(json); i++)
+                if (!network_address_decode(json_array_get(json, i), BUS_LIST_ADD(&interface->applied),
+                                            reason))
+                        return false;
+        return true;
+}
+
 static bool decode_interfaces(Record *record, const json_t *json, BusReason *reason)
 {
         const char *name;
-        json_t *value, *address;
-        size_t i;
+        json_t *value;
 
         json_object_foreach((json_t *)json, name, value)
         {
@@ -66,10 +75,9 @@ static bool decode_interfaces(Record *record, const json_t *json, BusReason *rea
                 if (!network_interface_config_decode(json_object_get(value, "config"), &interface->config,
                                                      reason))
                         return false;
-                json_array_foreach(json_object_get(value, "applied"), i,
-                                   address) if (!network_address_decode(address,
-                                                                        BUS_LIST_ADD(&interface->applied),
-                                                                        reason)) return false;
+                interface->dhcp = json_is_true(json_object_get(value, "dhcp"));
+                if (!decode_applied(interface, json_object_get(value, "applied"), reason))
+                        return false;
         }
         return true;
 }
@@ -77,9 +85,8 @@ static bool decode_interfaces(Record *record, const json_t *json, BusReason *rea
 static bool decode(Record *record, const json_t *json, BusReason *reason)
 {
         const json_t *bridges = json_object_get(json, "bridges"),
-                     *interfaces = json_object_get(json, "interfaces");
-        json_t *name;
-        size_t i;
+                     *interfaces = json_object_get(json, "interfaces"),
+                     *found = json_object_get(json, "found");
 
         if (json_integer_value(json_object_get(json, "version")) != VERSION || !json_is_object(bridges) ||
             !json_is_object(interfaces)) {
@@ -88,8 +95,9 @@ static bool decode(Record *record, const json_t *json, BusReason *reason)
         }
         record->gateway_interface = g_strdup(json_string_value(json_object_get(json, "gateway_interface")));
         record->dns_interface = g_strdup(json_string_value(json_object_get(json, "dns_interface")));
-        json_array_foreach(json_object_get(json, "found"), i, name) if (json_is_string(name))
-            record_note_found(record, json_string_value(name), true);
+        for (size_t i = 0; i < json_array_size(found); i++)
+                if (json_is_string(json_array_get(found, i)))
+                        record_note_found(record, json_string_value(json_array_get(found, i)), true);
         return decode_bridges(record, bridges, reason) && decode_interfaces(record, interfaces, reason);
 }
 
@@ -173,6 +181,7 @@ static json_t *encode_interfaces(const Record *record)
                         json_array_append_new(applied, network_address_encode(&interface->applied.items[k]));
                 json_object_set_new(entry, "config", network_interface_config_encode(&interface->config));
                 json_object_set_new(entry, "applied", applied);
+                json_object_set_new(entry, "dhcp", json_boolean(interface->dhcp));
                 json_object_set_new(json, name, entry);
         }
         return json;
@@ -267,6 +276,7 @@ void record_after_boot(Record *record)
                 RecordInterface *interface = value;
 
                 network_address_list_clear(&interface->applied);
+                interface->dhcp = false;
                 if (!interface->config.persistent_i)
                         g_hash_table_iter_remove(&i);
         }

@@ -14,6 +14,7 @@
 typedef struct RecordInterface {
         NetworkInterfaceConfig config;
         NetworkAddressList applied; /* of both families, what is wanted included */
+        bool dhcp;                  /* its DHCP client may run */
 } RecordInterface;
 
 typedef struct Record {

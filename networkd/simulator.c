@@ -145,6 +145,25 @@ static int set_master(Links *links, Link *link, const char *name)
         return 0;
 }
 
+/* What the simulated server gives the interface. */
+static void lease_address(const Link *link, Address *ret)
+{
+        g_autofree char *text = g_strdup_printf("10.251.%d.2", link->index & 255);
+
+        address_parse(AF_INET, text, 24, ret);
+}
+
+static int change_lease(Link *link, bool start)
+{
+        Address lease;
+
+        lease_address(link, &lease);
+        if (link_has_address(link, &lease) == start)
+                return 0;
+        return change_address(
+            link, &(Change){ .kind = start ? CHANGE_ADD_ADDRESS : CHANGE_REMOVE_ADDRESS, .address = &lease });
+}
+
 static int change(Links *links, const Change *change)
 {
         Link *link;
@@ -173,6 +192,9 @@ static int change(Links *links, const Change *change)
         case CHANGE_ADD_ADDRESS:
         case CHANGE_REMOVE_ADDRESS:
                 return change_address(link, change);
+        case CHANGE_START_DHCP:
+        case CHANGE_STOP_DHCP:
+                return change_lease(link, change->kind == CHANGE_START_DHCP);
         case CHANGE_ADD_ROUTE:
         case CHANGE_REMOVE_ROUTE:
                 return change_route(links, link, change);
@@ -210,6 +232,22 @@ static int backend_read(Backend *backend, Links **ret)
         *ret = links_copy(simulator->links);
         pthread_mutex_unlock(&simulator->lock);
         return 0;
+}
+
+static bool has_dhcp(Backend *backend, const char *name)
+{
+        Simulator *simulator = (Simulator *)backend;
+        const Link *link;
+        Address lease;
+        bool yes;
+
+        pthread_mutex_lock(&simulator->lock);
+        link = links_find(simulator->links, name);
+        if (link != NULL)
+                lease_address(link, &lease);
+        yes = link != NULL && link_has_address(link, &lease);
+        pthread_mutex_unlock(&simulator->lock);
+        return yes;
 }
 
 static bool is_physical(Backend *backend, const char *name)
@@ -264,6 +302,7 @@ Backend *simulator_new(const char *folder, const char *interfaces, char **ret_er
                                             .change = backend_change,
                                             .is_physical = is_physical,
                                             .pci_path = pci_path,
+                                            .has_dhcp = has_dhcp,
                                             .free = backend_free };
         Simulator *simulator = g_new0(Simulator, 1);
         int r;

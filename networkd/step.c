@@ -23,6 +23,8 @@ const char *change_name(ChangeKind kind)
                 [CHANGE_REMOVE_ADDRESS] = "remove-address",
                 [CHANGE_ADD_ROUTE] = "add-route",
                 [CHANGE_REMOVE_ROUTE] = "remove-route",
+                [CHANGE_START_DHCP] = "start-dhcp",
+                [CHANGE_STOP_DHCP] = "stop-dhcp",
         };
 
         return names[kind];

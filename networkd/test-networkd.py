@@ -331,6 +331,36 @@ class Common:
 class Simulator(Common, Base):
     backend = 'simulator'
 
+    def test_dhcp(self):
+        def lease():
+            return [prefix for text, prefix in self.call('Interface.get_ipv4_addr', name='eth0') if text.startswith('10.251.')]
+
+        def set_dhcp():
+            self.call('Interface.set_ipv4_conf', name='eth0', conf='DHCP4')
+
+        def has_lease():
+            self.assertEqual(lease(), [24])
+            self.restart()
+            self.assertEqual(lease(), [24])
+
+        def set_static():
+            self.call('Interface.set_ipv4_conf', name='eth0', conf=['Static4', [['10.9.0.1', 24]]])
+
+        def is_static():
+            self.assertEqual(self.call('Interface.get_ipv4_addr', name='eth0'), [['10.9.0.1', 24]])
+        self.steps(set_dhcp, set_static, has_lease)
+        self.steps(set_static, set_dhcp, is_static)
+        set_dhcp()
+        self.set_faults(stop_dhcp={'errno': 5})
+        self.fails('Input/output error', 'Interface.set_ipv4_conf', name='eth0', conf='None4')
+        self.assertEqual(lease(), [24])
+        self.call('Interface.bring_down', name='eth0')
+        self.assertEqual(lease(), [])
+
+    def test_what_is_not_written_says_so(self):
+        for conf in ({'ipv6_conf': 'DHCP6'}, {'ipv6_conf': 'Autoconf6'}, {'dns': [['10.0.0.1'], []]}):
+            self.fails('Not_implemented', 'Interface.make_config', conservative=False, config={'eth0': conf})
+
     def boot(self):
         for name in ('started', 'simulator'):
             os.unlink(os.path.join(self.folder, 'run/networkd', name))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """networkd as it is installed, on a kernel with 802.1Q: a bridge that a domain is on, while networkd comes and goes."""
 import json
+from pathlib import Path
 
 TEST_SEC = 600
 CARD, FAR, BRIDGE, TAGGED = 'nic0', 'far0', 'xapi9', 'xapi8'
@@ -54,3 +55,23 @@ def test_the_bridge_of_the_administrator_is_left_alone(dom0):
     call(dom0, 'Bridge.destroy', force=True, name='adm0')
     assert '10.77.0.1/24' in dom0.run('ip', 'address', 'show', 'dev', 'adm0')
     dom0.run('ip', 'link', 'delete', 'adm0')
+
+
+def test_dhcp(dom0):
+    """By a client that networkd may start and stop, and that its own restarts do not concern."""
+    unit, bridge = r'xapi-dhclient@br\x2d7.service', 'br-7'
+    dom0.put('/run/dhcp-server.py', Path(__file__).with_name('dhcp-server.py').read_bytes())
+    dom0.shell('ip netns add server; ip link add nic1 type veth peer name far1 netns server; '
+               'ip -n server address add 10.66.0.1/24 dev far1; ip -n server link set far1 up')
+    dom0.shell('ip netns exec server python3 /run/dhcp-server.py far1 10.66.0.1 10.66.0.77 > /run/dhcp-log 2>&1 &')
+    call(dom0, 'Bridge.make_config', conservative=False, config={bridge: {'ports': {'nic1': {'interfaces': ['nic1']}}}})
+    call(dom0, 'Interface.make_config', conservative=False, config={bridge: {'ipv4_conf': 'DHCP4'}})
+    dom0.eventually(lambda: call(dom0, 'Interface.get_ipv4_addr', name=bridge) == [['10.66.0.77', 24]])
+    client = dom0.pid(unit)
+    dom0.run('systemctl', 'restart', 'networkd')
+    assert dom0.pid(unit) == client
+    call(dom0, 'Interface.set_ipv4_conf', name=bridge, conf=['Static4', [['10.66.0.5', 24]]])
+    assert call(dom0, 'Interface.get_ipv4_addr', name=bridge) == [['10.66.0.5', 24]]
+    assert not dom0.is_active(unit) and "heard b'\\x07'" in dom0.run('cat', '/run/dhcp-log')
+    call(dom0, 'Bridge.destroy', force=True, name=bridge)
+    assert dom0.run('runuser', '-u', 'xapi-networkd', '--', 'systemctl', 'stop', 'xapi-core', check=False)[0] != 0
