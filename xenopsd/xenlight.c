@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "xenlight.h"
+#include "xl-guest.h"
 
 #include <glib.h>
 
@@ -21,6 +21,7 @@ static void xenlight_start(Backend *backend)
                 if (xl_domain_info(xenlight, domid, &info) == 0) {
                         libxl_dominfo_dispose(&info);
                         xl_events_watch(xenlight, (uint32_t)domid);
+                        xl_guests_watch(xenlight->guests, *name, (uint32_t)domid);
                 } else {
                         backend->events.shut_down(*name, backend->events.data);
                 }
@@ -53,6 +54,7 @@ static bool xl_trigger(Backend *backend, const char *command, const BusStrings *
 static void xenlight_finish(void *data)
 {
         Xenlight *xenlight = data;
+        xl_guests_free(g_steal_pointer(&xenlight->guests));
         xl_events_free(g_steal_pointer(&xenlight->events));
         if (xenlight->look)
                 libxl_ctx_free(xenlight->look);
@@ -66,6 +68,8 @@ static void xenlight_finish(void *data)
 
 static void xenlight_free(Backend *backend)
 {
+        /* Whom it tells of guests may be gone before the loop comes to the rest. */
+        xl_guests_free(g_steal_pointer(&((Xenlight *)backend)->guests));
         loop_post(backend->loop, xenlight_finish, backend);
 }
 
@@ -93,6 +97,8 @@ static const BackendOperations xenlight_operations = {
         .create = xl_create,
         .destroy = xl_destroy,
         .set_memory = xl_set_memory,
+        .set_memory_range = xl_set_memory_range,
+        .memory_overhead = xl_memory_overhead,
         .build = xl_build,
         .create_device_model = xl_create_device_model,
         .unpause = xl_unpause,
@@ -141,7 +147,9 @@ Backend *xenlight_new(const XenlightSettings *settings, Loop *loop, const Backen
         xenlight->look_log = xl_log_new();
         xenlight->events = xl_events_new(xenlight, ret_error);
         xenlight->look = xenlight->events ? xl_ctx_new(xenlight->look_log, NULL, NULL) : NULL;
-        if (!xenlight->look) {
+        if (xenlight->look)
+                xenlight->guests = xl_guests_new(xenlight, ret_error);
+        if (!xenlight->guests) {
                 if (!*ret_error)
                         *ret_error = g_strdup("cannot reach Xen");
                 xenlight_finish(xenlight);

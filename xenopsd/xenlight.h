@@ -19,6 +19,7 @@ typedef struct Xenlight {
         Ledger *ledger;
         XlTable *table;
         XlEvents *events;
+        struct XlGuests *guests; /* xl-guest.h */
         XlLog *look_log;
         libxl_ctx *look;       /* for questions that do not wait; any thread */
         char *path;            /* folder for what need not outlive a reboot */
@@ -138,8 +139,6 @@ bool xl_vif_change(BackendContext *context, const XenopsVif *vif, XenopsError **
 /* Puts the ports of a domain that was just made onto their bridges. */
 bool xl_nic_connect_all(BackendContext *context, const char *vm, XenopsError **error);
 
-/* xl-guest.c: what the guest tells of itself. Does not wait. */
-void xl_guest_state(Xenlight *xenlight, const XenopsVm *vm, uint32_t domid, XenopsVmState *state);
 /* xl-console.c: where the domain's consoles are. Does not wait. */
 void xl_console_state(Xenlight *xenlight, const XenopsVm *vm, uint32_t domid, XenopsVmState *state);
 
@@ -150,3 +149,6 @@ char *xl_console_vnc_path(const Xenlight *xenlight, const char *vm); /* the sock
 /* xl-tune.c: what changes while a domain runs. */
 bool xl_set_vcpus(BackendContext *context, const XenopsVm *vm, int64_t vcpus, XenopsError **error);
 bool xl_set_memory(BackendContext *context, const XenopsVm *vm, int64_t bytes, XenopsError **error);
+bool xl_set_memory_range(BackendContext *context, const XenopsVm *vm, int64_t min_bytes, int64_t max_bytes,
+                         XenopsError **error);
+int64_t xl_memory_overhead(Backend *backend, const XenopsVm *vm);

@@ -1,19 +1,136 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A domain's consoles: a terminal, which xenconsoled or the device model has, and the screen of the device model. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
 #include <glib.h>
+#include <xenstore.h>
 
 #include "xenlight.h"
+
+/* Unix98 terminals, in the kernel's list of devices. */
+#define PTS_MAJOR_FIRST 136
+#define PTS_MAJOR_LAST  143
 
 char *xl_console_vnc_path(const Xenlight *xenlight, const char *vm)
 {
         return g_strdup_printf("%s/vnc-%s", xenlight->path, vm);
 }
 
+/* Where xenstore says which terminal it is. */
+static char *terminal_key(uint32_t domid, bool hvm)
+{
+        return g_strdup_printf(hvm ? "/local/domain/%u/serial/0/tty" : "/local/domain/%u/console/tty", domid);
+}
+
+static void add_console(XenopsVmState *state, XenopsConsoleProtocol protocol, const char *path)
+{
+        XenopsConsole *console = BUS_LIST_ADD(&state->consoles);
+        *console = (XenopsConsole){ protocol, 0, bus_strdup(path) };
+}
+
 void xl_console_state(Xenlight *xenlight, const XenopsVm *vm, uint32_t domid, XenopsVmState *state)
 {
+        bool hvm = vm->ty.tag == XENOPS_BUILDER_INFO_HVM;
+        g_autofree char *terminal = terminal_key(domid, hvm);
+        add_console(state, XENOPS_CONSOLE_PROTOCOL_VT100, terminal);
+        if (hvm) {
+                g_autofree char *vnc = xl_console_vnc_path(xenlight, vm->id);
+                add_console(state, XENOPS_CONSOLE_PROTOCOL_RFB, vnc);
+        }
+}
+
+/* The terminal's path; owned (free). NULL: it has none. */
+static char *read_terminal(uint32_t domid, bool hvm, int *ret_errno)
+{
+        g_autofree char *key = terminal_key(domid, hvm);
+        unsigned len;
+        struct xs_handle *store = xs_open(0);
+        char *path = store ? xs_read(store, XBT_NULL, key, &len) : NULL;
+        *ret_errno = path ? 0 : -errno;
+        if (store)
+                xs_close(store);
+        return path;
+}
+
+static int terminal_set_raw(int fd)
+{
+        struct termios settings;
+        if (tcgetattr(fd, &settings) < 0)
+                return -errno;
+        cfmakeraw(&settings);
+        return tcsetattr(fd, TCSANOW, &settings) < 0 ? -errno : 0;
+}
+
+/* Whatever xenstore names, it is opened only if it is a terminal of the kind that is meant. */
+static int terminal_open(const char *path)
+{
+        struct stat st;
+        int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return -errno;
+        int r = fstat(fd, &st) < 0 ? -errno
+                : !S_ISCHR(st.st_mode) || major(st.st_rdev) < PTS_MAJOR_FIRST ||
+                        major(st.st_rdev) > PTS_MAJOR_LAST
+                    ? -ENOTTY
+                    : terminal_set_raw(fd);
+        if (r == 0)
+                return fd;
+        close(fd);
+        return r;
+}
+
+static int open_terminal(uint32_t domid, bool hvm)
+{
+        int r;
+        char *path = read_terminal(domid, hvm, &r);
+        if (path)
+                r = g_str_has_prefix(path, "/dev/pts/") ? terminal_open(path) : -ENOTTY;
+        free(path);
+        return r;
+}
+
+static int open_screen(const Xenlight *xenlight, const char *vm)
+{
+        g_autofree char *path = xl_console_vnc_path(xenlight, vm);
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        if (strlen(path) >= sizeof address.sun_path)
+                return -ENAMETOOLONG;
+        strcpy(address.sun_path, path);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+                return fd;
+        int r = -errno;
+        close(fd);
+        return r;
 }
 
 int xl_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol, XenopsError **error)
 {
-        xenops_fail_unimplemented(error, "VM.open_console");
+        Xenlight *xenlight = (Xenlight *)backend;
+        BackendDomain domain;
+        bool hvm = vm->ty.tag == XENOPS_BUILDER_INFO_HVM, screen = protocol == XENOPS_CONSOLE_PROTOCOL_RFB;
+        if (!xl_stat(backend, vm->id, &domain) || domain.domid <= 0) {
+                xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_HALTED, XENOPS_POWER_STATE_RUNNING);
+                return -1;
+        }
+        if (screen && !hvm) {
+                xenops_fail_does_not_exist(error, "console", "rfb");
+                return -1;
+        }
+        int fd = screen ? open_screen(xenlight, vm->id) : open_terminal((uint32_t)domain.domid, hvm);
+        if (fd >= 0)
+                return fd;
+        xl_fail_errno(error, "cannot open the console", fd);
         return -1;
 }

@@ -7,6 +7,7 @@
 #include <glib.h>
 
 #include "message-switch/lib/daemon.h"
+#include "xl-guest.h"
 #include "xl-plan.h"
 
 bool xl_create(BackendContext *context, const XenopsVm *vm, XenopsError **error)
@@ -54,8 +55,10 @@ static bool destroy_all(BackendContext *context, const char *vm, int64_t known, 
 static void forget_vm(Xenlight *xenlight, const char *vm, int64_t domid)
 {
         g_autofree char *vnc = xl_console_vnc_path(xenlight, vm);
-        if (domid != XL_NO_DOMAIN)
+        if (domid != XL_NO_DOMAIN) {
                 xl_events_forget(xenlight, (uint32_t)domid);
+                xl_guests_forget(xenlight->guests, (uint32_t)domid);
+        }
         unlink(vnc);
 }
 
@@ -102,6 +105,7 @@ static bool note_domain(BackendContext *context, const XenopsVm *vm, uint32_t do
         if (r < 0)
                 return xl_fail_errno(error, "cannot write down the domain", r);
         xl_events_watch(xenlight, domid);
+        xl_guests_watch(xenlight->guests, vm->id, domid);
         return xl_disk_empty_drives(context, vm->id, domid, error) &&
                xl_nic_connect_all(context, vm->id, error);
 }

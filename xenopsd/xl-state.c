@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-#include "xenlight.h"
+#include "xl-guest.h"
 
 #define XEN_PAGE_BYTES 4096
 
@@ -159,7 +159,7 @@ void xl_state(Backend *backend, const XenopsVm *vm, XenopsVmState *state)
         state->last_start_time = (double)started_usec / 1e6;
         libxl_dominfo_dispose(&info);
         xl_console_state(xenlight, vm, (uint32_t)domid, state);
-        xl_guest_state(xenlight, vm, (uint32_t)domid, state);
+        xl_guests_fill(xenlight->guests, (uint32_t)domid, state);
 }
 
 static bool device_stat(Backend *backend, const char *kind, const XenopsDeviceId *id, BackendDevice *ret)
