@@ -51,8 +51,9 @@ static bool step_memory(void *context, const void *image, XenopsError **error)
         if (!memory_reserve(operation, image ? vm->memory_dynamic_max : vm->memory_dynamic_min,
                             vm->memory_dynamic_max, &bytes, error))
                 return false;
-        if (backend_of(operation)->set_memory(operation->context, vm, bytes, error) &&
-            memory_hand_over(operation, error))
+        /* Handed over first, where there is a domain by now: what it then takes is not kept for it a second time. */
+        if (memory_hand_over(operation, error) &&
+            backend_of(operation)->set_memory(operation->context, vm, bytes, error))
                 return true;
         memory_give_back(operation);
         return false;
