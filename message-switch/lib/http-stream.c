@@ -10,11 +10,13 @@
 
 #include "http-connection.h"
 
-#define LINGER_MSEC    2000
-#define TLS_READ_BYTES (256u << 10) /* read off the socket at once: many records */
+#define LINGER_MSEC     2000
+#define TLS_READ_BYTES  (256u << 10) /* read off the socket at once: many records */
+#define TLS_WRITE_BYTES (160u << 10) /* and given to it at once */
 
 struct HttpStream {
         Transport transport;
+        BIO *gather;  /* TLS: collects records until it is flushed; the connection's */
         Buffer ahead; /* came with the head */
         size_t ahead_at;
         uint64_t stall_usec, until_usec;
@@ -22,6 +24,19 @@ struct HttpStream {
         atomic_bool cancelled;
         int failed; /* 0 or the errno of the first failure */
 };
+
+/* A record holds 16 KiB, and would by itself be a call of the system each. */
+static BIO *gather_records(SSL *ssl)
+{
+        BIO *gather = BIO_new(BIO_f_buffer()), *socket = SSL_get_wbio(ssl);
+
+        assert(gather);
+        BIO_set_write_buffer_size(gather, TLS_WRITE_BYTES); /* else its own 4 KiB: slower, no more */
+        BIO_up_ref(socket);
+        BIO_push(gather, socket);
+        SSL_set0_wbio(ssl, gather);
+        return gather;
+}
 
 HttpStream *http_detach(HttpExchange *e, unsigned stall_msec)
 {
@@ -38,6 +53,7 @@ HttpStream *http_detach(HttpExchange *e, unsigned stall_msec)
         if (s->transport.ssl) {
                 SSL_set_default_read_buffer_len(s->transport.ssl, TLS_READ_BYTES);
                 SSL_clear_mode(s->transport.ssl, SSL_MODE_RELEASE_BUFFERS);
+                s->gather = gather_records(s->transport.ssl);
         }
         transport_keep_alive(&s->transport);
         c->transport = (Transport){ .fd = -1 };
@@ -83,6 +99,14 @@ static int wait(HttpStream *s, bool write)
         return r < 0 && errno != EINTR ? -errno : 0;
 }
 
+/* 0, -EAGAIN, or another negative errno. */
+static ssize_t flush(HttpStream *s)
+{
+        if (!s->gather || BIO_flush(s->gather) > 0)
+                return 0;
+        return BIO_should_retry(s->gather) ? -EAGAIN : -EPIPE;
+}
+
 ssize_t http_stream_read(HttpStream *s, char *bytes, size_t n)
 {
         ssize_t r;
@@ -100,6 +124,7 @@ ssize_t http_stream_read(HttpStream *s, char *bytes, size_t n)
         if (s->moved == 0)
                 begin(s);
         while ((r = transport_read(&s->transport, bytes, n)) == -EAGAIN) {
+                flush(s); /* what TLS itself may have to say */
                 r = wait(s, false);
                 if (r < 0)
                         break;
@@ -115,9 +140,10 @@ int http_stream_write(HttpStream *s, const char *bytes, size_t n)
         if (s->failed || atomic_load(&s->cancelled))
                 return fail(s, -ECANCELED);
         begin(s);
-        while (n > 0) {
-                ssize_t r = transport_write(&s->transport, bytes, n);
+        for (bool flushed = false; !flushed;) {
+                ssize_t r = n > 0 ? transport_write(&s->transport, bytes, n) : flush(s);
 
+                flushed = n == 0 && r == 0;
                 if (r == -EAGAIN)
                         r = wait(s, true);
                 if (r < 0 || atomic_load(&s->cancelled))
