@@ -14,7 +14,7 @@ typedef struct Copy {
         DiskStream *from, *to;
         DiskRing *ring;
         uint64_t read; /* buffers of the ring that have been read and are being written: first to read - 1 */
-        int64_t at, bytes;
+        int64_t at, bytes, chunk;
         bool fresh;
 } Copy;
 
@@ -35,7 +35,7 @@ static int begin_read(Copy *c)
         }
         b = disk_ring_at(c->ring, c->ring->next++);
         b->at = c->at;
-        b->n = (size_t)MIN(n, (int64_t)DISK_CHUNK_BYTES);
+        b->n = (size_t)MIN(n, c->chunk);
         c->at += (int64_t)b->n;
         disk_stream_read(c->from, b);
         return 0;
@@ -58,8 +58,10 @@ int disk_copy_bytes(DiskStream *from, DiskStream *to, DiskRing *ring, int64_t by
                     bool (*go_on)(void *data, int64_t done_bytes), void *data)
 {
         Copy c = { .from = from, .to = to, .ring = ring, .bytes = bytes, .fresh = fresh };
+
         int r = 0;
 
+        c.chunk = (int64_t)MAX(disk_stream_chunk(from), disk_stream_chunk(to));
         while (r == 0 && (c.at < bytes || ring->first < ring->next)) {
                 if (!go_on(data, c.at))
                         return -ECANCELED;

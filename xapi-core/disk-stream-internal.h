@@ -5,6 +5,7 @@
 #include "disk-stream.h"
 
 typedef struct DiskStreamKind {
+        size_t chunk; /* bytes of one request */
         int (*extent)(DiskStream *stream, int64_t at, int64_t max, int64_t *ret_bytes, bool *ret_zero);
         void (*read)(DiskStream *stream, DiskBuffer *buffer);
         void (*write)(DiskStream *stream, DiskBuffer *buffer, size_t from, size_t n);

@@ -230,8 +230,9 @@ static int connect_server(Server *server, int fd, const char *export)
 
 int disk_stream_new_nbd(int fd, const char *export, DiskStream **ret)
 {
-        static const DiskStreamKind KIND = { server_extent, server_read,  server_write,  server_wait,
-                                             server_zero,   server_flush, server_cancel, server_free };
+        static const DiskStreamKind KIND = { DISK_CHUNK_BYTES, server_extent, server_read,
+                                             server_write,     server_wait,   server_zero,
+                                             server_flush,     server_cancel, server_free };
         Server *server = g_new0(Server, 1);
         int r;
 

@@ -9,6 +9,8 @@
 
 #include "disk-stream-internal.h"
 
+#define CHUNK_BYTES (128u << 10)
+
 typedef struct Plain {
         DiskStream stream;
         int fd;
@@ -99,8 +101,8 @@ static void plain_free(DiskStream *s)
 
 DiskStream *disk_stream_new_plain(int fd)
 {
-        static const DiskStreamKind KIND = { plain_extent, plain_read,  plain_write,  plain_wait,
-                                             plain_zero,   plain_flush, plain_cancel, plain_free };
+        static const DiskStreamKind KIND = { CHUNK_BYTES, plain_extent, plain_read,   plain_write, plain_wait,
+                                             plain_zero,  plain_flush,  plain_cancel, plain_free };
         Plain *plain = g_new0(Plain, 1);
 
         plain->stream.kind = &KIND;

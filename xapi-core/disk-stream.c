@@ -51,6 +51,11 @@ void disk_stream_cancel(DiskStream *s)
         s->kind->cancel(s);
 }
 
+size_t disk_stream_chunk(const DiskStream *s)
+{
+        return s->kind->chunk;
+}
+
 int disk_stream_extent(DiskStream *s, int64_t at, int64_t max, int64_t *ret_bytes, bool *ret_zero)
 {
         return s->kind->extent(s, at, max, ret_bytes, ret_zero);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DISK_CHUNK_BYTES (1u << 20)
+#define DISK_CHUNK_BYTES (1u << 20)  /* of a buffer */
 #define DISK_BLOCK_BYTES (64u << 10) /* what is all zero of that size, and aligned to it, is not stored */
 #define DISK_DEPTH       4u          /* buffers that are worth having under way */
 #define DISK_STALL_MSEC  (10 * 60 * 1000) /* for an answer of an NBD server; then it is given up */
@@ -30,6 +30,9 @@ int disk_stream_new_nbd(int fd, const char *export, DiskStream **ret);
 void disk_stream_free(DiskStream *stream);
 /* Any thread, until disk_stream_free: what waits for a server fails. */
 void disk_stream_cancel(DiskStream *stream);
+
+/* How much of a buffer is best used: what stays in a processor's cache, or what is worth a round trip. */
+size_t disk_stream_chunk(const DiskStream *stream);
 
 /* What begins at `at`: that many bytes, at most `max`, that are known to be zero, or that may be data. All return 0 or
  * negative errno. */

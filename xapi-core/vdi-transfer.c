@@ -96,7 +96,7 @@ static bool import_bytes(Call *call, Transfer *t, DiskStream *disk, const DiskPl
                 if (r < 0)
                         break;
                 b->at = at;
-                b->n = (size_t)MIN(bytes - at, (int64_t)DISK_CHUNK_BYTES);
+                b->n = (size_t)MIN(bytes - at, (int64_t)disk_stream_chunk(disk));
                 got = receive(t->stream, b);
                 if (got <= 0)
                         return broken_off(call, place, (int)got, error);
@@ -151,7 +151,7 @@ static int read_ahead(Export *e)
                         break;
                 }
                 b->at = e->asked;
-                b->n = (size_t)MIN(n, (int64_t)DISK_CHUNK_BYTES);
+                b->n = (size_t)MIN(n, (int64_t)disk_stream_chunk(e->disk));
                 e->asked += (int64_t)b->n;
                 e->ring->next++;
                 disk_stream_read(e->disk, b);

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from harness.stack import SOURCE
 
-from . import events, footprint, growth, https, plot, results, starts, switch
+from . import bulk, events, footprint, growth, https, plot, results, starts, switch
 
 SUITES = {'switch': switch, 'https': https, 'events': events, 'starts': starts, 'footprint': footprint,
-          'growth': growth}
+          'growth': growth, 'bulk': bulk}
 
 
 @dataclass

@@ -24,6 +24,7 @@ http {{
                 ssl_certificate_key {certificate};
                 ssl_protocols TLSv1.2 TLSv1.3;
                 root {folder}/www;
+                location /put/ {{ dav_methods PUT; client_max_body_size 0; }}
         }}
 }}
 '''
@@ -33,8 +34,9 @@ class Nginx:
     def __init__(self, place, certificate):
         self.place, self.port = place, free_port()
         self.target = f'127.0.0.1:{self.port}'
-        (place.folder / 'www').mkdir()
-        place.folder.chmod(0o755)       # the worker is another user
+        (place.folder / 'www/put').mkdir(parents=True)
+        (place.folder / 'www/put').chmod(0o777)     # the worker is another user
+        place.folder.chmod(0o755)
         config = place.folder / 'nginx.conf'
         config.write_text(CONFIG.format(folder=place.folder, port=self.port, certificate=certificate))
         self.master = place.start(SERVERS, 'nginx', '-c', config).pid

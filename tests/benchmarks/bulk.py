@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Disks as streams: export and import over HTTPS beside nginx with the same file and certificate, a copy from one
+repository to another beside qemu-img. Servers on one processor, clients on the other."""
+import os
+import statistics
+import subprocess
+import time
+import urllib.parse
+
+from .nginx import Nginx
+from .results import compare, rounds
+from .tools import LOAD, SERVERS, cpu_seconds, pinned
+from .xapi import Measured
+
+MIB = 1 << 20
+FULL_MIB, QUICK_MIB = 1024, 128
+ROUNDS = 5
+GOAL = 0.8
+SPARSE_PART = 16        # one MiB of so many has data, where little does
+
+
+def write_image(path, mib, every=1):
+    with open(path, 'wb') as file:
+        for at in range(0, mib, every):
+            file.seek(at * MIB)
+            file.write(os.urandom(MIB))
+        file.truncate(mib * MIB)
+    path.chmod(0o644)
+
+
+def curl(*arguments):
+    return pinned(LOAD, ['curl', '--silent', '--show-error', '--fail', '--insecure', '--output', '/dev/null', *arguments])
+
+
+def ran(argv):
+    """-> seconds, and those of its processor time."""
+    start = time.monotonic()
+    process = subprocess.Popen(list(map(str, argv)), stdin=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f'{argv}: status {process.returncode}')
+    return time.monotonic() - start, usage.ru_utime + usage.ru_stime
+
+
+class Sides:
+    """Takes figures in MiB/s, and notes the servers' processor time a GiB."""
+
+    def __init__(self, mib):
+        self.mib, self.used = mib, {}
+
+    def side(self, name, pids, work):
+        def take():
+            before = sum(map(cpu_seconds, pids))
+            seconds, own = work()
+            used = own if not pids else sum(map(cpu_seconds, pids)) - before
+            self.used.setdefault(name, []).append(used / self.mib * 1024)
+            return self.mib / seconds
+        return take
+
+    def note(self):
+        return 'processor time a GiB: ' + ', '.join(
+            f'{name} {statistics.median(values):.2f} s' for name, values in self.used.items())
+
+
+class Disks:
+    def __init__(self, measured):
+        self.measured, self.api = measured, measured.api
+
+    def repository(self, name):
+        host, = self.api.call('host.get_all')
+        return self.api.call('SR.create', host, {'location': str(self.measured.folder / name)}, 0, name, '', 'dir',
+                             'user', False, {})
+
+    def make(self, sr, mib):
+        return self.api.call('VDI.create', {'name_label': 'disk', 'SR': sr, 'virtual_size': mib * MIB, 'type': 'user',
+                                            'sharable': False, 'read_only': False, 'other_config': {}})
+
+    def image(self, vdi):
+        found, = self.measured.folder.glob(f'**/{self.api.call("VDI.get_location", vdi)}.raw')
+        return found
+
+    def url(self, path, vdi):
+        return f'https://{self.measured.https}{path}?' + urllib.parse.urlencode(
+            {'session_id': self.api.session, 'vdi': vdi})
+
+
+def over_https(measured, nginx, mib, count):
+    disks, file = Disks(measured), measured.folder / 'www/image'
+    vdi = disks.make(disks.repository('bulk'), mib)
+    write_image(file, mib)
+    pid, worker = measured.stack.pid('xapi-core'), nginx.worker()
+    down, up = Sides(mib), Sides(mib)
+    ran(curl('--upload-file', file, disks.url('/import_raw_vdi', vdi)))     # so that there is something to export
+    taken = rounds(count, {
+        'xapi-core': down.side('xapi-core', [pid], lambda: ran(curl(disks.url('/export_raw_vdi', vdi)))),
+        'nginx': down.side('nginx', [worker], lambda: ran(curl(f'https://{nginx.target}/image')))})
+    rows = [compare(f'export, {mib} MiB, HTTPS', 'MiB/s', taken, 'xapi-core', 'nginx', GOAL, 1, note=down.note())]
+    taken = rounds(count, {
+        'xapi-core': up.side('xapi-core', [pid], lambda: ran(
+            curl('--upload-file', file, disks.url('/import_raw_vdi', vdi)))),
+        'nginx': up.side('nginx', [worker], lambda: ran(
+            curl('--upload-file', file, f'https://{nginx.target}/put/image')))})
+    rows.append(compare(f'import, {mib} MiB, HTTPS', 'MiB/s', taken, 'xapi-core', 'nginx', GOAL, 1,
+                        note=up.note() + '; ours is on the disk when it ends, nginx\'s in the page cache'))
+    return rows
+
+
+def copied(measured, mib, every, count, what):
+    disks, sides = Disks(measured), Sides(mib)
+    here, there = disks.repository(f'from-{every}'), disks.repository(f'to-{every}')
+    vdi = disks.make(here, mib)
+    source, target = disks.image(vdi), measured.folder / 'copy.raw'
+    write_image(source, mib, every)
+    pids = [measured.stack.pid(daemon) for daemon in ('xapi-core', 'sm-daemon')]
+
+    def ours():
+        start = time.monotonic()
+        copy = disks.api.call('VDI.copy', vdi, there)
+        seconds = time.monotonic() - start
+        disks.api.call('VDI.destroy', copy)
+        return seconds, 0
+
+    def peer():
+        # -t writeback: in the end it is on the disk, as ours is
+        figures = ran(pinned(SERVERS, ['qemu-img', 'convert', '-f', 'raw', '-O', 'raw', '-t', 'writeback', source, target]))
+        target.unlink()
+        return figures
+    taken = rounds(count, {'VDI.copy': sides.side('VDI.copy', pids, ours), 'qemu-img': sides.side('qemu-img', [], peer)})
+    return compare(what, 'MiB/s', taken, 'VDI.copy', 'qemu-img', GOAL, 1, note=sides.note())
+
+
+def measure(scale):
+    quick = scale.rounds < ROUNDS
+    mib, count = (QUICK_MIB, 2) if quick else (FULL_MIB, ROUNDS)
+    with Measured() as measured:
+        rows = over_https(measured, Nginx(measured, measured.stack.certificate), mib, count)
+        rows.append(copied(measured, mib, 1, count, f'VDI.copy, {mib} MiB of data, qemu-img convert'))
+        rows.append(copied(measured, mib, SPARSE_PART, count, f'VDI.copy, {mib} MiB with little data, qemu-img convert'))
+    return rows, {}
