@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DISK_CHUNK_BYTES (1u << 20)  /* of a buffer */
+#define DISK_CHUNK_BYTES (4u << 20)  /* of a buffer */
 #define DISK_BLOCK_BYTES (64u << 10) /* what is all zero of that size, and aligned to it, is not stored */
 #define DISK_DEPTH       4u          /* buffers that are worth having under way */
 #define DISK_STALL_MSEC  (10 * 60 * 1000) /* for an answer of an NBD server; then it is given up */

@@ -303,6 +303,14 @@ static void stat_after(Call *call, Transfer *t, const SrOperation *o)
                 storage_error_free(e);
 }
 
+/* Clients ask so whether they would be sent elsewhere, and mean no more: the disk is left alone, and the real request,
+ * which may follow at once, finds it free. */
+static bool answer_probe(Call *call, Transfer *t, XapiError **error)
+{
+        return send_head(call, t, NULL, 0, error) &&
+               xapi_fail(error, ERR_VDI_IO_ERROR, t->vdi, "There is no data", NULL);
+}
+
 static bool run(Call *call, void *data, XapiError **error)
 {
         Transfer *t = data;
@@ -313,6 +321,8 @@ static bool run(Call *call, void *data, XapiError **error)
                           .sizes = t->import };
         bool ok;
 
+        if (t->import && t->announced == 0)
+                return answer_probe(call, t, error);
         if (!storage_begin(&o, error))
                 return false;
         ok = (!t->import || check_unused(call, o.vdi, error)) && with_disk(call, t, &o, error);
@@ -406,8 +416,6 @@ static bool check_import(const VdiRow *vdi, const HttpRequest *r, XapiError **er
                 return xapi_fail(error, ERR_IMPORT_ERROR_CANNOT_HANDLE_CHUNKED, NULL);
         if (vdi->read_only || vdi->is_a_snapshot)
                 return xapi_fail(error, ERR_VDI_READONLY, vdi->row.ref, NULL);
-        if (r->content_length == 0)
-                return xapi_fail(error, ERR_VDI_IO_ERROR, vdi->row.ref, "There is no data", NULL);
         return r->content_length <= vdi->virtual_size || r->content_length == LENGTH_UNKNOWN ||
                xapi_fail(error, ERR_VDI_TOO_SMALL, vdi->row.ref, length, NULL);
 }

@@ -8,7 +8,7 @@ from harness.stack import PASSWORD
 
 QUICK = True
 SCRIPT = Path(__file__).with_name('xen-api.mjs')
-CASES = ['objects_fetched', 'barrier', 'call_async', 'watch_task', 'setters', 'wrong_password', 'many_connections']
+CASES = ['objects_fetched', 'barrier', 'call_async', 'watch_task', 'setters', 'disk_streams', 'wrong_password', 'many_connections']
 CASE_SEC = 120
 
 
