@@ -98,7 +98,9 @@ static void remove_left_over(Manager *manager)
 
 void manager_apply(Manager *manager)
 {
-        remove_left_over(manager);
+        /* What was forgotten to be told of anew is not left over yet. */
+        if (!manager->record->held)
+                remove_left_over(manager);
         apply_bridges(manager, false);
         apply_bridges(manager, true);
         apply_interfaces(manager);

@@ -210,7 +210,9 @@ static bool take_away(Manager *manager, const char *name, NetworkError **error)
         g_autoptr(Links) links = manager_read(manager, error);
         const Link *link = links != NULL ? links_find(links, name) : NULL;
 
-        if (links == NULL || !check_unused(manager, links, name, error))
+        /* Nothing is taken away of which that could not be written down. */
+        if (links == NULL || !check_unused(manager, links, name, error) ||
+            !manager_recorded(record_write(manager->record), error))
                 return false;
         for (size_t i = 0; config != NULL && i < config->ports.n; i++)
                 for (size_t k = 0; k < config->ports.items[i].value.interfaces.n; k++)
@@ -242,27 +244,36 @@ static GPtrArray *on_vlans_of(const Manager *manager, const char *name)
         return names;
 }
 
+/* Whether there is anything of it: a record, or what a removal that failed has left. */
+static bool is_here(const Manager *manager, const Links *links, const char *name)
+{
+        const Link *link = links_find(links, name);
+
+        return record_bridge(manager->record, name) != NULL ||
+               (link != NULL && link->ours && link_is_bridge(link));
+}
+
 bool bridge_destroy(Manager *manager, const char *name, bool force, NetworkError **error)
 {
         g_autoptr(GPtrArray) above = on_vlans_of(manager, name);
-        g_autoptr(Links) links = NULL;
+        g_autoptr(Links) links = manager_read(manager, error);
 
-        if (!link_name_is_valid(name) || record_bridge(manager->record, name) == NULL)
+        if (links == NULL)
+                return false;
+        if (!is_here(manager, links, name))
                 return true;
         if (above->len > 0 && !force) {
                 log_info("A bridge stays: there are VLANs on it", "NETWORK_INTERFACE", name, NULL);
                 return true;
         }
-        links = manager_read(manager, error);
-        if (links == NULL || !check_unused(manager, links, name, error))
-                return false;
+        g_ptr_array_add(above, g_strdup(name));
         for (guint i = 0; i < above->len; i++)
                 if (!check_unused(manager, links, g_ptr_array_index(above, i), error))
                         return false;
         for (guint i = 0; i < above->len; i++)
                 if (!take_away(manager, g_ptr_array_index(above, i), error))
                         return false;
-        return take_away(manager, name, error);
+        return true;
 }
 
 /* ---- configuring ---- */
@@ -316,10 +327,16 @@ static bool drop_ports(Manager *manager, const char *name, const NetworkBridgeCo
 static void undo(Manager *manager, const char *name, const NetworkBridgeConfig *old)
 {
         NetworkError *ignored = NULL;
-        bool ok = old == NULL ? take_away(manager, name, &ignored)
-                              : manager_recorded(record_set_bridge(manager->record, name, old), &ignored) &&
-                                    bridge_apply(manager, name, &ignored);
+        bool ok;
 
+        if (old == NULL) {
+                ok = take_away(manager, name, &ignored);
+        } else {
+                /* Where the disk does not take it, it may be what is recorded anyway. */
+                ok = manager_recorded(record_set_bridge(manager->record, name, old), &ignored);
+                g_clear_pointer(&ignored, network_error_free);
+                ok = bridge_apply(manager, name, &ignored) && ok;
+        }
         if (!ok)
                 log_warning("A bridge is not as it was before what failed", "NETWORK_INTERFACE", name, NULL);
         network_error_free(ignored);
@@ -346,11 +363,11 @@ bool bridge_configure(Manager *manager, const char *name, const NetworkBridgeCon
         NetworkBridgeConfig *old = known != NULL ? network_bridge_config_dup(known) : NULL;
         bool ok;
 
-        ok = check(name, config, error) && see_found(manager, name, error) &&
-             drop_ports(manager, name, old, config, error) &&
-             manager_recorded(record_set_bridge(manager->record, name, config), error);
+        ok = check(name, config, error) && see_found(manager, name, error);
         if (ok) {
-                ok = apply(manager, name, true, error);
+                ok = drop_ports(manager, name, old, config, error) &&
+                     manager_recorded(record_set_bridge(manager->record, name, config), error) &&
+                     apply(manager, name, true, error);
                 if (!ok)
                         undo(manager, name, old);
         }

@@ -28,7 +28,7 @@ void manager_free(Manager *manager);
 
 /* What follows is called with the lock held. */
 
-/* Makes everything as recorded, changing only what differs, and removes what this daemon made and nobody wants. What
+/* Makes everything as recorded, changing only what differs, and, unless the record is held, removes what this daemon made and nobody wants. What
  * cannot be made now is logged. */
 void manager_apply(Manager *manager);
 /* NULL with *error: it cannot be read. */

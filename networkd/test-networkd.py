@@ -247,6 +247,8 @@ class Common:
     def test_record(self):
         """Damaged, it is not taken for empty; on a full disk nothing is done that could not be written down."""
         self.call('Bridge.create', name='xapi0')
+        self.call('Bridge.add_port', bridge='xapi0', name='eth0', interfaces=['eth0'])
+        self.call('Interface.set_ipv4_conf', name='xapi0', conf=['Static4', [['10.9.0.1', 24]]])
         path = os.path.join(self.state, 'network.json')
         with open(path) as file:
             text = file.read()
@@ -265,7 +267,11 @@ class Common:
         resource.prlimit(self.daemon.pid, resource.RLIMIT_FSIZE, (4, resource.RLIM_INFINITY))
         self.fails('Write_error', 'Bridge.create', name='xapi1')
         self.fails('Write_error', 'Bridge.destroy', name='xapi0', force=False)
+        self.fails('error', 'Bridge.remove_port', bridge='xapi0', name='eth0')
+        self.fails('Write_error', 'Interface.set_ipv4_conf', name='xapi0', conf='None4')
         self.assertEqual(self.call('Bridge.get_all'), ['xapi0'])
+        self.assertEqual(self.call('Bridge.get_interfaces', name='xapi0'), ['eth0'])
+        self.assertEqual(self.call('Interface.get_ipv4_addr', name='xapi0'), [['10.9.0.1', 24]])
         resource.prlimit(self.daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.call('Bridge.destroy', name='xapi0', force=False)
 
@@ -301,6 +307,13 @@ class Common:
         self.assertEqual(gateways, [['10.9.0.254'], []])
         for n in (0, 1):
             self.call('Bridge.destroy', name=f'xapi{n}', force=False)
+
+    def test_a_removal_that_fails_can_be_repeated(self):
+        self.call('Bridge.create', name='xapi0')
+        self.set_faults(delete={'errno': 16})
+        self.fails('busy', 'Bridge.destroy', name='xapi0', force=False)
+        self.call('Bridge.destroy', name='xapi0', force=False)
+        self.assertEqual(self.call('Bridge.get_all'), [])
 
     def test_show(self):
         self.call('Bridge.make_config', conservative=False, config={'xapi0': {
@@ -522,9 +535,13 @@ class Netlink(Common, Base):
             ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'far0')
             flaps.communicate()
             self.eventually(lambda: ports('xapi0') == ['eth0'] and 'UP' in links()['eth0']['flags'])
+        self.call('Bridge.create', name='xapi1')
+        self.call('clear_state')
+        self.call('Bridge.make_config', conservative=False, config={'xapi0': {'ports': {'eth0': {'interfaces': ['eth0']}}}})
         ip('link', 'set', 'eth0', 'nomaster', 'down', 'name', 'eth7')
         ip('link', 'set', 'eth7', 'name', 'eth0')
         self.eventually(lambda: ports('xapi0') == ['eth0'])
+        self.assertIn('xapi1', links())     # of which may still be told
 
     def test_bridge_of_others_is_not_made_in_their_place(self):
         ip('link', 'add', 'br0', 'type', 'bridge')

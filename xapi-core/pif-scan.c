@@ -9,7 +9,8 @@
 #include "mac.h"
 #include "pif.h"
 
-#define BRIDGE_NAME_MAX 15 /* bytes: IFNAMSIZ less the NUL */
+#define BRIDGE_NAME_MAX 15                                       /* bytes: IFNAMSIZ less the NUL */
+#define FIRST_LABEL     "Pool-wide network associated with eth0" /* as host-objects.c makes it */
 
 /* ---- one card ---- */
 
@@ -109,7 +110,8 @@ static NetworkRow *first_network(Txn *txn, Manager *manager)
         const HostRow *host = (const HostRow *)txn_get(txn, &CLASS_HOST, manager->host);
         const NetworkRow *network = network_of_bridge(txn, manager, "xenbr0");
 
-        if (!host || host->PIFs->n || !network || network->PIFs->n)
+        if (!host || host->PIFs->n || !network || network->PIFs->n || network->VIFs->n ||
+            strcmp(network->name_label, FIRST_LABEL) != 0)
                 return NULL;
         return (NetworkRow *)txn_edit(txn, &CLASS_NETWORK, network->row.ref);
 }
