@@ -2,7 +2,7 @@
 /* What libxl runs when a device's back end is there or goes: "add", "online" or the like, with XENBUS_PATH in the
  * environment. It tells the kernel which block device a disk is, and that nothing more is to be waited for; ports of bridges are
  * xenopsd's. */
-#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #include <xenstore.h>
 
-static int node_write(struct xs_handle *xs, const char *base, const char *name, const char *text)
+static bool node_write(struct xs_handle *xs, const char *base, const char *name, const char *text)
 {
         char path[512];
         int n = snprintf(path, sizeof path, "%s/%s", base, name);
@@ -46,9 +46,11 @@ static int add_disk(struct xs_handle *xs, const char *base)
                 free(path);
                 return fail(xs, base, text);
         }
+        /* From it libxl knows what a device model can open. */
+        bool told = node_write(xs, base, "physical-device-path", path);
         free(path);
         snprintf(number, sizeof number, "%x:%x", major(status.st_rdev), minor(status.st_rdev));
-        if (!node_write(xs, base, "physical-device", number))
+        if (!told || !node_write(xs, base, "physical-device", number))
                 return fail(xs, base, "xenstore refuses the device's number");
         return EXIT_SUCCESS;
 }

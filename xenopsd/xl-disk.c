@@ -184,8 +184,10 @@ static bool change_medium(BackendContext *context, const XenopsVbd *vbd, const B
         libxl_device_disk_init(&disk);
         bool good = fill_disk(xl_of(context), vbd, backend_disk, true, &disk, error);
         if (good) {
-                if (!vbd->backend)
+                if (!vbd->backend) {
+                        g_clear_pointer(&disk.pdev_path, g_free);
                         disk.format = LIBXL_DISK_FORMAT_EMPTY;
+                }
                 int rc = xl_await(context,
                                   libxl_cdrom_insert(ctx, (uint32_t)domain->domid, &disk, xl_how(context)));
                 good = rc == 0 || xl_fail(context, error, rc, "cannot change the medium");
