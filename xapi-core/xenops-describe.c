@@ -102,7 +102,9 @@ static void describe_type(const VmRow *vm, XenopsBuilderInfo *ret)
 }
 
 static XenopsAction RESTART[] = { XENOPS_ACTION_START }, END[] = { XENOPS_ACTION_SHUTDOWN },
-                    KEEP[] = { XENOPS_ACTION_PAUSE }, SOFT[] = { XENOPS_ACTION_SOFTREBOOT };
+                    KEEP[] = { XENOPS_ACTION_PAUSE }, SOFT[] = { XENOPS_ACTION_SOFTREBOOT },
+                    DUMP_AND_END[] = { XENOPS_ACTION_COREDUMP, XENOPS_ACTION_SHUTDOWN },
+                    DUMP_AND_RESTART[] = { XENOPS_ACTION_COREDUMP, XENOPS_ACTION_START };
 
 static XenopsActionList action(XenopsAction *only)
 {
@@ -113,8 +115,11 @@ static XenopsActionList on_crash(int64_t behaviour)
 {
         switch (behaviour) {
         case ON_CRASH_BEHAVIOUR_DESTROY:
-        case ON_CRASH_BEHAVIOUR_COREDUMP_AND_DESTROY:
                 return action(END);
+        case ON_CRASH_BEHAVIOUR_COREDUMP_AND_DESTROY:
+                return (XenopsActionList){ .n = G_N_ELEMENTS(DUMP_AND_END), .items = DUMP_AND_END };
+        case ON_CRASH_BEHAVIOUR_COREDUMP_AND_RESTART:
+                return (XenopsActionList){ .n = G_N_ELEMENTS(DUMP_AND_RESTART), .items = DUMP_AND_RESTART };
         case ON_CRASH_BEHAVIOUR_PRESERVE:
                 return action(KEEP);
         default:

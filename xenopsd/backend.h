@@ -102,6 +102,9 @@ typedef struct BackendOperations {
         bool (*restore)(BackendContext *context, const XenopsVm *vm, const char *path, XenopsError **error);
         bool (*fast_resume)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 
+        /* Of a domain that crashed: its memory to a file, in place of the VM's last one. NULL: there is nothing to see. */
+        bool (*core_dump)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
+
         bool (*set_vcpus)(BackendContext *context, const XenopsVm *vm, int64_t vcpus, XenopsError **error);
         bool (*set_shadow_multiplier)(BackendContext *context, const XenopsVm *vm, double multiplier,
                                       XenopsError **error);
@@ -146,6 +149,8 @@ Backend *simulator_new(const SimulatorSettings *settings, Loop *loop, const Back
                        char **ret_error);
 
 typedef struct XenlightSettings {
+        const char
+            *cores;       /* folder for the memory of crashed guests, one file a VM; made when it is needed */
         const char *path; /* folder for what need not outlive a reboot */
         const char
             *kernel_folders; /* separated by colons: kernels that are given to VMs stand below one of them */

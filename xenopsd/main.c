@@ -25,6 +25,7 @@ int main(int argc, char **argv)
         Daemon *daemon =
             daemon_new("xenopsd", "Domains of the host for the XAPI toolstack", NULL, &argc, &argv);
         g_autofree char *backend = daemon_setting(daemon, "backend", "auto");
+        g_autofree char *cores = g_build_filename(daemon->state_dir, "cores", NULL);
         g_autofree char *kernel_folders = daemon_setting(daemon, "kernel-folders", KERNEL_FOLDERS_DEFAULT);
         g_autofree char *folder = g_build_filename(daemon->runtime_dir, "xenopsd", NULL);
         g_autofree char *path = daemon_setting(daemon, "simulator-folder", "");
@@ -32,7 +33,7 @@ int main(int argc, char **argv)
         ManagerSettings settings = {
                 .path = folder,
                 .backend = backend,
-                .xenlight = { .kernel_folders = kernel_folders },
+                .xenlight = { .cores = cores, .kernel_folders = kernel_folders },
                 .acknowledge_timeout_ms = daemon_setting_int(daemon, "shutdown-acknowledge-timeout-ms",
                                                              ACKNOWLEDGE_MS_DEFAULT, 1, MILLISECONDS_MAX),
                 .simulator = {

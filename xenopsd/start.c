@@ -2,6 +2,8 @@
 /* VM.start, VM.shutdown, VM.reboot, and what a guest does by itself. */
 #include "lifecycle.h"
 
+#include <stdlib.h>
+
 #include <glib.h>
 
 static bool run_start(Operation *operation, XenopsError **error)
@@ -60,6 +62,20 @@ static const XenopsActionList *actions_of(const XenopsVm *vm, BackendReason reas
                                           : &vm->on_shutdown;
 }
 
+/* What a guest was like when it crashed. It ends as its configuration says all the same if that cannot be written. */
+static void dump_core(Operation *operation)
+{
+        const BackendOperations *backend = operation->backend->operations;
+        XenopsError *error = NULL;
+        if (!backend->core_dump ||
+            backend->core_dump(operation->context, &operation->config->metadata.vm, &error))
+                return;
+        char *text = xenops_error_text(error);
+        log_warning("A crashed guest could not be dumped", "XAPI_VM", operation->vm, "ERROR", text, NULL);
+        free(text);
+        xenops_error_free(error);
+}
+
 static bool run_action(Operation *operation, XenopsAction action, XenopsError **error)
 {
         switch (action) {
@@ -68,8 +84,10 @@ static bool run_action(Operation *operation, XenopsAction action, XenopsError **
         case XENOPS_ACTION_START:
         case XENOPS_ACTION_SOFTREBOOT:
                 return lifecycle_reboot(operation, error);
-        case XENOPS_ACTION_COREDUMP: /* there is nowhere to dump to */
-        case XENOPS_ACTION_PAUSE:    /* a domain that shut down stays as it is */
+        case XENOPS_ACTION_COREDUMP:
+                dump_core(operation);
+                break;
+        case XENOPS_ACTION_PAUSE: /* a domain that shut down stays as it is */
                 break;
         }
         return true;

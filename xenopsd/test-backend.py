@@ -45,6 +45,9 @@ class Simulated:
     def does(self, vm, what, domid=None):
         self.test.call('DEBUG.trigger', cmd='guest', args=[f'vm={vm}', f'do={what}'])
 
+    def check_core(self, vm):
+        """There is nothing to see of a simulated guest."""
+
     def destroyed(self, vm):
         self.test.call('DEBUG.trigger', cmd='destroy', args=[f'vm={vm}'])
 
@@ -87,6 +90,9 @@ class Xen:
             self.run('xl', 'sysrq', domid, 'c')
         else:
             self.run('xenstore-write', f'/local/domain/{domid}/control/shutdown', what)
+
+    def check_core(self, vm):
+        self.test.assertGreater(os.stat(os.path.join(self.test.folder, 'state', 'cores', f'{vm}.core')).st_size, MEMORY // 2)
 
     def destroyed(self, vm):
         self.run('xl', 'destroy', str(self.test.state(vm)['domids'][0]))
@@ -303,7 +309,7 @@ class Conformance(Daemons):
         self.assertEqual(self.power(vm), 'Halted')
 
     def test_guest_does_it_by_itself(self):
-        vm = self.create()
+        vm = self.create(on_crash=['Coredump', 'Shutdown'])
         self.start(vm)
         self.hypervisor.await_guest(vm)
         before = self.state(vm)['domids']
@@ -312,6 +318,7 @@ class Conformance(Daemons):
         self.hypervisor.await_guest(vm)
         self.hypervisor.does(vm, 'crash')
         self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a crashed guest')
+        self.hypervisor.check_core(vm)
         self.start(vm)
         self.hypervisor.await_guest(vm)
         domid, = self.state(vm)['domids']
@@ -396,6 +403,32 @@ class Conformance(Daemons):
         self.do('VM.unpause', id=vms[0])
         self.assertEqual(self.power(vms[0]), 'Running')
         self.do('VM.shutdown', id=vms[0], delay=None)
+
+
+@unittest.skipUnless(KERNEL, 'on Xen')
+class Others(Daemons):
+    def test_are_left_alone(self):
+        config = os.path.join(self.folder, 'xl.cfg')
+        with open(config, 'w') as file:
+            file.write(f'name="other"\ntype="pvh"\nmemory=64\nkernel="{KERNEL}"\n')
+        self.hypervisor.run('xl', 'create', '-q', '-p', config)
+        self.addCleanup(self.hypervisor.run, 'xl', 'destroy', 'other')
+        domid = self.hypervisor.run('xl', 'domid', 'other')
+        uuid = self.hypervisor.run('xl', 'vm-list').splitlines()[-1].split()[0]
+        vm = self.create()
+        self.start(vm, paused=True)
+        self.kill()
+        self.up()
+        told = self.call('get_diagnostics')
+        self.assertRegex(told, f'domain {domid} {uuid} not ours')
+        self.assertRegex(told, f'{vm} ours')
+        self.assertRegex(told, 'domain 0 .* control domain')
+        self.fails('Already_exists', 'VM.start', id=self.create(id=uuid), paused=True)
+        self.do('VM.shutdown', id=uuid)
+        self.assertEqual(self.hypervisor.run('xl', 'domid', 'other'), domid)
+
+    def nothing_left(self):
+        """The other one is, until the test has ended."""
 
 
 class Changes:

@@ -62,6 +62,7 @@ static void xenlight_finish(void *data)
         xl_table_free(xenlight->table);
         ledger_close(xenlight->ledger);
         g_strfreev(xenlight->kernel_folders);
+        g_free(xenlight->cores);
         g_free(xenlight->path);
         g_free(xenlight);
 }
@@ -115,6 +116,7 @@ static const BackendOperations xenlight_operations = {
         .save = xl_save,
         .restore = xl_restore,
         .fast_resume = xl_fast_resume,
+        .core_dump = xl_core_dump,
         .set_vcpus = xl_set_vcpus,
         .set_shadow_multiplier = xl_set_shadow_multiplier,
         .request_rdp = xl_request_rdp,
@@ -142,6 +144,7 @@ Backend *xenlight_new(const XenlightSettings *settings, Loop *loop, const Backen
         xenlight->backend = (Backend){ &xenlight_operations, loop, *events };
         xenlight->ledger = ledger;
         xenlight->path = g_strdup(settings->path);
+        xenlight->cores = g_strdup(settings->cores);
         xenlight->kernel_folders = g_strsplit(settings->kernel_folders, ":", -1);
         xenlight->table = xl_table_new(ledger);
         xenlight->look_log = xl_log_new();

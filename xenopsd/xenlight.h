@@ -23,6 +23,7 @@ typedef struct Xenlight {
         XlLog *look_log;
         libxl_ctx *look;       /* for questions that do not wait; any thread */
         char *path;            /* folder for what need not outlive a reboot */
+        char *cores;           /* folder for the memory of crashed guests */
         char **kernel_folders; /* below which kernels that are given stand */
 } Xenlight;
 
@@ -111,6 +112,9 @@ bool xl_create_device_model(BackendContext *context, const XenopsVm *vm, XenopsE
 bool xl_unpause(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 bool xl_pause(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 
+/* xl-scope.c: gives the domain's device model, if it has one, a unit of its own, where there is systemd. */
+void xl_scope_adopt(const char *vm, uint32_t domid);
+
 /* xl-request.c: what guests are asked for. */
 bool xl_request(BackendContext *context, const XenopsVm *vm, BackendReason reason, XenopsError **error);
 int xl_wait_acknowledged(BackendContext *context, const char *vm, uint64_t deadline_usec);
@@ -119,6 +123,7 @@ int xl_wait_shut_down(BackendContext *context, const char *vm, uint64_t deadline
 /* xl-image.c: a domain as a file. */
 bool xl_save(BackendContext *context, const XenopsVm *vm, const char *path, XenopsError **error);
 bool xl_restore(BackendContext *context, const XenopsVm *vm, const char *path, XenopsError **error);
+bool xl_core_dump(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 bool xl_fast_resume(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 
 /* xl-disk.c */

@@ -106,6 +106,7 @@ static bool note_domain(BackendContext *context, const XenopsVm *vm, uint32_t do
                 return xl_fail_errno(error, "cannot write down the domain", r);
         xl_events_watch(xenlight, domid);
         xl_guests_watch(xenlight->guests, vm->id, domid);
+        xl_scope_adopt(vm->id, domid);
         return xl_disk_empty_drives(context, vm->id, domid, error) &&
                xl_nic_connect_all(context, vm->id, error);
 }

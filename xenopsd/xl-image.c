@@ -77,6 +77,24 @@ bool xl_restore(BackendContext *context, const XenopsVm *vm, const char *path, X
         return good;
 }
 
+bool xl_core_dump(BackendContext *context, const XenopsVm *vm, XenopsError **error)
+{
+        uint32_t domid;
+        const char *folder = xl_of(context)->cores;
+        g_autofree char *path = g_strdup_printf("%s/%s.core", folder, vm->id);
+        libxl_ctx *ctx = xl_ctx(context, error);
+        if (!ctx || !xl_domid(context, vm->id, &domid, error))
+                return false;
+        if (g_mkdir_with_parents(folder, 0700) < 0)
+                return xl_fail_errno(error, "cannot make the folder of cores", -errno);
+        unlink(path);
+        int rc = xl_await(context, libxl_domain_core_dump(ctx, domid, path, xl_how(context)));
+        if (rc == 0)
+                return true;
+        unlink(path);
+        return xl_fail(context, error, rc, "cannot dump the domain");
+}
+
 bool xl_fast_resume(BackendContext *context, const XenopsVm *vm, XenopsError **error)
 {
         Xenlight *xenlight = xl_of(context);
