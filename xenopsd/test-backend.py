@@ -392,6 +392,17 @@ class Conformance(Daemons):
         with self.assertRaises(Failed):
             self.create(vcpus=2)
 
+    def test_many_at_a_time(self):
+        vms = [self.create() for _ in range(4)]
+        for vm in vms:
+            self.add_disk(vm, '0', self.hypervisor.disk(vm))
+            self.add_interface(vm, '0')
+        for method, params, wanted in (('VM.start', {'paused': True}, 'Paused'), ('VM.reboot', {}, 'Running'),
+                                       ('VM.shutdown', {}, 'Halted')):
+            for task in [self.call(method, id=vm, **params) for vm in vms]:
+                self.end(task)
+            self.assertEqual({self.power(vm) for vm in vms}, {wanted})
+
     def test_restart_finds_again(self):
         vms = [self.create() for _ in range(2)]
         for vm in vms:
@@ -429,6 +440,20 @@ class Others(Daemons):
 
     def nothing_left(self):
         """The other one is, until the test has ended."""
+
+
+@unittest.skipUnless(KERNEL, 'on Xen')
+class Stubborn(Daemons):
+    def test_guest_does_not_let_go(self):
+        vm = self.create()
+        disk = self.add_disk(vm, '0', self.hypervisor.disk('disk'))
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        self.do('VM.pause', id=vm)
+        self.fails('Device_detach_rejected', 'VBD.unplug', id=disk, force=False)
+        self.assertTrue(self.plugged('VBD', disk))
+        self.do('VBD.unplug', id=disk, force=True)
+        self.assertFalse(self.plugged('VBD', disk))
 
 
 class Changes:
