@@ -75,7 +75,10 @@ class Xen:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def await_guest(self, vm):
-        path = f'/local/domain/{self.test.state(vm)["domids"][0]}/control/feature-poweroff'
+        self.await_ready(self.test.state(vm)['domids'][0])
+
+    def await_ready(self, domid):
+        path = f'/local/domain/{domid}/control/feature-poweroff'
         watch = subprocess.Popen(['stdbuf', '-oL', 'xenstore-watch', path], stdout=subprocess.PIPE, text=True)
         for _ in watch.stdout:
             if subprocess.run(['xenstore-read', path], capture_output=True, text=True).stdout.strip() == '1':
