@@ -104,6 +104,9 @@ typedef struct BackendOperations {
 
         /* Of a domain that crashed: its memory to a file, in place of the VM's last one. NULL: there is nothing to see. */
         bool (*core_dump)(BackendContext *context, const XenopsVm *vm, XenopsError **error);
+        /* What the guest sees is now `data`, no longer vm->xsdata. NULL: no guest looks. */
+        bool (*set_xsdata)(BackendContext *context, const XenopsVm *vm, const BusDict *data,
+                           XenopsError **error);
 
         bool (*set_vcpus)(BackendContext *context, const XenopsVm *vm, int64_t vcpus, XenopsError **error);
         bool (*set_shadow_multiplier)(BackendContext *context, const XenopsVm *vm, double multiplier,

@@ -19,6 +19,7 @@ SWITCH, XENOPSD, CLI = sys.argv[1:4]
 KERNEL, RAMDISK, BRIDGE = sys.argv[5:8] if sys.argv[4:5] == ['--xen'] else (None, None, None)
 MEMORY = 128 << 20
 PATIENCE_SEC = 120
+DUMP_SEC = 500      # page by page, and emulation is slow
 DISK_BYTES = 16 << 20
 SUSPEND_BYTES = 256 << 20
 KILLS = int(os.environ.get('KILLS', 8))     # of each kind
@@ -45,8 +46,8 @@ class Simulated:
     def does(self, vm, what, domid=None):
         self.test.call('DEBUG.trigger', cmd='guest', args=[f'vm={vm}', f'do={what}'])
 
-    def check_core(self, vm):
-        """There is nothing to see of a simulated guest."""
+    def check_data(self, vm, data):
+        """No guest looks."""
 
     def destroyed(self, vm):
         self.test.call('DEBUG.trigger', cmd='destroy', args=[f'vm={vm}'])
@@ -94,8 +95,11 @@ class Xen:
         else:
             self.run('xenstore-write', f'/local/domain/{domid}/control/shutdown', what)
 
-    def check_core(self, vm):
-        self.test.assertGreater(os.stat(os.path.join(self.test.folder, 'state', 'cores', f'{vm}.core')).st_size, MEMORY // 2)
+    def check_data(self, vm, data):
+        base = f'/local/domain/{self.test.state(vm)["domids"][0]}/'
+        listed = subprocess.run(['xenstore-ls', '-f', base + 'vm-data'], capture_output=True, text=True).stdout
+        found = dict(line[len(base):].split(' = ', 1) for line in listed.splitlines())
+        self.test.assertEqual({key: value.strip('"') for key, value in found.items()}, data)
 
     def destroyed(self, vm):
         self.run('xl', 'destroy', str(self.test.state(vm)['domids'][0]))
@@ -202,9 +206,9 @@ class Daemons(unittest.TestCase):
     def power(self, vm):
         return self.state(vm)['power_state']
 
-    def eventually(self, so, what):
+    def eventually(self, so, what, seconds=PATIENCE_SEC):
         """Waits for events until it is so."""
-        deadline = time.monotonic() + PATIENCE_SEC
+        deadline = time.monotonic() + seconds
         last = self.call('UPDATES.last_id')
         while not so():
             self.assertLess(time.monotonic(), deadline, f'{what} never came\n{self.log()}')
@@ -280,6 +284,14 @@ class Conformance(Daemons):
         self.call('VM.remove', id=vm)
         self.assertFalse(self.call('VM.exists', id=vm))
 
+    def test_data(self):
+        vm = self.create(xsdata={'vm-data/a': '1', 'vm-data/b': '2', 'elsewhere': '3'})
+        self.start(vm, paused=True)
+        self.hypervisor.check_data(vm, {'vm-data/a': '1', 'vm-data/b': '2'})
+        self.do('VM.set_xsdata', id=vm, xsdata={'vm-data/b': '4', 'vm-data/c': '5'})
+        self.hypervisor.check_data(vm, {'vm-data/b': '4', 'vm-data/c': '5'})
+        self.assertEqual(self.state(vm)['xsdata_state'], {'vm-data/b': '4', 'vm-data/c': '5'})
+
     def test_unknown(self):
         self.fails('Does_not_exist', 'VM.start', id=str(uuid.uuid4()), paused=False)
         vm = self.create()
@@ -312,7 +324,7 @@ class Conformance(Daemons):
         self.assertEqual(self.power(vm), 'Halted')
 
     def test_guest_does_it_by_itself(self):
-        vm = self.create(on_crash=['Coredump', 'Shutdown'])
+        vm = self.create()
         self.start(vm)
         self.hypervisor.await_guest(vm)
         before = self.state(vm)['domids']
@@ -321,7 +333,6 @@ class Conformance(Daemons):
         self.hypervisor.await_guest(vm)
         self.hypervisor.does(vm, 'crash')
         self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a crashed guest')
-        self.hypervisor.check_core(vm)
         self.start(vm)
         self.hypervisor.await_guest(vm)
         domid, = self.state(vm)['domids']
@@ -457,6 +468,18 @@ class Stubborn(Daemons):
         self.assertTrue(self.plugged('VBD', disk))
         self.do('VBD.unplug', id=disk, force=True)
         self.assertFalse(self.plugged('VBD', disk))
+
+
+@unittest.skipUnless(KERNEL, 'on Xen')
+class Cores(Daemons):
+    def test_crashed_guest_is_dumped(self):
+        vm = self.create(on_crash=['Coredump', 'Shutdown'])
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        self.hypervisor.does(vm, 'crash')
+        self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a crashed guest', DUMP_SEC)
+        core = os.path.join(self.folder, 'state', 'cores', f'{vm}.core')
+        self.assertGreater(os.stat(core).st_size, MEMORY // 2)
 
 
 class Changes:

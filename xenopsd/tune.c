@@ -124,6 +124,12 @@ static bool edit_xsdata(VmConfig *config, void *data, XenopsError **error)
 
 static bool run_set_xsdata(Operation *operation, XenopsError **error)
 {
+        const BackendOperations *backend = operation->backend->operations;
+        const XenopsVmSetXsdataArgs *arguments = operation->arguments;
+        BackendDomain domain;
+        if (backend->set_xsdata && backend->stat(operation->backend, operation->vm, &domain) &&
+            !backend->set_xsdata(operation->context, vm_of(operation), &arguments->xsdata, error))
+                return false;
         return vm_store_edit(operation->manager->vms, operation->vm, edit_xsdata, operation->arguments,
                              error);
 }

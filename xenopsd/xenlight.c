@@ -117,6 +117,7 @@ static const BackendOperations xenlight_operations = {
         .restore = xl_restore,
         .fast_resume = xl_fast_resume,
         .core_dump = xl_core_dump,
+        .set_xsdata = xl_set_xsdata,
         .set_vcpus = xl_set_vcpus,
         .set_shadow_multiplier = xl_set_shadow_multiplier,
         .request_rdp = xl_request_rdp,

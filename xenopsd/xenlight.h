@@ -115,6 +115,9 @@ bool xl_pause(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 /* xl-scope.c: gives the domain's device model, if it has one, a unit of its own, where there is systemd. */
 void xl_scope_adopt(const char *vm, uint32_t domid);
 
+/* xl-xsdata.c */
+bool xl_set_xsdata(BackendContext *context, const XenopsVm *vm, const BusDict *data, XenopsError **error);
+
 /* xl-request.c: what guests are asked for. */
 bool xl_request(BackendContext *context, const XenopsVm *vm, BackendReason reason, XenopsError **error);
 int xl_wait_acknowledged(BackendContext *context, const char *vm, uint64_t deadline_usec);

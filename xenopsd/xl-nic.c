@@ -10,6 +10,7 @@
 #include "xl-port.h"
 
 #define RATE_INTERVAL_USEC 50000
+#define POSITION_MAX       63 /* so that a port's name fits, whatever the domain's id */
 
 static bool fill_nic(const XenopsVif *vif, const char *model, libxl_device_nic *ret, XenopsError **error)
 {
@@ -17,6 +18,9 @@ static bool fill_nic(const XenopsVif *vif, const char *model, libxl_device_nic *
         char rest;
         if (vif->backend.tag != XENOPS_NETWORK_LOCAL)
                 return xenops_fail_unimplemented(error, "an interface that is not on a bridge of this host");
+        if (vif->position < 0 || vif->position > POSITION_MAX)
+                return xenops_fail_internal(error, "VIF %s: its position is not 0 to %d", vif->id.device,
+                                            POSITION_MAX);
         if (sscanf(vif->mac, "%2x:%2x:%2x:%2x:%2x:%2x%c", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
                    &mac[5], &rest) != 6)
                 return xenops_fail_internal(error, "VIF %s: \"%s\" is no MAC address", vif->id.device,
