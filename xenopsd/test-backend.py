@@ -284,6 +284,16 @@ class Conformance(Daemons):
         self.call('VM.remove', id=vm)
         self.assertFalse(self.call('VM.exists', id=vm))
 
+    def test_hard_shutdown_goes_before(self):
+        vm = self.create()
+        self.start(vm)
+        self.do('VM.pause', id=vm)      # and so it answers nothing
+        asking = self.call('VM.shutdown', id=vm, delay=3600)
+        self.do('VM.shutdown', id=vm)
+        with self.assertRaisesRegex(Failed, 'Cancelled'):
+            self.end(asking)
+        self.assertEqual(self.power(vm), 'Halted')
+
     def test_data(self):
         vm = self.create(xsdata={'vm-data/a': '1', 'vm-data/b': '2', 'elsewhere': '3'})
         self.start(vm, paused=True)

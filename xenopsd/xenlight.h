@@ -35,6 +35,7 @@ typedef struct XlContext {
         XlLog *log;
         libxl_ctx *ctx; /* by xl_ctx: made when it is first needed */
         libxl_asyncop_how how;
+        int wake_fd; /* written to when the operation is to end early */
         bool asking; /* a request to the guest goes on */
 } XlContext;
 

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -49,6 +50,7 @@ BackendContext *xl_context_new(Backend *backend, Cancel *cancel)
 {
         XlContext *context = g_new0(XlContext, 1);
         context->base = (BackendContext){ backend, cancel };
+        context->wake_fd = -1;
         return &context->base;
 }
 
@@ -58,6 +60,8 @@ void xl_context_free(BackendContext *context)
         if (xl->asking)
                 xl_await_until(context, 0, 0);
         libxl_ctx_free(xl->ctx);
+        if (xl->wake_fd >= 0)
+                close(xl->wake_fd);
         xl_log_free(xl->log);
         g_free(xl);
 }
@@ -67,7 +71,9 @@ libxl_ctx *xl_ctx(BackendContext *context, XenopsError **error)
         XlContext *xl = (XlContext *)context;
         if (!xl->log)
                 xl->log = xl_log_new();
-        if (!xl->ctx)
+        if (!xl->ctx && xl->wake_fd < 0)
+                xl->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (!xl->ctx && xl->wake_fd >= 0)
                 xl->ctx = xl_ctx_new(xl->log, NULL, NULL);
         if (!xl->ctx)
                 xl_fail(context, error, ERROR_FAIL, "cannot reach Xen");
@@ -83,10 +89,11 @@ const libxl_asyncop_how *xl_how(BackendContext *context)
         return &xl->how;
 }
 
+/* On whatever thread, the loop's even: libxl's lock may be held for long, so the operation's own thread is woken to abort. */
 static void on_cancel(void *data)
 {
         XlContext *xl = data;
-        libxl_ao_abort(xl->ctx, &xl->how);
+        eventfd_write(xl->wake_fd, 1);
 }
 
 static int is_completion(const libxl_event *event, void *data)
@@ -97,14 +104,15 @@ static int is_completion(const libxl_event *event, void *data)
 
 #define POLL_FDS_MAX 64
 
-/* Lets libxl do what is due and sleeps until there is more, or until the deadline. */
-static int run_once(libxl_ctx *ctx, uint64_t deadline_usec)
+/* Lets libxl do what is due and sleeps until there is more, until the wish to cancel comes, or until the deadline. */
+static int run_once(XlContext *xl, uint64_t deadline_usec)
 {
-        struct pollfd fds[POLL_FDS_MAX];
-        int n = POLL_FDS_MAX, timeout_ms = -1;
+        struct pollfd fds[POLL_FDS_MAX] = { { .fd = xl->wake_fd, .events = POLLIN } };
+        int n = POLL_FDS_MAX - 1, timeout_ms = -1;
         struct timeval now;
+        eventfd_t wishes;
         gettimeofday(&now, NULL);
-        int rc = libxl_osevent_beforepoll(ctx, &n, fds, &timeout_ms, now);
+        int rc = libxl_osevent_beforepoll(xl->ctx, &n, fds + 1, &timeout_ms, now);
         if (rc != 0)
                 return rc;
         if (deadline_usec != UINT64_MAX) {
@@ -113,10 +121,12 @@ static int run_once(libxl_ctx *ctx, uint64_t deadline_usec)
                 if (timeout_ms < 0 || left_ms < (uint64_t)timeout_ms)
                         timeout_ms = (int)left_ms;
         }
-        if (poll(fds, (nfds_t)n, timeout_ms) < 0)
+        if (poll(fds, (nfds_t)n + 1, timeout_ms) < 0)
                 n = 0;
+        else if (fds[0].revents)
+                eventfd_read(xl->wake_fd, &wishes);
         gettimeofday(&now, NULL);
-        libxl_osevent_afterpoll(ctx, n, fds, now);
+        libxl_osevent_afterpoll(xl->ctx, n, fds + 1, now);
         return 0;
 }
 
@@ -124,18 +134,18 @@ int xl_await_until(BackendContext *context, uint64_t deadline_usec, int rc)
 {
         XlContext *xl = (XlContext *)context;
         libxl_event *event;
-        bool late = false;
+        bool aborted = false, late = false;
         if (rc != 0)
                 return rc;
         cancel_listen(context->cancel, on_cancel, xl);
         while ((rc = libxl_event_check(xl->ctx, &event, LIBXL_EVENTMASK_ALL, is_completion, xl)) ==
                ERROR_NOT_READY) {
-                if (!late && clock_usec() >= deadline_usec) {
-                        late = true;
+                late = late || clock_usec() >= deadline_usec;
+                if (!aborted && (late || cancel_asked(context->cancel))) {
+                        aborted = true;
                         libxl_ao_abort(xl->ctx, &xl->how);
-                        continue;
                 }
-                rc = run_once(xl->ctx, late ? UINT64_MAX : deadline_usec);
+                rc = run_once(xl, aborted ? UINT64_MAX : deadline_usec);
                 if (rc != 0)
                         break;
         }
@@ -144,7 +154,7 @@ int xl_await_until(BackendContext *context, uint64_t deadline_usec, int rc)
                 return rc;
         rc = event->u.operation_complete.rc;
         libxl_event_free(xl->ctx, event);
-        return rc == ERROR_ABORTED && late ? ERROR_TIMEDOUT : rc;
+        return rc == ERROR_ABORTED && late && !cancel_asked(context->cancel) ? ERROR_TIMEDOUT : rc;
 }
 
 int xl_await(BackendContext *context, int rc)
