@@ -195,6 +195,8 @@ static bool detach(Use *use, Route *route, Datapath *datapath, StorageError **er
         note(use, name, false);
         volume_remove_datapath(use->volume, datapath);
         changed(use, name);
+        if (route->served)
+                manager_untidy(use->manager, use->repository->id);
         return close_unused(use, route, error);
 }
 

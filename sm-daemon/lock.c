@@ -74,3 +74,13 @@ void lock_release(Lock *lock)
         pthread_cond_broadcast(&lock->changed);
         pthread_mutex_unlock(&lock->mutex);
 }
+
+bool lock_wanted(Lock *lock)
+{
+        bool wanted;
+
+        pthread_mutex_lock(&lock->mutex);
+        wanted = lock->n_waiting > 0;
+        pthread_mutex_unlock(&lock->mutex);
+        return wanted;
+}

@@ -19,3 +19,4 @@ void lock_destroy(Lock *lock); /* free */
 /* Waits until it is had, or until deadline_usec (clock_usec). 0 or -ETIMEDOUT. Not recursive. */
 int lock_take(Lock *lock, bool exclusive, uint64_t deadline_usec);
 void lock_release(Lock *lock); /* what this thread took */
+bool lock_wanted(Lock *lock);  /* whether somebody waits to have it alone */

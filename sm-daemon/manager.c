@@ -282,6 +282,12 @@ void manager_note_datapath(Manager *manager, const char *dp, const char *sr, con
         pthread_mutex_unlock(&manager->mutex);
 }
 
+void manager_untidy(Manager *manager, const char *sr)
+{
+        if (manager->untidy != NULL)
+                manager->untidy(sr, manager->untidy_data);
+}
+
 static void describe_volume(GString *text, const Volume *volume)
 {
         for (guint i = 0; i < volume->datapaths->len; i++) {
@@ -293,6 +299,19 @@ static void describe_volume(GString *text, const Volume *volume)
         }
 }
 
+/* Their servers, devices and images: without a lock, because files are looked at. */
+static void describe_disks(Manager *manager, const char *sr, GPtrArray *keys, GString *text)
+{
+        for (guint i = 0; i < keys->len; i++) {
+                DiskName disk = { .sr = sr, .vdi = g_ptr_array_index(keys, i) };
+                g_autoptr(GString) lines = g_string_new(NULL);
+
+                disk_describe(manager->disks, &disk, "    ", lines);
+                if (lines->len > 0)
+                        g_string_append_printf(text, "  %s is served:\n%s", disk.vdi, lines->str);
+        }
+}
+
 char *manager_diagnostics(Manager *manager)
 {
         g_autoptr(GPtrArray) repositories = manager_take_all(manager);
@@ -300,15 +319,20 @@ char *manager_diagnostics(Manager *manager)
 
         for (guint i = 0; i < repositories->len; i++) {
                 Repository *repository = g_ptr_array_index(repositories, i);
+                g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
                 GHashTableIter volumes;
                 gpointer value;
 
                 g_string_append_printf(text, "%s\n", repository->id);
                 pthread_mutex_lock(&repository->mutex);
                 g_hash_table_iter_init(&volumes, repository->volumes);
-                while (g_hash_table_iter_next(&volumes, NULL, &value))
+                while (g_hash_table_iter_next(&volumes, NULL, &value)) {
                         describe_volume(text, value);
+                        if (((Volume *)value)->datapaths->len > 0)
+                                g_ptr_array_add(keys, g_strdup(((Volume *)value)->key));
+                }
                 pthread_mutex_unlock(&repository->mutex);
+                describe_disks(manager, repository->id, keys, text);
                 manager_give(manager, repository);
         }
         return bus_strdup(text->str);

@@ -16,6 +16,9 @@ typedef struct Manager {
         Plugins *plugins;
         Updates *updates;
         Disks *disks;
+        /* Images of the repository may have become unnecessary (tidy.h). NULL: nobody cares. Set before anybody is served. */
+        void (*untidy)(const char *sr, void *data);
+        void *untidy_data;
         char *folder;             /* of records */
         pthread_mutex_t mutex;    /* of what follows */
         GHashTable *repositories; /* id -> Repository */
@@ -35,6 +38,8 @@ void manager_free(Manager *manager);
 void manager_list(Manager *manager, BusStrings *ret);
 /* Where a datapath is attached: owned VolumeNames. */
 GPtrArray *manager_datapath_volumes(Manager *manager, const char *dp);
+/* Says that images of the repository may have become unnecessary. */
+void manager_untidy(Manager *manager, const char *sr);
 void manager_note_datapath(Manager *manager, const char *dp, const char *sr, const char *vdi, bool attached);
 /* Every datapath as text, for people. Returns owned (free). */
 char *manager_diagnostics(Manager *manager);

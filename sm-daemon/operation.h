@@ -2,6 +2,7 @@
 /* Whose call something is done for, and until when. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "message-switch/lib/service.h"
@@ -10,4 +11,7 @@ typedef struct Operation {
         const char *dbg;         /* the caller's, handed on to plugins */
         uint64_t deadline_usec;  /* clock_usec */
         const ServiceCall *call; /* NULL: nobody can cancel it */
+        /* Of what sm-daemon does by itself: whether it is in the way. NULL: never. Any thread. */
+        bool (*unwanted)(void *data);
+        void *unwanted_data;
 } Operation;

@@ -99,7 +99,9 @@ static bool operation_cancelled(void *data)
 {
         const Operation *operation = data;
 
-        return service_call_cancelled(operation->call);
+        if (operation->call != NULL)
+                return service_call_cancelled(operation->call);
+        return operation->unwanted(operation->unwanted_data);
 }
 
 static void run(const PluginCaller *caller, const char *path, const char *method, const char *input,
@@ -113,7 +115,8 @@ static void run(const PluginCaller *caller, const char *path, const char *method
                 .input = input,
                 .input_len = strlen(input),
                 .deadline_usec = operation->deadline_usec,
-                .cancelled = operation->call != NULL ? operation_cancelled : NULL,
+                .cancelled =
+                    operation->call != NULL || operation->unwanted != NULL ? operation_cancelled : NULL,
                 .data = (void *)operation,
         };
         ScriptResult result;

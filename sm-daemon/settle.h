@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include <glib.h>
+
 typedef struct Manager Manager;
 
 typedef struct Settle {
@@ -12,6 +14,7 @@ typedef struct Settle {
         pthread_mutex_t mutex; /* of what follows */
         pthread_cond_t changed;
         unsigned n_jobs;
+        GHashTable *untidy; /* sr -> 1: it is being tidied, 2: and is to be once more */
         bool ends;
 } Settle;
 

@@ -95,6 +95,7 @@ static bool attach_plugin(Use *use, const char *type, const BusDict *device_conf
         repository->attached = true;
         g_atomic_int_set(&repository->listed, 1);
         log_info("Repository attached", "SM_SR", repository->id, "SM_TYPE", type, NULL);
+        manager_untidy(use->manager, repository->id);
         return true;
 }
 

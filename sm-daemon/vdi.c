@@ -207,6 +207,7 @@ bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, c
                 use.volume->opened = use.volume->in_epoch = false;
                 volume_save(use.volume);
                 log_info("Volume destroyed", "SM_SR", sr, "SM_VDI", vdi, NULL);
+                manager_untidy(manager, sr);
                 good = true;
         } else {
                 good = plugin_fail(error, failed);

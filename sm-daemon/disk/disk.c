@@ -2,6 +2,7 @@
 #include "disk.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -549,6 +550,80 @@ bool disk_resize(Disks *disks, const Operation *operation, const DiskName *name,
         return why == NULL || fail(error, name, "resize", why);
 }
 
+bool disk_merge_begin(Disks *disks, const Operation *operation, const DiskName *name, Merge merge,
+                      const char *upper_path, StorageError **error)
+{
+        g_autofree char *why = NULL;
+        DiskRecord record;
+        int r;
+
+        r = load(disks, name, &record);
+        why = r < 0 ? g_strdup(g_strerror(-r))
+                    : live_merge_begin(&record, merge, upper_path, operation->deadline_usec);
+        disk_record_clear(&record);
+        return why == NULL || fail(error, name, "merge", why);
+}
+
+bool disk_merge_state(Disks *disks, const Operation *operation, const DiskName *name, MergeState *ret,
+                      StorageError **error)
+{
+        g_autofree char *why = NULL;
+        DiskRecord record;
+        int r;
+
+        r = load(disks, name, &record);
+        why = r < 0 ? g_strdup(g_strerror(-r)) : live_merge_state(&record, operation->deadline_usec, ret);
+        disk_record_clear(&record);
+        return why == NULL || fail(error, name, "merge", why);
+}
+
+/* The record is held from before the server lets go of the upper layer until the lower one has its name: a server that died
+ * in between would begin again with the upper one, and what it wrote there would be lost by the change of name. */
+static bool merge_held(DiskRecord *record, const DiskName *name,
+                       char *(*set_top)(void *data, StorageError **error), void *data, StorageError **error)
+{
+        g_autofree char *why = NULL, *uri = NULL, *path = NULL, *given = NULL;
+        LayerFormat format;
+
+        why = live_merge_take(record, clock_usec() + LIVE_USEC);
+        if (why != NULL)
+                return fail(error, name, "merge", why);
+        uri = set_top(data, error);
+        if (uri == NULL)
+                return false;
+        if (layer_uri_parse(uri, &path, &format) < 0)
+                return fail(error, name, uri, "not a URI of an image");
+        g_free(record->path);
+        record->path = g_steal_pointer(&path);
+        record->format = format;
+        record->held = false;
+        if (!save(record, name, error))
+                return false;
+        given = live_merge_give(record, clock_usec() + LIVE_USEC);
+        return given == NULL || fail(error, name, "merge", given);
+}
+
+bool disk_merge_finish(Disks *disks, const Operation *operation, const DiskName *name,
+                       char *(*set_top)(void *data, StorageError **error), void *data, StorageError **error)
+{
+        StorageError *ignored = NULL;
+        DiskRecord record;
+        bool good;
+        int r;
+
+        r = load(disks, name, &record);
+        if (r < 0) {
+                good = fail_errno(error, name, "its record", r);
+        } else {
+                record.held = true;
+                good = save(&record, name, error) && merge_held(&record, name, set_top, data, error);
+                if (!good && !restart(disks, operation, &record, name, &ignored))
+                        storage_error_free(ignored);
+        }
+        disk_record_clear(&record);
+        return good;
+}
+
 /* Whether the disk can be used. A server that is just being started again by systemd gets the time for it; one that lives
  * while its device does not answer has lost the connection to that, and no other comes by itself. */
 static bool works(Disks *disks, const DiskRecord *record)
@@ -571,7 +646,7 @@ bool disk_settle(Disks *disks, const Operation *operation, const DiskName *name,
                 good = fail_errno(error, name, "its record", r);
         else if (!record.active)
                 good = true;
-        else if (works(disks, &record))
+        else if (!record.held && works(disks, &record))
                 good = follow(disks, operation, &record, name, error);
         else
                 good = restart(disks, operation, &record, name, error);
@@ -609,4 +684,54 @@ bool disk_open(Disks *disks, const DiskName *name, int *ret_fd, StorageError **e
                 return fail_errno(error, name, "its socket", fd);
         *ret_fd = fd;
         return true;
+}
+
+static void describe_server(const DiskRecord *record, const char *indent, GString *text)
+{
+        g_autofree char *path = disk_record_file(record, DISK_PID), *pid = NULL;
+
+        if (!record->active)
+                g_string_append_printf(text, "%sserver: none\n", indent);
+        else if (server_runs(record) && g_file_get_contents(path, &pid, NULL, NULL))
+                g_string_append_printf(text, "%sserver: process %s, %s%s\n", indent, g_strchomp(pid),
+                                       record->writable ? "RW" : "RO", record->held ? ", held" : "");
+        else
+                g_string_append_printf(text, "%sserver: dead%s\n", indent, record->held ? ", held" : "");
+}
+
+static void describe_device(const DiskRecord *record, const char *indent, GString *text)
+{
+        g_autofree char *ours = nbd_backend_name(record), *its = NULL;
+
+        if (record->device == DISK_NO_DEVICE)
+                return;
+        its = nbd_device_backend(record->device);
+        g_string_append_printf(text, "%sdevice: /dev/nbd%d, %s\n", indent, record->device,
+                               its == NULL              ? "not connected"
+                               : strcmp(its, ours) == 0 ? "connected"
+                                                        : "somebody else's");
+}
+
+void disk_describe(Disks *disks, const DiskName *name, const char *indent, GString *text)
+{
+        g_autoptr(GPtrArray) layers = NULL;
+        DiskRecord record;
+        int r;
+
+        if (load(disks, name, &record) == 0) {
+                describe_server(&record, indent, text);
+                describe_device(&record, indent, text);
+                r = layer_chain(record.path, record.format, &layers);
+                if (r < 0)
+                        g_string_append_printf(text, "%simage: %s: %s\n", indent, record.path,
+                                               g_strerror(-r));
+                for (guint i = 0; r == 0 && i < layers->len; i++) {
+                        const Layer *layer = g_ptr_array_index(layers, i);
+
+                        g_string_append_printf(text, "%s%s %s (%s, %" PRId64 " bytes)\n", indent,
+                                               i == 0 ? "image:" : "    on", layer->path,
+                                               layer_format_name(layer->format), layer->virtual_bytes);
+                }
+        }
+        disk_record_clear(&record);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "idl/bus/storage.h"
+#include "live-merge.h"
 #include "runner.h"
 
 typedef struct Disks Disks;
@@ -49,6 +50,18 @@ bool disk_resize(Disks *disks, const Operation *operation, const DiskName *name,
 /* Puts right what is amiss with an active disk: its server is dead, or stands still, or was told to do something and we
  * died before it was done. */
 bool disk_settle(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error);
+/* Merges of two layers of an active disk (live-merge.h). disk_merge_state alone needs no lock. */
+bool disk_merge_begin(Disks *disks, const Operation *operation, const DiskName *name, Merge merge,
+                      const char *upper_path, StorageError **error);
+bool disk_merge_state(Disks *disks, const Operation *operation, const DiskName *name, MergeState *ret,
+                      StorageError **error);
+/* Of one that is MERGE_READY. `set_top` gives the lower layer the disk's name, durably, and returns the disk's URI from then
+ * on, owned (g_free), or NULL. Meanwhile the disk stands still. */
+bool disk_merge_finish(Disks *disks, const Operation *operation, const DiskName *name,
+                       char *(*set_top)(void *data, StorageError **error), void *data, StorageError **error);
 /* A connection to the server of a disk that is active, nothing said yet; its exports are DISK_EXPORT and
  * DISK_EXPORT_READ_ONLY. *ret_fd is the caller's. */
 bool disk_open(Disks *disks, const DiskName *name, int *ret_fd, StorageError **error);
+/* The disk's server, device and images, as lines of text for people, indented by `indent`; needs no lock. Appends nothing for a
+ * disk that is not attached. */
+void disk_describe(Disks *disks, const DiskName *name, const char *indent, GString *text);

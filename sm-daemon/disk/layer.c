@@ -50,16 +50,36 @@ static void layer_free(gpointer data)
         g_free(layer);
 }
 
-/* KEY.qcow2 beside KEY.raw, if it is there. Returns owned. */
-static char *overlay_of(const char *path)
+/* The image of that name in the other format. Returns owned; NULL: the name has no ending. */
+static char *sibling(const char *path, LayerFormat format)
 {
-        g_autofree char *stem = NULL, *overlay = NULL;
+        g_autofree char *stem = NULL;
+        const char *ending = format == LAYER_RAW ? ".raw" : ".qcow2";
 
-        if (!g_str_has_suffix(path, ".raw"))
+        if (!g_str_has_suffix(path, ending))
                 return NULL;
-        stem = g_strndup(path, strlen(path) - strlen(".raw"));
-        overlay = g_strconcat(stem, ".qcow2", NULL);
-        return access(overlay, F_OK) == 0 ? g_steal_pointer(&overlay) : NULL;
+        stem = g_strndup(path, strlen(path) - strlen(ending));
+        return g_strconcat(stem, format == LAYER_RAW ? ".qcow2" : ".raw", NULL);
+}
+
+/* Which of the two has the name now: the qcow2 one, if there is one. Returns owned. */
+static char *resolve(const char *path, LayerFormat *format)
+{
+        g_autofree char *other = sibling(path, *format);
+        const char *qcow2 = *format == LAYER_QCOW2 ? path : other;
+        const char *raw = *format == LAYER_RAW ? path : other;
+
+        if (other == NULL)
+                return g_strdup(path);
+        if (access(qcow2, F_OK) < 0 && access(raw, F_OK) == 0) {
+                *format = LAYER_RAW;
+                return g_strdup(raw);
+        }
+        if (access(qcow2, F_OK) == 0) {
+                *format = LAYER_QCOW2;
+                return g_strdup(qcow2);
+        }
+        return g_strdup(path);
 }
 
 static int raw_bytes(int fd, const struct stat *st, int64_t *ret)
@@ -129,13 +149,9 @@ static int add_layer(GPtrArray *layers, char *path, LayerFormat format, char **r
 int layer_chain(const char *path, LayerFormat format, GPtrArray **ret)
 {
         g_autoptr(GPtrArray) layers = g_ptr_array_new_with_free_func(layer_free);
-        char *next = format == LAYER_RAW ? overlay_of(path) : NULL;
+        char *next = resolve(path, &format);
         int r;
 
-        if (next != NULL)
-                format = LAYER_QCOW2;
-        else
-                next = g_strdup(path);
         while (next != NULL) {
                 char *below = NULL;
 

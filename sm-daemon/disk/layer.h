@@ -26,7 +26,7 @@ bool layer_uri_served(const char *uri);
 int layer_uri_parse(const char *uri, char **ret_path, LayerFormat *ret_format);
 const char *layer_format_name(LayerFormat format); /* "raw", "qcow2" */
 
-/* The layers of the disk whose image is `path`, top first; owned Layers. An image KEY.raw that has become the lower layer
- * of KEY.qcow2 is found by its old name: KEY.qcow2 beside it comes first. Negative errno; -EBADMSG: a header is damaged, or
+/* The layers of the disk whose image is `path`, top first; owned Layers. Of KEY.raw and KEY.qcow2 it is
+ * the latter, if that is there, whichever is asked for: they follow each other under running servers. Negative errno; -EBADMSG: a header is damaged, or
  * names what is not beside it; -EMLINK: LAYERS_MAX; -EOPNOTSUPP: a file is neither regular nor a block device. */
 int layer_chain(const char *path, LayerFormat format, GPtrArray **ret);

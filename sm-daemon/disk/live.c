@@ -143,6 +143,18 @@ char *live_reopen(Qmp *qmp, const DiskRecord *record, const char *node, bool thr
         return r < 0 ? live_failed_errno(what, r) : NULL;
 }
 
+bool live_is_layer(GPtrArray *layers, const char *node)
+{
+        for (guint i = 0; i < layers->len; i++) {
+                g_autofree char *name = server_node(g_ptr_array_index(layers, i)),
+                                *file = server_file_node(g_ptr_array_index(layers, i));
+
+                if (strcmp(name, node) == 0 || strcmp(file, node) == 0)
+                        return true;
+        }
+        return false;
+}
+
 /* The index of the layer that the server exports; -1: none of them, or nothing is exported. */
 static int served_layer(GPtrArray *layers, const char *node)
 {
@@ -170,10 +182,12 @@ static int topmost_layer(Qmp *qmp, GPtrArray *layers)
 static char *follow(Qmp *qmp, const DiskRecord *record, GPtrArray *layers)
 {
         g_autofree char *exported = NULL, *top = server_node(g_ptr_array_index(layers, 0));
-        char *why = live_exported(qmp, SERVER_EXPORT, &exported);
+        char *why = live_end_merge(qmp);
         bool closed;
         int at;
 
+        if (why == NULL)
+                why = live_exported(qmp, SERVER_EXPORT, &exported);
         if (why != NULL)
                 return why;
         at = exported != NULL ? served_layer(layers, exported) : topmost_layer(qmp, layers);
@@ -246,41 +260,4 @@ char *live_resize(const DiskRecord *record, int64_t bytes, uint64_t deadline_use
                 why = resize(qmp, record, layers, bytes);
         qmp_close(qmp);
         return why;
-}
-
-static json_t *describe(json_t *nodes, GPtrArray *layers)
-{
-        json_t *list = json_array();
-
-        for (guint i = 0; i < layers->len; i++) {
-                const Layer *layer = g_ptr_array_index(layers, i);
-                g_autofree char *name = server_node(layer);
-                const json_t *node = find_by(nodes, "node-name", name);
-
-                json_array_append_new(list,
-                                      json_pack("{s:s, s:s, s:I, s:b}", "path", layer->path, "format",
-                                                layer_format_name(layer->format), "virtual_size",
-                                                (json_int_t)layer->virtual_bytes, "open", node != NULL));
-        }
-        return list;
-}
-
-char *live_describe(const DiskRecord *record, uint64_t deadline_usec, json_t **ret)
-{
-        g_autoptr(GPtrArray) layers = NULL;
-        json_t *nodes = NULL;
-        Qmp *qmp;
-        int r;
-
-        r = layer_chain(record->path, record->format, &layers);
-        if (r < 0)
-                return live_failed_errno(record->path, r);
-        r = record->active ? live_open(record, deadline_usec, &qmp) : -ENOTCONN;
-        if (r == 0) {
-                qmp_call(qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes);
-                qmp_close(qmp);
-        }
-        *ret = describe(nodes, layers);
-        json_decref(nodes);
-        return NULL;
 }

@@ -5,8 +5,6 @@
 
 #include <stdint.h>
 
-#include <jansson.h>
-
 #include "disk-record.h"
 
 /* All return NULL, or what went wrong, owned (g_free). */
@@ -16,5 +14,3 @@
 char *live_follow(const DiskRecord *record, uint64_t deadline_usec);
 /* Makes the disk larger, and shows that to whoever uses its device. */
 char *live_resize(const DiskRecord *record, int64_t bytes, uint64_t deadline_usec);
-/* The chain as the server has it: [{"node", "format", "file"}], top first. Owned. */
-char *live_describe(const DiskRecord *record, uint64_t deadline_usec, json_t **ret);

@@ -19,8 +19,9 @@ json_t *server_file_options(const Layer *layer, bool read_only)
 {
         g_autofree char *node = server_file_node(layer);
 
-        return json_pack("{s:s, s:s, s:s, s:s, s:b}", "driver", "file", "node-name", node, "filename",
-                         layer->path, "discard", "unmap", "read-only", read_only);
+        /* Auto: a lower layer's file is opened for reading, until a merge writes to it. */
+        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "driver", "file", "node-name", node, "filename",
+                         layer->path, "discard", "unmap", "read-only", 0, "auto-read-only", read_only);
 }
 
 json_t *server_node_options(const Layer *layer, const char *below, bool read_only)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Disks that change under a client that writes: snapshots, more room, servers killed; through the plugin "file". The client
  * stamps each block with the number of the write, so that what is lost, torn or late shows. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
 
 #include <glib.h>
 #include <libnbd.h>
@@ -23,6 +26,7 @@
 
 typedef struct Writer {
         char *socket;
+        int device; /* the block device, past all caches, where the kernel has one; else -1 */
         pthread_t thread;
         atomic_uint done; /* the last write that was answered; write n goes to block n % BLOCKS */
         atomic_bool ends;
@@ -141,6 +145,16 @@ static void leave(Fixture *f, const char *dp)
         OK(dp_destroy(f->manager, &f->operation, dp, false, &error));
 }
 
+static DiskRecord record_of(Fixture *f)
+{
+        g_autofree char *id = disk_record_id(SR, f->vdi),
+                        *folder = g_strconcat(f->records, "-disks/", id, NULL);
+        DiskRecord record;
+
+        g_assert_cmpint(disk_record_load(folder, &record), ==, 0);
+        return record;
+}
+
 static struct nbd_handle *try_connect(const char *socket)
 {
         struct nbd_handle *nbd = nbd_create();
@@ -194,11 +208,40 @@ static void *write_on(void *data)
         return NULL;
 }
 
+/* The kernel itself waits, and asks again. */
+static void *write_on_device(void *data)
+{
+        Writer *writer = data;
+        char *bytes = aligned_alloc(BLOCK, BLOCK);
+
+        for (unsigned n = writer->done + 1; !writer->ends; n++) {
+                fill(bytes, n);
+                g_assert_cmpint(pwrite(writer->device, bytes, BLOCK, (off_t)(n % BLOCKS) * BLOCK), ==, BLOCK);
+                writer->done = n;
+        }
+        free(bytes);
+        return NULL;
+}
+
+static int open_device(Fixture *f)
+{
+        DiskRecord record = record_of(f);
+        g_autofree char *path = g_strdup_printf("/dev/nbd%d", record.device);
+        int fd = record.device == DISK_NO_DEVICE ? -1 : open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+
+        g_assert_true(fd >= 0 || record.device == DISK_NO_DEVICE);
+        disk_record_clear(&record);
+        return fd;
+}
+
 static void writer_start(Fixture *f)
 {
         f->writer.socket = f->socket;
+        f->writer.device = open_device(f);
         f->writer.ends = false;
-        g_assert_cmpint(pthread_create(&f->writer.thread, NULL, write_on, &f->writer), ==, 0);
+        g_assert_cmpint(pthread_create(&f->writer.thread, NULL,
+                                       f->writer.device < 0 ? write_on : write_on_device, &f->writer),
+                        ==, 0);
 }
 
 static void writer_advance(Fixture *f, unsigned n)
@@ -213,6 +256,8 @@ static void writer_stop(Fixture *f)
 {
         f->writer.ends = true;
         pthread_join(f->writer.thread, NULL);
+        if (f->writer.device >= 0)
+                close(f->writer.device);
 }
 
 /* What the disk holds is every write up to some one, and none after it: which must be within these. */
@@ -243,16 +288,6 @@ static void check_volume(Fixture *f, const char *vdi, unsigned min, unsigned max
 
         check(socket, min, max);
         leave(f, "check");
-}
-
-static DiskRecord record_of(Fixture *f)
-{
-        g_autofree char *id = disk_record_id(SR, f->vdi),
-                        *folder = g_strconcat(f->records, "-disks/", id, NULL);
-        DiskRecord record;
-
-        g_assert_cmpint(disk_record_load(folder, &record), ==, 0);
-        return record;
 }
 
 /* The moment's copy of a disk. Owned (free). */
@@ -330,6 +365,31 @@ static void test_killed(Fixture *f, gconstpointer data)
         check_volume(f, f->vdi, f->writer.done, f->writer.done);
 }
 
+/* The kernel gives up a server that stands still, and waits for another. The old one writes nothing late. */
+static void test_stalled(Fixture *f, gconstpointer data)
+{
+        DiskRecord record;
+
+        f->socket = use(f, f->vdi, "guest", true);
+        record = record_of(f);
+        if (record.device == DISK_NO_DEVICE) {
+                g_test_skip("no network block devices in this kernel");
+        } else {
+                int pidfd = server_find(&record);
+
+                writer_start(f);
+                writer_advance(f, 50);
+                g_assert_cmpint(pidfd_send_signal(pidfd, SIGSTOP, NULL, 0), ==, 0);
+                writer_advance(f, 50);
+                g_assert_cmpint(pidfd_send_signal(pidfd, SIGCONT, NULL, 0), ==, -1);
+                close(pidfd);
+                writer_stop(f);
+                check(f->socket, f->writer.done, f->writer.done);
+        }
+        disk_record_clear(&record);
+        leave(f, "guest");
+}
+
 /* sm-daemon dies after the plugin has put the overlay on the disk's name, and before the server has been told. */
 static void test_snapshot_cut_short(Fixture *f, gconstpointer data)
 {
@@ -392,6 +452,157 @@ static void test_resize(Fixture *f, gconstpointer data)
         leave(f, "guest");
 }
 
+static guint chain_length(Fixture *f)
+{
+        DiskRecord record = record_of(f);
+        GPtrArray *layers = NULL;
+        guint n = 0;
+
+        if (layer_chain(record.path, record.format, &layers) == 0) {
+                n = layers->len;
+                g_ptr_array_unref(layers);
+        }
+        disk_record_clear(&record);
+        return n;
+}
+
+static void wait_for_chain(Fixture *f, guint n)
+{
+        while (chain_length(f) != n)
+                g_usleep(1000);
+}
+
+static void destroy(Fixture *f, char *vdi)
+{
+        OK(vdi_destroy(f->manager, &f->operation, SR, vdi, &error));
+        free(vdi);
+}
+
+/* Writes to the part of the disk that the writer leaves alone. */
+static void write_rest(Fixture *f)
+{
+        struct nbd_handle *nbd = connect_to(f->socket);
+        g_autofree char *bytes = g_malloc(MIB / 2);
+
+        memset(bytes, 'r', MIB / 2);
+        g_assert_cmpint(nbd_pwrite(nbd, bytes, MIB / 2, MIB / 2, 0), ==, 0);
+        nbd_close(nbd);
+}
+
+static void check_rest(Fixture *f, char c)
+{
+        struct nbd_handle *nbd = connect_to(f->socket);
+        char bytes[BLOCK];
+
+        for (int64_t at = MIB / 2; at < MIB; at += BLOCK) {
+                g_assert_cmpint(nbd_pread(nbd, bytes, BLOCK, (uint64_t)at, 0), ==, 0);
+                for (size_t i = 0; i < BLOCK; i++)
+                        g_assert_cmpint(bytes[i], ==, c);
+        }
+        nbd_close(nbd);
+}
+
+/* The lower image is the larger: what the guest has written since goes into it, and it becomes the disk's. */
+static void test_merge_down(Fixture *f, gconstpointer data)
+{
+        f->socket = use(f, f->vdi, "guest", true);
+        write_rest(f);
+        writer_start(f);
+        for (int i = 0; i < 3; i++) {
+                writer_advance(f, 20);
+                destroy(f, snapshot(f));
+                wait_for_chain(f, 1);
+        }
+        writer_advance(f, 50);
+        writer_stop(f);
+        check(f->socket, f->writer.done, f->writer.done);
+        check_rest(f, 'r');
+        leave(f, "guest");
+        check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
+/* The lower image is the smaller: what is in it goes into the disk's own. */
+static void test_merge_up(Fixture *f, gconstpointer data)
+{
+        char *taken;
+
+        f->socket = use(f, f->vdi, "guest", true);
+        writer_start(f);
+        writer_advance(f, 2);
+        taken = snapshot(f);
+        write_rest(f);
+        writer_advance(f, 20);
+        destroy(f, taken);
+        wait_for_chain(f, 1);
+        writer_advance(f, 50);
+        writer_stop(f);
+        check(f->socket, f->writer.done, f->writer.done);
+        check_rest(f, 'r');
+        leave(f, "guest");
+        check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
+/* A snapshot goes that lies under another, which stays as it is. */
+static void test_merge_between(Fixture *f, gconstpointer data)
+{
+        unsigned before, after;
+        char *first, *second, *text;
+
+        f->socket = use(f, f->vdi, "guest", true);
+        writer_start(f);
+        writer_advance(f, 30);
+        first = snapshot(f);
+        writer_advance(f, 30);
+        before = f->writer.done;
+        second = snapshot(f);
+        after = f->writer.done + 1;
+        writer_advance(f, 30);
+        g_assert_cmpuint(chain_length(f), ==, 3);
+        text = manager_diagnostics(f->manager);
+        g_assert_nonnull(strstr(text, "server: process "));
+        g_assert_nonnull(strstr(text, "image: "));
+        g_assert_nonnull(strstr(text, "    on "));
+        free(text);
+        destroy(f, first);
+        wait_for_chain(f, 2);
+        writer_advance(f, 30);
+        check_volume(f, second, before, after);
+        writer_stop(f);
+        check(f->socket, f->writer.done, f->writer.done);
+        leave(f, "guest");
+        check_volume(f, second, before, after);
+        destroy(f, second);
+        check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
+/* Servers and sm-daemon are killed at whatever instant, while layers come and go. */
+static void test_merge_killed(Fixture *f, gconstpointer data)
+{
+        g_autoptr(GRand) rand = g_rand_new_with_seed(g_test_rand_int());
+
+        f->socket = use(f, f->vdi, "guest", true);
+        write_rest(f);
+        writer_start(f);
+        for (int i = 0; i < 6; i++) {
+                writer_advance(f, 10);
+                destroy(f, snapshot(f));
+                g_usleep((gulong)g_rand_int_range(rand, 0, 400000));
+                if (i % 3 != 0)
+                        kill_server(f);
+                if (i % 3 != 1) {
+                        stop(f);
+                        start(f);
+                }
+        }
+        wait_for_chain(f, 1);
+        writer_advance(f, 10);
+        writer_stop(f);
+        check(f->socket, f->writer.done, f->writer.done);
+        check_rest(f, 'r');
+        leave(f, "guest");
+        check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
 /* The disk was detached, or never taken into use by whom we know, and the process died half-way. */
 static void test_leftovers(Fixture *f, gconstpointer data)
 {
@@ -450,8 +661,13 @@ int main(int argc, char **argv)
         } tests[] = {
                 { "snapshots", test_snapshots },
                 { "killed", test_killed },
+                { "stalled", test_stalled },
                 { "snapshot-cut-short", test_snapshot_cut_short },
                 { "resize", test_resize },
+                { "merge-down", test_merge_down },
+                { "merge-up", test_merge_up },
+                { "merge-between", test_merge_between },
+                { "merge-killed", test_merge_killed },
                 { "leftovers", test_leftovers },
                 { "reader", test_reader },
         };
