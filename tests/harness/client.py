@@ -94,6 +94,7 @@ class XmlTransport:
 
 class Xapi:
     """A logged-in session; xapi.call('VM.start', ref, False, False)."""
+    event_sec = EVENT_SEC
 
     def __init__(self, transport, user, password):
         self.transport = transport
@@ -115,9 +116,9 @@ class Xapi:
         """Follows the task's events to its end -> its record."""
         token = ''
         while True:
-            batch = self.call('event.from', [f'task/{task}'], token, EVENT_SEC)
+            batch = self.call('event.from', [f'task/{task}'], token, self.event_sec)
             token = batch['token']
-            assert batch['events'], f'{task} did not end in {EVENT_SEC} s: {self.call("task.get_record", task)}'
+            assert batch['events'], f'{task} did not end in {self.event_sec} s: {self.call("task.get_record", task)}'
             for event in batch['events']:
                 if event['operation'] != 'del' and event['snapshot']['status'] not in ('pending', 'cancelling'):
                     return event['snapshot']
@@ -135,7 +136,7 @@ class Xapi:
         """Follows the object's events until the condition holds of its record -> the record."""
         token = ''
         while True:
-            batch = self.call('event.from', [f'{cls}/{ref}'], token, EVENT_SEC)
+            batch = self.call('event.from', [f'{cls}/{ref}'], token, self.event_sec)
             token = batch['token']
             assert batch['events'], f'nothing happened to {cls} {ref}: {self.call(cls + ".get_record", ref)}'
             for event in batch['events']:

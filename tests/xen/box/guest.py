@@ -53,8 +53,8 @@ def make_disk(to, options, kernel='guest-vmlinuz'):
         make_initrd(image / 'guest-modules', boot / 'initrd')
         (boot / 'grub/grub.cfg').write_text(f'linux /boot/kernel {KERNEL_OPTIONS} {options}\n'
                                             'initrd /boot/initrd\nboot\n')
-        subprocess.run(['mke2fs', '-q', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, to,
-                        f'{FILES_MIB}M'], check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, to,
+                        f'{FILES_MIB}M'], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     with open(to, 'r+b') as file:
         file.truncate(DISK_MIB << 20)
 

@@ -43,8 +43,10 @@ class Host:
 
     def login(self, user='root', password=PASSWORD):
         """-> a Xapi, over HTTPS."""
-        self.transports.append(JsonTransport(self.url, timeout=CALL_SEC))
-        return Xapi(self.transports[-1], user, password)
+        self.transports.append(JsonTransport(self.url, timeout=2 * CALL_SEC))
+        xapi = Xapi(self.transports[-1], user, password)
+        xapi.event_sec = float(CALL_SEC)
+        return xapi
 
     def is_active(self, unit):
         return self.run('systemctl', 'is-active', unit, check=False)[1].strip() == 'active'

@@ -22,6 +22,7 @@ from .machine import Machine
 ENVIRONMENT = 'XAPI_XEN_STATES'
 HERE = Path(__file__).resolve().parent
 BUILD = SOURCE / 'build-xen'
+INSTALL_SEC = 900
 UNUSED_SEC = 7 * 24 * 3600
 DEBS = '/root/packages'             # in dom0
 
@@ -146,7 +147,7 @@ def install(dom0, debs):
     """As an administrator does it, with `dpkg -i`. They stay in DEBS."""
     for path in debs:
         dom0.put(f'{DEBS}/{path.name}', path.read_bytes())
-    dom0.run('dpkg', '-i', *(f'{DEBS}/{path.name}' for path in debs))
+    dom0.run('dpkg', '-i', *(f'{DEBS}/{path.name}' for path in debs), seconds=INSTALL_SEC)
     dom0.run('chpasswd', data=f'root:{PASSWORD}\n'.encode())
 
 
