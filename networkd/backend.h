@@ -42,6 +42,8 @@ typedef struct BackendClass {
         const char *name;
         /* How everything is now; owned (links_free). 0 or negative errno. Any thread. */
         int (*read)(Backend *backend, Links **ret);
+        /* Whether there is an interface of that name; at a cost that does not grow with how many there are. Any thread. */
+        bool (*exists)(Backend *backend, const char *name);
         /* 0, or negative errno and nothing is changed. One at a time. */
         int (*change)(Backend *backend, const Change *change);
         /* Of an interface: whether there is a card behind it, and where it sits ("" where that is not known). */

@@ -305,6 +305,11 @@ static int backend_change(Backend *backend, const Change *change)
 
 /* ---- the back end ---- */
 
+static bool exists(Backend *backend, const char *name)
+{
+        return link_name_is_valid(name) && index_of(name) != 0;
+}
+
 static bool has_dhcp(Backend *backend, const char *name)
 {
         return client_runs(name);
@@ -345,6 +350,7 @@ Backend *netlink_new(char **ret_error)
 {
         static const BackendClass class = { .name = "netlink",
                                             .read = backend_read,
+                                            .exists = exists,
                                             .change = backend_change,
                                             .is_physical = is_physical,
                                             .pci_path = pci_path,

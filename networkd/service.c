@@ -122,10 +122,10 @@ static bool interface_get_positions(void *data, const ServiceCall *call,
 static bool interface_exists(void *data, const ServiceCall *call, NetworkInterfaceExistsArgs *args, bool *ret,
                              NetworkError **error)
 {
-        g_autoptr(Links) links = manager_read(data, error);
+        Manager *manager = data;
 
-        *ret = links != NULL && links_find(links, args->name) != NULL;
-        return links != NULL;
+        *ret = manager->backend->class->exists(manager->backend, args->name);
+        return true;
 }
 
 static bool interface_get_pci_bus_path(void *data, const ServiceCall *call,

@@ -250,6 +250,17 @@ static bool has_dhcp(Backend *backend, const char *name)
         return yes;
 }
 
+static bool exists(Backend *backend, const char *name)
+{
+        Simulator *simulator = (Simulator *)backend;
+        bool yes;
+
+        pthread_mutex_lock(&simulator->lock);
+        yes = links_find(simulator->links, name) != NULL;
+        pthread_mutex_unlock(&simulator->lock);
+        return yes;
+}
+
 static bool is_physical(Backend *backend, const char *name)
 {
         return g_strv_contains((const char *const *)((Simulator *)backend)->cards, name);
@@ -299,6 +310,7 @@ Backend *simulator_new(const char *folder, const char *interfaces, char **ret_er
 {
         static const BackendClass class = { .name = "simulator",
                                             .read = backend_read,
+                                            .exists = exists,
                                             .change = backend_change,
                                             .is_physical = is_physical,
                                             .pci_path = pci_path,

@@ -157,11 +157,13 @@ class Common:
         for name in NAMES:
             self.fails('', 'Bridge.create', name=name)
             self.fails('Interface_does_not_exist', 'Interface.get_mtu', name=name)
+            self.assertFalse(self.call('Interface.exists', name=name))
             self.fails('Interface_does_not_exist', 'Interface.make_config', conservative=False,
                        config={name: {'persistent_i': True}})
             self.call('Bridge.destroy', name=name, force=False)
         self.fails('Bridge_does_not_exist', 'Bridge.get_interfaces', name='eth0')
         self.fails('is an interface', 'Bridge.create', name='eth0')
+        self.assertTrue(self.call('Interface.exists', name='eth0'))
         self.call('Bridge.create', name='fifteen-letters')
         self.call('Bridge.destroy', name='fifteen-letters', force=False)
         self.assertEqual(self.call('Bridge.get_all'), [])

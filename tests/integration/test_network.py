@@ -243,6 +243,25 @@ def test_management(fresh):
     assert expect_error('PIF_IS_MANAGEMENT_INTERFACE', xapi.call, 'PIF.set_primary_address_type', pif, 'IPv6') == [pif]
 
 
+def test_what_nobody_asked_to_end(stack):
+    """A guest that powers off by itself, and what a killed server left there: the bridge goes."""
+    xapi = stack.json()
+    network, bridge = make_network(xapi)
+    vm = xapi.make_vm('leaves')
+    add_vif(xapi, vm, network)
+    xapi.run('VM.start', vm, False, False)
+    assert bridge in bridges(stack)
+    subprocess.run([build_folder() / 'xenopsd/xenops-cli', '--switch-path', stack.folder / 'run/switch', 'guest',
+                    xapi.call('VM.get_uuid', vm), 'poweroff'], check=True, stdout=subprocess.DEVNULL)
+    eventually(lambda: bridge not in bridges(stack))
+    networkd(stack, 'Bridge.create', '--name', bridge)
+    stack.kill('xapi-core')
+    eventually(lambda: bridge not in bridges(stack))
+    xapi = again(stack)
+    xapi.remove_vm(vm)
+    xapi.call('network.destroy', network)
+
+
 def test_start_while_networkd_is_killed(stack):
     """At each of its steps: the VM runs in the end, on a bridge that is there."""
     xapi = stack.json()
