@@ -126,6 +126,47 @@ def test_known_again(stack):
     unplug_and_forget(xapi, sr)
 
 
+def test_vms_on_layers(stack):
+    """Snapshots of a VM that runs, what it goes back to, and full copies, whatever lies under its disks."""
+    xapi = stack.json()
+    sr = make_repository(stack, xapi, 'file', 'vms')
+    vm = xapi.make_vm('layered')
+    vdis = {}
+    for device, image_format in (('0', 'raw'), ('1', 'qcow2')):
+        vdis[device] = make_disk(xapi, sr, image_format)
+        write(stack, xapi, vdis[device], 1)
+        xapi.call('VBD.create', {
+            'VM': vm, 'VDI': vdis[device], 'userdevice': device, 'bootable': False, 'mode': 'RW', 'type': 'Disk',
+            'unpluggable': True, 'empty': False, 'other_config': {}, 'qos_algorithm_type': '', 'qos_algorithm_params': {}})
+    xapi.call('VM.start', vm, False, False)
+    snapshot = xapi.call('VM.snapshot', vm, 'of a running VM')
+    for vdi in vdis.values():
+        assert len(xapi.call('VDI.get_snapshots', vdi)) == 1
+        xapi.call('VDI.resize_online', vdi, 8 * MIB)
+        assert int(xapi.call('VDI.get_virtual_size', vdi)) == 8 * MIB
+    xapi.call('VM.hard_shutdown', vm)
+    for vdi in vdis.values():
+        write(stack, xapi, vdi, 2, MIB // 2)
+        copy = xapi.call('VDI.copy', vdi, sr)
+        assert holds(stack, xapi, copy, 1, 0, MIB // 2) and holds(stack, xapi, copy, 2, MIB // 2)
+        assert int(xapi.call('VDI.get_virtual_size', copy)) == 8 * MIB
+        # Not a layer: nothing lies under it.
+        info = subprocess.run(['qemu-img', 'info', '--output=json', path_of(stack, xapi, copy)], capture_output=True, text=True, check=True)
+        assert 'backing-filename' not in info.stdout
+        xapi.call('VDI.destroy', copy)
+    xapi.call('VM.revert', snapshot)
+    for vbd in xapi.call('VM.get_VBDs', vm):
+        vdi = xapi.call('VBD.get_VDI', vbd)
+        assert holds(stack, xapi, vdi, 1) and int(xapi.call('VDI.get_virtual_size', vdi)) == 4 * MIB
+    for gone in (snapshot, vm):
+        xapi.remove_vm(gone)
+    assert xapi.call('SR.get_VDIs', sr) == []
+    for pbd in xapi.call('SR.get_PBDs', sr):
+        xapi.call('PBD.unplug', pbd)
+    xapi.call('SR.destroy', sr)
+    assert not (stack.folder / 'vms').exists()
+
+
 def test_images_of_cds(stack):
     xapi = stack.json()
     folder = stack.folder / 'cds'

@@ -19,9 +19,10 @@ static json_t *plugin_query(json_t *args, Failure *failure)
             "VDI_SNAPSHOT", "STABLE_URI", "configuration", "location", "the directory's absolute path",
             "required_cluster_stack");
 
-        if (!directory_type->layers)
-                json_array_append_new(json_object_get(query, "features"), json_string("COPIES_ARE_FULL"));
-        else
+        /* Its disk servers can make a disk larger under a guest. */
+        json_array_append_new(json_object_get(query, "features"),
+                              json_string(directory_type->layers ? "VDI_RESIZE_ONLINE" : "COPIES_ARE_FULL"));
+        if (directory_type->layers)
                 json_object_set_new(query, "supported_image_formats", json_pack("[s,s]", "raw", "qcow2"));
         return query;
 }
