@@ -22,6 +22,14 @@ static bool on_clone(void *data, const ServiceCall *call, StorageVdiCloneArgs *a
         return vdi_clone(door_manager(data), &operation, args->sr, &args->vdi_info, ret, error);
 }
 
+static bool on_copy_full(void *data, const ServiceCall *call, StorageVdiCopyFullArgs *args,
+                         StorageVdiInfo *ret, StorageError **error)
+{
+        Operation operation = operation_of(call, args->dbg);
+
+        return vdi_copy_full(door_manager(data), &operation, args->sr, &args->vdi_info, ret, error);
+}
+
 static bool on_snapshot(void *data, const ServiceCall *call, StorageVdiSnapshotArgs *args,
                         StorageVdiInfo *ret, StorageError **error)
 {
@@ -268,6 +276,7 @@ void service_vdi_functions(StorageService *functions)
 {
         functions->vdi_create = on_create;
         functions->vdi_clone = on_clone;
+        functions->vdi_copy_full = on_copy_full;
         functions->vdi_snapshot = on_snapshot;
         functions->vdi_destroy = on_destroy;
         functions->vdi_resize = on_resize;

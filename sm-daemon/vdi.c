@@ -135,6 +135,24 @@ static bool drop(Use *use, SmapiVolume *made)
         return false;
 }
 
+static bool copy_here(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,
+                      const char *key, const char *name, const char *description, const BusDict *keys,
+                      SmapiVolume *ret, SmapiError **error)
+{
+        return smapi_volume_copy(caller, timeout_usec, dbg, sr, key, sr, name, description, keys, ret, error);
+}
+
+static bool is_written_to(const Volume *volume)
+{
+        for (guint i = 0; i < volume->datapaths->len; i++) {
+                const Datapath *datapath = g_ptr_array_index(volume->datapaths, i);
+
+                if (datapath->activated && datapath->read_write)
+                        return true;
+        }
+        return false;
+}
+
 /* Of a volume whose disk server is at work the plugin puts a new layer on the image's name, and the server then takes that
  * up: the copy holds what was written until then. */
 typedef bool (*Copy)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,
@@ -157,6 +175,8 @@ static bool copy(Manager *manager, const Operation *operation, Copy function, co
         volume_unlearn(use.volume);
         if (!route_follow(&use, error))
                 good = false;
+        else if (function == copy_here && is_written_to(use.volume))
+                good = vdi_fail_in_use(error, info->vdi, "copy");
         else if (!function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi,
                            text_or_empty(info->name_label), text_or_empty(info->name_description), &keys,
                            &made, &failed))
@@ -188,6 +208,16 @@ bool vdi_snapshot(Manager *manager, const Operation *operation, const char *sr, 
         wanted.is_a_snapshot = true;
         wanted.snapshot_of = info->vdi;
         return copy(manager, operation, smapi_volume_snapshot, sr, &wanted, ret, error);
+}
+
+bool vdi_copy_full(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
+                   StorageVdiInfo *ret, StorageError **error)
+{
+        StorageVdiInfo wanted = *info;
+
+        wanted.is_a_snapshot = false;
+        wanted.snapshot_of = wanted.snapshot_time = NULL;
+        return copy(manager, operation, copy_here, sr, &wanted, ret, error);
 }
 
 bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi,

@@ -63,6 +63,7 @@ const SmRow *sm_of_type(Txn *txn, const char *type); /* borrowed until the trans
 bool sm_has_feature(const SmRow *sm, const char *feature); /* sm may be NULL: false */
 /* Ours, of drivers whose clones and snapshots share nothing with what they were made of, and leave it as it was. */
 #define SM_COPIES_ARE_FULL "COPIES_ARE_FULL"
+#define SM_COPY            "VDI_COPY"                                   /* Volume.copy within a repository */
 bool sr_has_feature(Store *store, const char *sr, const char *feature); /* of its driver */
 /* Asks sm-daemon what there is, and makes the SM objects say so. False: it does not answer. */
 bool storage_drivers_update(Manager *manager);

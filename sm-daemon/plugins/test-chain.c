@@ -82,6 +82,43 @@ static void test_copies(gconstpointer data)
         done(directory_destroy, of_sr(sr));
 }
 
+/* A copy in full: nothing lies under it, and nobody's sweeping takes it away while it is made. */
+static void test_full_copies(void)
+{
+        g_autofree char *sr = make_sr("full"), *disk = make_disk(sr, "raw", 64 * MIB), *snap = NULL;
+        static const char *const formats[] = { "raw", "qcow2" };
+
+        fill(sr, disk, 1, 0, 32 * MIB);
+        snap = snapshot(sr, disk);
+        fill(sr, disk, 2, 16 * MIB, 32 * MIB);
+        for (size_t i = 0; i < G_N_ELEMENTS(formats); i++) {
+                json_t *args = json_pack("{s:s, s:s, s:s, s:{s:s}}", "sr", sr, "key", disk, "dest_sr", sr,
+                                         "keys", "sm_config.image-format", formats[i]);
+                g_autofree char *copy = NULL, *path = NULL;
+                const char *format;
+                pid_t sweeper = fork();
+
+                if (sweeper == 0) {
+                        prctl(PR_SET_PDEATHSIG, SIGKILL);
+                        for (;;)
+                                collect(sr);
+                }
+                copy = take_key(ok(volume_copy, args));
+                kill(sweeper, SIGKILL);
+                waitpid(sweeper, NULL, 0);
+                path = image_of(sr, copy, &format);
+                g_assert_cmpstr(format, ==, formats[i]);
+                g_assert_cmpuint(length(volume_chain, at(sr, copy)), ==, 1);
+                g_assert_true(holds(sr, copy, 1, 0, 16 * MIB) && holds(sr, copy, 2, 16 * MIB, 32 * MIB) &&
+                              holds(sr, copy, 0, 48 * MIB, 16 * MIB));
+                g_assert_cmpint(number(sr, copy, "physical_utilisation"), <, 50 * MIB);
+                g_assert_cmpint(number(sr, copy, "virtual_size"), ==, 64 * MIB);
+                sound(sr, copy);
+        }
+        fails(volume_copy, json_pack("{s:s, s:s, s:s}", "sr", sr, "key", disk, "dest_sr", "/other"),
+              "Unimplemented");
+}
+
 /* A disk that is copied again and again, unchanged, does not sink ever deeper; nor can it sink too deep. */
 static void test_depth(void)
 {
@@ -281,6 +318,7 @@ int main(int argc, char **argv)
         g_test_add_func("/chain/formats", test_formats);
         g_test_add_data_func("/chain/copies/raw", "raw", test_copies);
         g_test_add_data_func("/chain/copies/qcow2", "qcow2", test_copies);
+        g_test_add_func("/chain/full-copies", test_full_copies);
         g_test_add_func("/chain/depth", test_depth);
         g_test_add_func("/chain/sizes", test_sizes);
         g_test_add_data_func("/chain/coalesce/raw", "raw", test_coalesce);

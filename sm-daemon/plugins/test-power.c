@@ -264,6 +264,12 @@ static void begin_clone_of_snapshot(Scenario *s, const char *sr, const char *for
         acts(s, volume_clone, json_object());
 }
 
+static void begin_copy(Scenario *s, const char *sr, const char *format)
+{
+        two_disks(s, sr, format);
+        acts(s, volume_copy, json_object());
+}
+
 static void begin_destroy(Scenario *s, const char *sr, const char *format)
 {
         two_disks(s, sr, format);
@@ -307,6 +313,7 @@ static void act(Scenario *s, const char *sr)
         Failure failure = { 0 };
 
         json_object_set_new(s->args, "sr", json_string(sr));
+        json_object_set_new(s->args, "dest_sr", json_string(sr));
         json_decref(s->method(s->args, &failure));
 }
 
@@ -561,6 +568,7 @@ static const Case CASES[] = {
         { "second-snapshot", begin_second_snapshot },
         { "clone", begin_clone },
         { "clone-of-snapshot", begin_clone_of_snapshot },
+        { "copy", begin_copy },
         { "destroy", begin_destroy },
         { "destroy-snapshot", begin_destroy_snapshot },
         { "rename", begin_rename },

@@ -157,14 +157,14 @@ Str vdi_snapshot_of(Call *call, const char *vdi, XapiError **error)
 
 /* ---- copy ---- */
 
-/* Within a repository whose copies are full ones, the storage itself copies best. */
+/* Within a repository, the storage itself copies best. */
 static Str copy_beside(Call *call, const char *vdi, XapiError **error)
 {
         Derive d = { .operation = { .call = call,
                                     .vdi_ref = vdi,
                                     .sr_operation = STORAGE_OPERATIONS_VDI_CLONE,
                                     .vdi_operation = VDI_OPERATIONS_COPY },
-                     .make = storage_vdi_clone };
+                     .make = storage_vdi_copy_full };
 
         return derive(&d, error);
 }
@@ -279,7 +279,7 @@ static bool is_in(Store *store, const char *vdi, const char *sr)
 
 Str vdi_copy_to(Call *call, const char *vdi, const char *sr, XapiError **error)
 {
-        if (is_in(call->store, vdi, sr) && sr_has_feature(call->store, sr, SM_COPIES_ARE_FULL))
+        if (is_in(call->store, vdi, sr) && sr_has_feature(call->store, sr, SM_COPY))
                 return copy_beside(call, vdi, error);
         return copy(call, vdi, sr, NULL, error);
 }

@@ -205,6 +205,18 @@ static bool is_busy(json_t *busy, const char *name)
         return false;
 }
 
+/* Unless somebody is at work on it, who has it locked. */
+static void sweep_leftover(int directory, const char *name)
+{
+        int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+        if (fd < 0)
+                return;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+                unlinkat(directory, name, 0);
+        close(fd);
+}
+
 static int sweep(const Survey *survey, const bool *needed, json_t *busy)
 {
         int removed = 0;
@@ -217,7 +229,7 @@ static int sweep(const Survey *survey, const bool *needed, json_t *busy)
                 removed++;
         }
         for (size_t i = 0; i < json_array_size(survey->leftovers); i++)
-                unlinkat(survey->directory, json_string_value(json_array_get(survey->leftovers, i)), 0);
+                sweep_leftover(survey->directory, json_string_value(json_array_get(survey->leftovers, i)));
         return removed;
 }
 

@@ -132,37 +132,76 @@ int disk_create(int directory, const char *key, json_t *document, ImageFormat fo
         return end(directory, r);
 }
 
-static int copy_image(int directory, const char *source, const char *name)
+static int fill_copy(const Directory *directory, const char *source, int to, const char *name,
+                     ImageFormat format)
 {
         Image image;
         int from, r;
 
-        r = image_find(directory, source, &image);
+        r = image_find(directory->fd, source, &image);
         if (r < 0)
                 return r;
-        from = openat(directory, image.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (directory->type->layers) {
+                r = image_convert(directory->fd, &image, name, format);
+                return r == 0 && fsync(to) < 0 ? -errno : r;
+        }
+        from = openat(directory->fd, image.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (from < 0)
                 return -errno;
-        r = raw_copy(from, directory, name);
+        r = raw_copy(from, to);
         close(from);
         return r;
 }
 
-int disk_copy(int directory, const char *key, json_t *document, const char *source)
+/* The image is whole, and gets its name. */
+static int end_copy(int directory, const char *part, const char *name, const char *key, json_t *document)
 {
-        char name[IMAGE_NAME_SIZE];
         int r;
 
-        image_name(name, key, IMAGE_RAW);
         r = begin(directory);
         if (r < 0)
                 return r;
-        r = copy_image(directory, source, name);
-        if (r == 0)
-                r = make_volume(directory, key, document, name);
-        else if (r != -EEXIST)
-                unlinkat(directory, name, 0);
+        r = renameat(directory, part, directory, name) < 0 ? -errno
+                                                           : make_volume(directory, key, document, name);
         return end(directory, r);
+}
+
+/* The file for a half-made image, locked, by which others know that it is nobody's leftover. */
+static int begin_copy(int directory, const char *part)
+{
+        int fd, r;
+
+        r = begin(directory);
+        if (r < 0)
+                return r;
+        fd = openat(directory, part, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return end(directory, -errno);
+        r = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+        if (r < 0)
+                close(fd);
+        return end(directory, r < 0 ? r : fd);
+}
+
+/* It takes long, so others are not kept from sweeping between the two. */
+int disk_copy(const Directory *directory, const char *key, json_t *document, ImageFormat format,
+              const char *source)
+{
+        char name[IMAGE_NAME_SIZE], part[IMAGE_NAME_SIZE];
+        int fd, r;
+
+        image_name(name, key, format);
+        snprintf(part, sizeof(part), "%.*s" IMAGE_PART, (int)(IMAGE_NAME_SIZE - sizeof(IMAGE_PART)), name);
+        fd = begin_copy(directory->fd, part);
+        if (fd < 0)
+                return fd;
+        r = fill_copy(directory, source, fd, part, format);
+        if (r == 0)
+                r = end_copy(directory->fd, part, name, key, document);
+        if (r < 0)
+                unlinkat(directory->fd, part, 0);
+        close(fd);
+        return r;
 }
 
 int disk_layer(int directory, const char *key, json_t *document, const char *source, bool source_writable,

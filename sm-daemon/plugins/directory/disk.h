@@ -23,8 +23,10 @@ bool disk_document_name_parse(const char *name, char key[IMAGE_KEY_LEN + 1]);
 
 /* All borrow `document`, which is the new volume's. */
 int disk_create(int directory, const char *key, json_t *document, ImageFormat format, int64_t size_bytes);
-/* A new image that shares blocks with the source's where the file system can; -EBUSY as raw_copy. */
-int disk_copy(int directory, const char *key, json_t *document, const char *source);
+/* An image of its own; of the type without layers, it shares blocks with the source's where the file system can, and -EBUSY
+ * is as of raw_copy. */
+int disk_copy(const Directory *directory, const char *key, json_t *document, ImageFormat format,
+              const char *source);
 /* A layer on the source's image (chain.h); source_writable is its document's "read_write". */
 int disk_layer(int directory, const char *key, json_t *document, const char *source, bool source_writable,
                bool snapshot);

@@ -134,6 +134,16 @@ int image_grow(int directory, const Image *image, int64_t size_bytes)
         return qemu_img(directory, argv);
 }
 
+int image_convert(int directory, const Image *image, const char *name, ImageFormat format)
+{
+        const char *const argv[] = {
+                "qemu-img",           "convert",   "-q", "-W", "-f", format_names[image->format], "-O",
+                format_names[format], image->name, name, NULL
+        };
+
+        return qemu_img(directory, argv);
+}
+
 int image_commit(int directory, const Image *image)
 {
         const char *const commit[] = { "qemu-img", "commit", "-q", "-d", "-f", "qcow2", image->name, NULL };

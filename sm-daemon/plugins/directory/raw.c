@@ -152,17 +152,12 @@ static int copy_unchanged(int from, int to)
         return same_time(before.st_mtim, after.st_mtim) ? 0 : -EBUSY;
 }
 
-int raw_copy(int source, int directory, const char *name)
+int raw_copy(int source, int target)
 {
-        int fd;
-        int r;
-
-        fd = open_new(directory, name);
-        if (fd < 0)
-                return fd;
         /* Where blocks are shared, the kernel takes one moment's state by itself. */
-        r = ioctl(fd, FICLONE, source) == 0 ? 0 : copy_unchanged(source, fd);
-        return sync_and_close(fd, r);
+        int r = ioctl(target, FICLONE, source) == 0 ? 0 : copy_unchanged(source, target);
+
+        return r == 0 && fsync(target) < 0 ? -errno : r;
 }
 
 int raw_grow(int directory, const char *name, int64_t size_bytes)

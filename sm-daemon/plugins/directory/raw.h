@@ -6,8 +6,7 @@
 
 /* Makes directory/name, all hole, of size_bytes. 0 or negative errno (-EEXIST). */
 int raw_create(int directory, const char *name, int64_t size_bytes);
-/* Copies source (opened) to directory/name, which must not exist: shares blocks where the file system can, else copies
- * what is no hole. -EBUSY: the source was written to meanwhile, so the copy is no state that the source ever had. */
-int raw_copy(int source, int directory, const char *name);
+/* Copies source to an empty file, both opened: shares blocks where the file system can, else copies what is no hole. -EBUSY: the source was written to meanwhile, so the copy is no state that the source ever had. */
+int raw_copy(int source, int target);
 /* Grows; -EINVAL when it would shrink. */
 int raw_grow(int directory, const char *name, int64_t size_bytes);

@@ -154,25 +154,28 @@ static int copy_document(json_t *source, json_t *args, bool read_write, json_t *
         return r;
 }
 
-static json_t *copy_of(const Target *target, json_t *source, json_t *document, bool read_write,
-                       Failure *failure)
+typedef enum CopyKind { COPY_CLONE, COPY_SNAPSHOT, COPY_FULL } CopyKind;
+
+static json_t *copy_of(const Target *target, json_t *source, json_t *document, CopyKind kind,
+                       ImageFormat format, Failure *failure)
 {
         const Directory *directory = target->directory;
         char key[IMAGE_KEY_LEN + 1];
         int r;
 
         r = key_new(key);
-        if (r == 0 && directory->type->layers)
+        if (r == 0 && directory->type->layers && kind != COPY_FULL)
                 r = disk_layer(directory->fd, key, document, target->key,
-                               json_is_true(json_object_get(source, "read_write")), !read_write);
+                               json_is_true(json_object_get(source, "read_write")), kind == COPY_SNAPSHOT);
         else if (r == 0)
-                r = disk_copy(directory->fd, key, document, target->key);
+                r = disk_copy(directory, key, document, format, target->key);
         return made(directory, r, key, target->key, failure);
 }
 
-static json_t *copy(json_t *args, bool read_write, Failure *failure)
+static json_t *copy(json_t *args, CopyKind kind, Failure *failure)
 {
         json_t *source, *document, *volume = NULL;
+        ImageFormat format;
         Target target;
         int r;
 
@@ -181,10 +184,11 @@ static json_t *copy(json_t *args, bool read_write, Failure *failure)
         r = disk_document_read(target.directory->fd, target.key, &source);
         if (r < 0)
                 return target_result(&target, r, failure);
-        if (copy_document(source, args, read_write, &document) < 0) {
+        if (copy_document(source, args, kind != COPY_SNAPSHOT, &document) < 0) {
                 fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long, or none", "");
         } else {
-                volume = copy_of(&target, source, document, read_write, failure);
+                if (format_of(target.directory, args, &format, failure))
+                        volume = copy_of(&target, source, document, kind, format, failure);
                 json_decref(document);
         }
         json_decref(source);
@@ -194,12 +198,24 @@ static json_t *copy(json_t *args, bool read_write, Failure *failure)
 
 json_t *volume_clone(json_t *args, Failure *failure)
 {
-        return copy(args, true, failure);
+        return copy(args, COPY_CLONE, failure);
 }
 
 json_t *volume_snapshot(json_t *args, Failure *failure)
 {
-        return copy(args, false, failure);
+        return copy(args, COPY_SNAPSHOT, failure);
+}
+
+json_t *volume_copy(json_t *args, Failure *failure)
+{
+        const char *sr = arg_string(args, "sr", failure);
+        const char *target = sr != NULL ? arg_string(args, "dest_sr", failure) : NULL;
+
+        if (target == NULL)
+                return NULL;
+        if (strcmp(sr, target) != 0)
+                return fail(failure, "Unimplemented", 1, "Volume.copy into another repository");
+        return copy(args, COPY_FULL, failure);
 }
 
 json_t *volume_destroy(json_t *args, Failure *failure)

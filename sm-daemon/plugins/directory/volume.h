@@ -10,6 +10,7 @@
 json_t *volume_create(json_t *args, Failure *failure);
 json_t *volume_clone(json_t *args, Failure *failure);
 json_t *volume_snapshot(json_t *args, Failure *failure);
+json_t *volume_copy(json_t *args, Failure *failure);
 json_t *volume_destroy(json_t *args, Failure *failure);
 json_t *volume_resize(json_t *args, Failure *failure);
 json_t *volume_stat(json_t *args, Failure *failure);
