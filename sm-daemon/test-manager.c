@@ -307,6 +307,35 @@ static void test_hostile(Fixture *f, gconstpointer data)
         hostile(f, "sleep 1000", BACKEND);
 }
 
+/* What a plugin tells, at the limit of what can be and one past it. */
+static void test_limits(Fixture *f, gconstpointer data)
+{
+        SmapiVolume volume = { .key = (char *)"k", .virtual_size = PLUGIN_VOLUME_SIZE_MAX };
+        SmapiSr sr = { .total_space = PLUGIN_SR_SIZE_MAX, .free_space = PLUGIN_SR_SIZE_MAX };
+        g_autofree char *longest = g_strnfill(PLUGIN_KEY_MAX, 'k'),
+                        *too_long = g_strnfill(PLUGIN_KEY_MAX + 1, 'k');
+
+        OK(plugin_check_volume(&volume, "k", "x", &error));
+        FAILS(plugin_check_volume(&volume, "l", "x", &error), BACKEND);
+        volume.virtual_size++;
+        FAILS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
+        volume.virtual_size = 0;
+        volume.physical_utilisation = PLUGIN_VOLUME_SIZE_MAX;
+        OK(plugin_check_volume(&volume, NULL, "x", &error));
+        volume.physical_utilisation++;
+        FAILS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
+        volume.physical_utilisation = 0;
+        volume.key = longest;
+        OK(plugin_check_volume(&volume, NULL, "x", &error));
+        volume.key = too_long;
+        FAILS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
+        OK(plugin_check_sr(&sr, "x", &error));
+        sr.free_space++;
+        FAILS(plugin_check_sr(&sr, "x", &error), BACKEND);
+        sr.total_space++;
+        FAILS(plugin_check_sr(&sr, "x", &error), BACKEND);
+}
+
 static void test_depth(void)
 {
         GString *text = g_string_new(NULL);
@@ -444,6 +473,7 @@ int main(int argc, char **argv)
                 { "/manager/direct-is-true", test_direct_is_true },
                 { "/manager/file-gone", test_file_gone },
                 { "/manager/hostile", test_hostile },
+                { "/manager/limits", test_limits },
                 { "/manager/plain-plugin", test_plain_plugin },
                 { "/manager/parallel", test_parallel },
                 { "/manager/updates", test_updates },

@@ -14,9 +14,9 @@ def make_disk(xapi, sr, name='disk', size=4 * MIB, **more):
                                     'sharable': False, 'read_only': False, 'other_config': {}, **more})
 
 
-def make_repository(stack, xapi, name):
+def make_repository(stack, xapi, name, kind='dir'):
     host, = xapi.call('host.get_all')
-    return xapi.call('SR.create', host, {'location': str(stack.folder / name)}, 0, name, '', 'dir', 'user', False, {})
+    return xapi.call('SR.create', host, {'location': str(stack.folder / name)}, 0, name, '', kind, 'user', False, {})
 
 
 def unplug_all(xapi, sr):
@@ -206,9 +206,14 @@ def test_create_that_fails_leaves_nothing(stack):
 
 
 def test_sm_daemon_dies_under_work(stack):
-    """Nothing fails, nothing is lost, nothing is there twice in the rows."""
+    """Nothing fails, nothing is lost, nothing is there twice in the rows; nor where disks lie on each other."""
+    for kind in ('dir', 'file'):
+        die_under_work(stack, kind)
+
+
+def die_under_work(stack, kind):
     xapi = stack.json()
-    sr = make_repository(stack, xapi, 'dies')
+    sr = make_repository(stack, xapi, f'dies-{kind}', kind)
     pbd, = xapi.call('SR.get_PBDs', sr)
     stop, faults, made = threading.Event(), [], []
 
@@ -217,8 +222,10 @@ def test_sm_daemon_dies_under_work(stack):
         while not stop.is_set():
             try:
                 vdi = make_disk(mine, sr)
+                snapshot = mine.call('VDI.snapshot', vdi)
                 clone = mine.call('VDI.clone', vdi)
-                mine.call('VDI.destroy', vdi)
+                for unneeded in (vdi, snapshot):
+                    mine.call('VDI.destroy', unneeded)
                 made.append(clone)
             except XapiError as error:
                 faults.append(error)
