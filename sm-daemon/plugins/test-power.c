@@ -190,6 +190,19 @@ typedef struct Found {
         bool may_be_gone;
 } Found;
 
+static void found_clear(void *data)
+{
+        g_free(((Found *)data)->key);
+}
+
+static GArray *found_new(void)
+{
+        GArray *found = g_array_new(FALSE, TRUE, sizeof(Found));
+
+        g_array_set_clear_func(found, found_clear);
+        return found;
+}
+
 typedef struct Scenario {
         GArray *found;
         char *key;       /* of the disk that something is done to */
@@ -540,7 +553,7 @@ typedef struct Case {
 static void test(const Case *c, const char *format)
 {
         g_autofree char *name = g_strconcat(c->name, "-", format, NULL), *sr = make_sr_of(name, format);
-        Scenario s = { .found = g_array_new(FALSE, TRUE, sizeof(Found)) };
+        Scenario s = { .found = found_new() };
         g_autofree char *whole = NULL;
         size_t n;
 
@@ -582,7 +595,7 @@ static void test_power(const Case *c, const char *format)
                         *sr = make_sr_of(name, format);
         g_autofree char *before = g_build_filename(scratch, "before", NULL);
         g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        Scenario s = { .found = g_array_new(FALSE, TRUE, sizeof(Found)) };
+        Scenario s = { .found = found_new() };
         size_t n;
 
         c->begin(&s, sr, format);
@@ -611,6 +624,8 @@ static void test_power_case(gconstpointer data)
 
 int main(int argc, char **argv)
 {
+        int r;
+
         g_test_init(&argc, &argv, NULL);
         if (!volumes_begin("test-power"))
                 return 0;
@@ -625,5 +640,7 @@ int main(int argc, char **argv)
                 g_test_add_data_func(killed, &CASES[i], test_killed_case);
                 g_test_add_data_func(cut, &CASES[i], test_power_case);
         }
-        return volumes_end(g_test_run());
+        r = volumes_end(g_test_run());
+        g_free(kept);
+        return r;
 }

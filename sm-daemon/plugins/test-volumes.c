@@ -199,8 +199,10 @@ void remove_tree(const char *path)
 bool volumes_begin(const char *name)
 {
         g_autofree char *template = g_strconcat(name, "-XXXXXX", NULL);
+        g_autofree char *qemu_img = g_find_program_in_path("qemu-img"),
+                        *qemu_io = g_find_program_in_path("qemu-io");
 
-        if (g_find_program_in_path("qemu-img") == NULL || g_find_program_in_path("qemu-io") == NULL) {
+        if (qemu_img == NULL || qemu_io == NULL) {
                 g_print("1..0 # SKIP qemu-utils is not installed\n");
                 return false;
         }
