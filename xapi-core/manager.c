@@ -9,6 +9,7 @@
 
 #include "certificate.h"
 #include "classes/classes.h"
+#include "host-memory.h"
 #include "host-objects.h"
 #include "http-action.h"
 #include "job.h"
@@ -181,6 +182,7 @@ static bool start(Manager *m, const ManagerOptions *options, XapiError **error)
         m->xenops = xenops_new(m);
         m->storage = storage_new(m);
         m->networks = networks_new(m);
+        m->host_memory = host_memory_new(m);
         storage_settle(m->storage, STORAGE_SETTLE_MSEC);
         if (!seed_vms(m, options->seed_vms, error))
                 return false;
@@ -217,6 +219,8 @@ void manager_stop(Manager *m)
                 storage_stop(m->storage);
         if (m->networks)
                 networks_stop(m->networks);
+        if (m->host_memory)
+                host_memory_stop(m->host_memory);
         if (m->auth)
                 auth_stop(m->auth);
         jobs_stop(m);
@@ -243,6 +247,7 @@ void manager_free(Manager *m)
         xenops_free(m->xenops);
         storage_free(m->storage);
         networks_free(m->networks);
+        host_memory_free(m->host_memory);
         if (m->http)
                 http_server_free(m->http);
         if (m->watches)

@@ -30,6 +30,7 @@ struct Manager {
         struct Xenops *xenops;
         struct Storage *storage;
         struct Networks *networks;
+        struct HostMemory *host_memory;
         int n_consoles, consoles_max; /* open now, and at most; on the loop */
         GQueue held;                  /* answers that server.c holds back; on the loop */
         bool stopping;                /* set by manager_stop: nothing is held back any more; on the loop */

@@ -9,6 +9,15 @@
  * with a change that is written anyway. */
 static const char *const KEPT_FIELDS[] = { "allowed_operations", "current_operations", NULL };
 
+/* And what it does persist and this store does not: figures that are told anew, again and again. */
+static const char *const DROPPED_CLASS = "host_metrics";
+static const char *const DROPPED_FIELDS[] = { "last_updated", "memory_free", "memory_total", NULL };
+
+static bool field_is_dropped(const Class *class, const Field *field)
+{
+        return g_str_equal(class->name, DROPPED_CLASS) && g_strv_contains(DROPPED_FIELDS, field->name);
+}
+
 static bool field_is_single(const Field *field)
 {
         return field->type->kind == TYPE_REF;
@@ -19,12 +28,12 @@ static const Field *field_other_end(const Field *field)
         return field->other_class == NULL ? NULL : &field->other_class->fields[field->other_field];
 }
 
-static FieldKind field_kind(const Field *field)
+static FieldKind field_kind(const Class *class, const Field *field)
 {
         const Field *other = field_other_end(field);
         if (other != NULL && other != field && !field_is_single(field) && field_is_single(other))
                 return FIELD_DERIVED;
-        if (!field->persist && !g_strv_contains(KEPT_FIELDS, field->name))
+        if (field_is_dropped(class, field) || (!field->persist && !g_strv_contains(KEPT_FIELDS, field->name)))
                 return FIELD_VOLATILE;
         return FIELD_DURABLE;
 }
@@ -57,7 +66,7 @@ static void class_init(Store *store, const Class *class)
         state->durable = g_new0(bool, class->n_fields);
         state->relations = g_new0(Relation, class->n_fields);
         for (size_t i = 0; i < class->n_fields; i++) {
-                state->kinds[i] = field_kind(&class->fields[i]);
+                state->kinds[i] = field_kind(class, &class->fields[i]);
                 state->durable[i] = state->kinds[i] == FIELD_DURABLE;
                 if (state->kinds[i] == FIELD_VOLATILE)
                         state->has_volatile = true;

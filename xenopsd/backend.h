@@ -30,6 +30,8 @@ typedef struct BackendDomain {
         bool paused;
         bool shut_down;       /* the guest ended; the domain is still there */
         BackendReason reason; /* shut_down */
+        int64_t memory_kib;   /* that it has */
+        int64_t vcpus;        /* that are online */
 } BackendDomain;
 
 /* A device as the domain has it. */

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include "figures.h"
 #include "message-switch/lib/daemon.h"
 #include "service.h"
 
@@ -12,6 +13,7 @@
 #define MEMORY_MIB_MAX         (1024 * 1024 * 1024)
 #define GUEST_DELAY_MS_DEFAULT 50
 #define ACKNOWLEDGE_MS_DEFAULT 60000
+#define FIGURES_MS_DEFAULT     5000
 #define MILLISECONDS_MAX       (24 * 3600 * 1000)
 #define KERNEL_FOLDERS_DEFAULT "/var/lib/xapi/kernels:/boot/guest"
 
@@ -52,12 +54,16 @@ int main(int argc, char **argv)
         manager->stop = on_stop;
         manager->stop_data = daemon;
         manager_start(manager);
+        Figures *figures =
+            figures_new(manager, (uint64_t)daemon_setting_int(daemon, "figures-interval-ms",
+                                                              FIGURES_MS_DEFAULT, 10, MILLISECONDS_MAX));
         BusService *service = xenopsd_serve(manager);
         daemon_run(daemon);
         if (!manager_settle(manager))
                 _exit(EXIT_SUCCESS);
         daemon_close(daemon);
         bus_service_free(service);
+        figures_free(figures);
         manager_free(manager);
         daemon_free(daemon);
         return EXIT_SUCCESS;

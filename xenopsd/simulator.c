@@ -84,7 +84,11 @@ static bool simulator_stat(Backend *backend, const char *vm, BackendDomain *ret)
                 .paused = domain->life == SIM_PAUSED,
                 .shut_down = domain->life == SIM_SHUTDOWN,
                 .reason = reason_of(domain->reason),
+                .vcpus = domain->vcpus,
         };
+        SimMemoryDomain memory;
+        if (sim_memory_get(((Simulator *)backend)->memory, domain->domid, &memory) == 0)
+                ret->memory_kib = memory.actual_kib;
         sim_domain_unlock(table, domain);
         sim_domain_unref(table, domain);
         return true;

@@ -138,6 +138,8 @@ bool xl_stat(Backend *backend, const char *vm, BackendDomain *ret)
         }
         ret->paused = info.paused && !info.shutdown;
         ret->shut_down = info.shutdown;
+        ret->memory_kib = (int64_t)info.current_memkb;
+        ret->vcpus = info.vcpu_online;
         if (info.shutdown)
                 ret->reason = xl_reason(info.shutdown_reason);
         libxl_dominfo_dispose(&info);

@@ -12,7 +12,7 @@ SANITIZED = True
 MIB = 1 << 20
 HOST_MIB, RESERVED_MIB = 1000, 16
 SETTINGS = {
-    'xenopsd': {'simulator-memory-mib': HOST_MIB, 'simulator-guest-delay-ms': 20},
+    'xenopsd': {'simulator-memory-mib': HOST_MIB, 'simulator-guest-delay-ms': 20, 'figures-interval-ms': 50},
     'squeezed': {'reserved-mib': RESERVED_MIB, 'balloon-timeout-ms': 300, 'interval-ms': 50},
 }
 
@@ -129,3 +129,18 @@ def test_xenopsd_is_killed_while_a_vm_starts():
                     assert error.code in ('OTHER_OPERATION_IN_PROGRESS', 'VM_BAD_POWER_STATE'), error
             eventually(start)
             xapi.call('VM.hard_shutdown', vm)
+
+
+def test_figures_follow():
+    with small_host() as (stack, xapi):
+        host, = xapi.call('host.get_all')
+        host_metrics = xapi.call('host.get_metrics', host)
+        xapi.wait_for('host_metrics', host_metrics, lambda r: int(r['memory_total']) == HOST_MIB * MIB)
+        first, second = make_vm(xapi, 'first', 200, 800), make_vm(xapi, 'second', 500, 500)
+        xapi.call('VM.start', first, False, False)
+        metrics = xapi.call('VM.get_metrics', first)
+        assert int(xapi.call('VM_metrics.get_memory_actual', metrics)) == 800 * MIB
+        # Squeezed takes memory from one VM while nobody asks for anything of it.
+        xapi.call('VM.start', second, False, False)
+        xapi.wait_for('VM_metrics', metrics, lambda r: int(r['memory_actual']) == 484 * MIB)
+        xapi.wait_for('host_metrics', host_metrics, lambda r: int(r['memory_free']) == RESERVED_MIB * MIB)
