@@ -213,6 +213,7 @@ static bool send_head(Call *call, Transfer *t, const VdiRow *vdi, int64_t bytes,
         return r == 0 || xapi_fail(error, ERR_VDI_IO_ERROR, t->vdi, g_strerror(-r), NULL);
 }
 
+/* Takes the disk, and ends what could cancel its requests. */
 static bool move(Call *call, Transfer *t, DiskStream *disk, const DiskPlace *place, const VdiRow *vdi,
                  XapiError **error)
 {
@@ -222,16 +223,16 @@ static bool move(Call *call, Transfer *t, DiskStream *disk, const DiskPlace *pla
 
         if (t->import && t->announced >= 0)
                 bytes = MIN(bytes, t->announced);
-        if (!send_head(call, t, vdi, bytes, error))
-                return false;
         disk_ring_init(&ring);
-        if (t->import) {
+        ok = send_head(call, t, vdi, bytes, error);
+        if (ok && t->import) {
                 ok = import_bytes(call, t, disk, place, &ring, bytes, error);
-        } else {
+        } else if (ok) {
                 Export e = { .call = call, .stream = t->stream, .disk = disk, .ring = &ring, .bytes = bytes };
 
                 ok = export_bytes(&e, place, error);
         }
+        disk_cancel_end(call);
         /* A failure may leave requests under way, which the stream's end abandons before the buffers go. */
         disk_stream_free(disk);
         disk_ring_clear(&ring);
@@ -261,7 +262,6 @@ static bool with_disk(Call *call, Transfer *t, const SrOperation *o, XapiError *
 
                 disk_cancel_begin(call, &cancel);
                 ok = move(call, t, disk, &place, o->vdi, error);
-                disk_cancel_end(call);
         }
         disk_close_all(call, dp);
         storage_copy_end(storage, dp);
