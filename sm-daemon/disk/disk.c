@@ -219,6 +219,7 @@ typedef struct Sweep {
         bool (*wanted)(const char *id, void *data);
         void *data;
         GHashTable *backends; /* of the disks that are wanted */
+        char *suffix;         /* of our backends' names */
 } Sweep;
 
 static void sweep_record(Disks *disks, const char *id, DiskRecord *record, void *data)
@@ -250,7 +251,7 @@ static void sweep_device(int device, const char *backend, void *data)
         g_autofree char *number = g_strdup_printf("%d", device);
         int r;
 
-        if (g_hash_table_contains(sweep->backends, backend))
+        if (!g_str_has_suffix(backend, sweep->suffix) || g_hash_table_contains(sweep->backends, backend))
                 return;
         r = nbd_device_disconnect(device, backend);
         log_warning("A device of a disk that is gone is disconnected", "SM_DEVICE", number, "SM_DISK",
@@ -269,7 +270,9 @@ void disks_sweep(Disks *disks, const Operation *operation, bool (*wanted)(const 
                 why = disks->runner->sweep(wanted, data, operation);
         if (why != NULL)
                 log_warning("Cannot look for leftover servers", "ERROR", why, NULL);
+        sweep.suffix = g_strconcat("@", disks->folder, NULL);
         nbd_device_each(sweep_device, &sweep);
+        g_free(sweep.suffix);
 }
 
 static bool fail(StorageError **error, const DiskName *name, const char *what, const char *why)

@@ -20,7 +20,9 @@
 
 char *nbd_backend_name(const DiskRecord *record)
 {
-        g_autofree char *name = g_strconcat(NBD_BACKEND_PREFIX, record->sr, "/", record->vdi, NULL);
+        g_autofree char *disks = g_path_get_dirname(record->folder),
+                        *name =
+                            g_strconcat(NBD_BACKEND_PREFIX, record->sr, "/", record->vdi, "@", disks, NULL);
 
         return g_strndup(name, NBD_BACKEND_MAX);
 }

@@ -10,7 +10,8 @@
 int nbd_connect_device(const DiskRecord *record, const char **ret_why);
 /* Also when the record does not know the device. */
 int nbd_disconnect_device(const DiskRecord *record);
-/* The name by which the device is known as this disk's. Returned owned (g_free). */
+/* The name by which the device is known as this disk's, of this sm-daemon's and not of another's that runs beside it (a test,
+ * for instance): SR/VDI@FOLDER, with the folder of all disks' records. Returned owned (g_free). */
 char *nbd_backend_name(const DiskRecord *record);
 /* Reads a sector past all caches. 0, -ETIMEDOUT (the read goes on, on a thread of its own), or negative errno. */
 int nbd_probe_device(int device, uint64_t timeout_usec);

@@ -9,7 +9,7 @@
 
 #define NBD_DEVICE_FIRST     256          /* below are the numbers that other programs take by themselves */
 #define NBD_DEVICE_LAST      32767        /* the kernel's limit where it has room for partitions */
-#define NBD_BACKEND_PREFIX   "xapi-disk:" /* of our backends' names; the rest is SR/VDI */
+#define NBD_BACKEND_PREFIX   "xapi-disk:" /* of our backends' names (nbd_backend_name) */
 #define NBD_BACKEND_MAX      256u         /* bytes that are compared and sent */
 #define NBD_TIMEOUT_SEC      30u   /* for one request to be answered; the connection is given up then */
 #define NBD_DEAD_TIMEOUT_SEC 3600u /* for a new connection to come; what waits for the disk fails then */
