@@ -46,8 +46,32 @@ static void refuse(Relay *relay, int status)
 
 typedef struct OpenConsole {
         Manager *manager;
+        char *vm;   /* uuid */
         char *task; /* NULL: none */
 } OpenConsole;
+
+static void count(Manager *manager, const char *vm, int more)
+{
+        int n = GPOINTER_TO_INT(g_hash_table_lookup(manager->consoles, vm)) + more;
+
+        manager->n_consoles += more;
+        if (n > 0)
+                g_hash_table_replace(manager->consoles, g_strdup(vm), GINT_TO_POINTER(n));
+        else
+                g_hash_table_remove(manager->consoles, vm);
+}
+
+/* Past the pool's limit of one a VM, which, as upstream has it, WebSocket's cannot be counted towards. */
+static bool limit_reached(Manager *manager, const char *vm, bool websocket)
+{
+        const PoolRow *pool = STORE_GET(PoolRow, CLASS_POOL, manager->store, manager->pool);
+        bool limited = pool && pool->limit_console_sessions;
+
+        if (pool)
+                row_unref(&pool->row);
+        return manager->n_consoles >= manager->consoles_max ||
+               (limited && (websocket || g_hash_table_contains(manager->consoles, vm)));
+}
 
 static void end_task(Manager *manager, const char *task)
 {
@@ -62,10 +86,11 @@ static void on_end(void *user)
 {
         OpenConsole *open = user;
 
-        open->manager->n_consoles--;
+        count(open->manager, open->vm, -1);
         if (open->task)
                 end_task(open->manager, open->task);
         free(open->task);
+        g_free(open->vm);
         g_free(open);
 }
 
@@ -94,15 +119,16 @@ static void tie(void *user)
         Manager *manager = a->manager;
         OpenConsole *open;
 
-        if (relay->fd < 0 || manager->stopping) {
+        if (relay->fd < 0 || manager->stopping || limit_reached(manager, relay->vm, relay->websocket)) {
                 refuse(relay, relay->fd < 0 ? relay->status : 503);
                 return;
         }
         open = g_new0(OpenConsole, 1);
         open->manager = manager;
+        open->vm = g_strdup(relay->vm);
         if (!relay->websocket)
                 buffer_append_literal(&relay->head, HEAD);
-        manager->n_consoles++;
+        count(manager, relay->vm, 1);
         follow_task(open, a);
         if (http_relay(a->exchange, &(HttpRelay){ .head = buffer_terminate(&relay->head),
                                                   .fd = relay->fd,
@@ -244,7 +270,7 @@ static void begin(Action *a, bool websocket)
         status = find(relay);
         if (!status && websocket)
                 status = websocket_accept(http_exchange_request(a->exchange), &relay->head);
-        if (!status && manager->n_consoles >= manager->consoles_max)
+        if (!status && limit_reached(manager, relay->vm, websocket))
                 status = 503;
         if (status)
                 refuse(relay, status);

@@ -32,6 +32,7 @@ struct Manager {
         struct Networks *networks;
         struct HostMemory *host_memory;
         int n_consoles, consoles_max; /* open now, and at most; on the loop */
+        GHashTable *consoles;         /* VM's uuid -> how many of its are open; on the loop */
         GQueue held;                  /* answers that server.c holds back; on the loop */
         bool stopping;                /* set by manager_stop: nothing is held back any more; on the loop */
         uv_timer_t tick;              /* each minute: what is old goes */

@@ -258,6 +258,28 @@ def test_flood(stack):
     xapi.remove_vm(vm)
 
 
+def test_one_at_a_time(stack):
+    """Where the pool says so: one for each VM, and none by WebSocket."""
+    xapi = stack.json()
+    pool, = xapi.call('pool.get_all')
+    vms = [start_vm(xapi, f'limited {i}') for i in range(2)]
+    queries = [{'session_id': xapi.session, 'ref': vm} for vm in vms]
+    with connect(stack, queries[0]) as first:
+        assert first.head()[0] == 200
+        xapi.call('pool.set_limit_console_sessions', pool, True)
+        assert refused(stack, queries[0]) == 503
+        assert can_connect(stack, queries[1])
+        with Stream(stack.url) as stream:
+            assert WebSocket(stream, '/console', queries[1]).status == 503
+    eventually(lambda: can_connect(stack, queries[0]))
+    xapi.call('pool.set_limit_console_sessions', pool, False)
+    with connect(stack, queries[0]) as first:
+        assert first.head()[0] == 200
+        assert can_connect(stack, queries[0])
+    for vm in vms:
+        xapi.remove_vm(vm)
+
+
 def test_xenopsd_dies(fresh):
     """A simulated guest's console is xenopsd's: its client sees an end, and reaches it again."""
     xapi = fresh.json()
