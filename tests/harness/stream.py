@@ -39,12 +39,12 @@ class Stream:
             return b''
 
     def exactly(self, n):
-        data = b''
+        data = bytearray()
         while len(data) < n:
             more = self.receive(n - len(data))
-            assert more, f'ended after {data!r}'
+            assert more, f'ended after {bytes(data)!r}'
             data += more
-        return data
+        return bytes(data)
 
     def until(self, text):
         data = b''
@@ -53,10 +53,7 @@ class Stream:
         return data
 
     def rest(self):
-        data = b''
-        while more := self.receive():
-            data += more
-        return data
+        return b''.join(iter(self.receive, b''))
 
     def request(self, method, path, query=None, headers=None, version='1.1'):
         """Sends a head."""
