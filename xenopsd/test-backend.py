@@ -417,7 +417,7 @@ class Conformance(Daemons):
             self.create(vcpus=2)
 
     def test_many_at_a_time(self):
-        vms = [self.create() for _ in range(4)]
+        vms = [self.create() for _ in range(2)]
         for vm in vms:
             self.add_disk(vm, '0', self.hypervisor.disk(vm))
             self.add_interface(vm, '0')
