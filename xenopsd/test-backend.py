@@ -72,8 +72,9 @@ class Xen:
     def boot(self):
         return ['Direct', {'kernel': KERNEL, 'ramdisk': RAMDISK, 'cmdline': 'console=hvc0 panic=-1 sysrq_always_enabled'}]
 
-    def run(self, *command):
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    def run(self, *command, quiet=False):
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.DEVNULL if quiet else None).stdout.strip()
 
     def await_guest(self, vm):
         self.await_ready(self.test.state(vm)['domids'][0])

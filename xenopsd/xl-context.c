@@ -144,6 +144,7 @@ int xl_await_until(BackendContext *context, uint64_t deadline_usec, int rc)
                 if (!aborted && (late || cancel_asked(context->cancel))) {
                         aborted = true;
                         libxl_ao_abort(xl->ctx, &xl->how);
+                        continue; /* that may have been its end, of which poll would not hear */
                 }
                 rc = run_once(xl, aborted ? UINT64_MAX : deadline_usec);
                 if (rc != 0)
