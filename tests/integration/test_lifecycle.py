@@ -119,6 +119,7 @@ def test_hard_shutdown_overtakes_a_clean_one(stack):
     xapi, other = stack.json(), stack.json()
     vm = xapi.make_vm('overtaken')
     xapi.call('VM.start', vm, False, False)
+    stack.xenops_cli('behave', '--vm', xapi.call('VM.get_uuid', vm), '--answers', 'false')
     task = xapi.call('Async.VM.clean_shutdown', vm)
     other.call('VM.hard_shutdown', vm)
     assert other.call('VM.get_power_state', vm) == 'Halted'
