@@ -9,6 +9,7 @@ from harness.stack import PASSWORD
 QUICK = True
 MIB = 1 << 20
 SIZE = 4 * MIB
+LONG = 256 * MIB       # more than the sockets between hold, so that there is something left to cut
 
 
 def curl(*arguments):
@@ -16,9 +17,15 @@ def curl(*arguments):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def make_disk(xapi):
-    return xapi.call('VDI.create', {'name_label': 'disk', 'SR': xapi.storage(), 'virtual_size': SIZE, 'type': 'user',
+def make_disk(xapi, size=SIZE):
+    return xapi.call('VDI.create', {'name_label': 'disk', 'SR': xapi.storage(), 'virtual_size': size, 'type': 'user',
                                     'sharable': False, 'read_only': False, 'other_config': {}})
+
+
+def destroy_disk(xapi, vdi):
+    """A client may have all bytes of a disk before the server has let go of it."""
+    xapi.wait_for('VDI', vdi, lambda r: not r['current_operations'])
+    xapi.call('VDI.destroy', vdi)
 
 
 def test_curl(stack, folder):
@@ -43,13 +50,15 @@ def test_curl(stack, folder):
                            f'{stack.url}/import_raw_vdi?vdi={vdi}&session_id={xapi.session}'], input=b'x' * SIZE,
                           stdout=subprocess.PIPE)
     assert done.stdout == b'403', done
+    destroy_disk(xapi, vdi)
     # what is cut short is no success to curl
-    victim = subprocess.Popen(['curl', '-sk', '--limit-rate', '100k', '-o', '/dev/null',
+    vdi = make_disk(xapi, LONG)
+    victim = subprocess.Popen(['curl', '-sk', '--limit-rate', '10M', '-o', '/dev/null',
                                f'{stack.url}/export_raw_vdi?vdi={vdi}&session_id={xapi.session}'])
     task = xapi.wait_for('VDI', vdi, lambda r: 'copy' in r['current_operations'].values())['current_operations']
     xapi.call('task.cancel', next(iter(task)))
     assert victim.wait(60) != 0
-    xapi.call('VDI.destroy', vdi)
+    destroy_disk(xapi, vdi)
 
 
 def test_http_client(stack):
@@ -67,4 +76,4 @@ def test_http_client(stack):
         http.request('GET', f'/export_raw_vdi?session_id={xapi.session}&vdi={xapi.call("VDI.get_uuid", vdi)}')
         assert http.getresponse().read() == data
         http.close()
-    xapi.call('VDI.destroy', vdi)
+    destroy_disk(xapi, vdi)
