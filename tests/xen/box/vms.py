@@ -34,7 +34,7 @@ class Site:
 
     def give_bridge_address(self):
         """So that guests have somebody to ping."""
-        self.dom0.run('ip', 'address', 'add', f'{GATEWAY}/24', 'dev', self.bridge)
+        self.dom0.run('ip', 'address', 'replace', f'{GATEWAY}/24', 'dev', self.bridge)
 
     def disk(self, name, bytes_=DISK_MIB * MIB, content=None):
         vdi = self.call('VDI.create', {'name_label': name, 'SR': self.sr, 'virtual_size': bytes_, 'type': 'user',
