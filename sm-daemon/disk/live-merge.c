@@ -3,9 +3,13 @@
 
 #include <string.h>
 
-#include "live-private.h"
+#include <libnbd.h>
 
-#define JOB_POLL_USEC 10000u
+#include "live-private.h"
+#include "message-switch/lib/loop.h"
+
+#define JOB_POLL_USEC   10000u
+#define FLUSH_POLL_MSEC 1000
 
 /* The job's state in QEMU's words; *ret NULL: there is no job. *ret_failed: what it failed with. Both owned. */
 static char *job_status(Qmp *qmp, char **ret, char **ret_failed)
@@ -60,11 +64,50 @@ char *live_end_merge(Qmp *qmp)
         return NULL;
 }
 
+static bool wait_some(struct nbd_handle *nbd, uint64_t deadline_usec)
+{
+        return clock_usec() < deadline_usec && nbd_poll(nbd, FLUSH_POLL_MSEC) >= 0;
+}
+
+static bool flush_over(struct nbd_handle *nbd, const char *socket, uint64_t deadline_usec)
+{
+        int64_t cookie;
+        int done;
+
+        if (nbd_set_export_name(nbd, DISK_EXPORT) < 0 || nbd_aio_connect_unix(nbd, socket) < 0)
+                return false;
+        while (nbd_aio_is_connecting(nbd))
+                if (!wait_some(nbd, deadline_usec))
+                        return false;
+        cookie = nbd_aio_flush(nbd, NBD_NULL_COMPLETION, 0);
+        if (cookie < 0)
+                return false;
+        while ((done = nbd_aio_command_completed(nbd, (uint64_t)cookie)) == 0)
+                if (!wait_some(nbd, deadline_usec))
+                        return false;
+        return done > 0;
+}
+
+/* Has the server write what it keeps in memory of the disk's own image: the guest's writes go through, but what a merge copies
+ * does not, and a header that says that the image needs no other any more must not be there before that. */
+static char *flush(const DiskRecord *record, uint64_t deadline_usec)
+{
+        g_autofree char *socket = disk_record_file(record, DISK_SOCKET);
+        struct nbd_handle *nbd = nbd_create();
+        bool good = nbd != NULL && flush_over(nbd, socket, deadline_usec);
+
+        if (nbd != NULL)
+                nbd_close(nbd);
+        return good ? NULL : g_strdup("The server does not flush its image");
+}
+
 static char *begin_up(Qmp *qmp, GPtrArray *layers, guint upper)
 {
         g_autofree char *node = server_node(g_ptr_array_index(layers, upper));
-        json_t *arguments = json_pack("{s:s, s:s, s:I, s:b}", "job-id", LIVE_JOB, "device", node, "speed",
-                                      (json_int_t)MERGE_BYTES_PER_SEC, "auto-dismiss", 0);
+        /* The header is changed when the job is finalized, which waits until what was copied has been flushed. */
+        json_t *arguments =
+            json_pack("{s:s, s:s, s:I, s:b, s:b}", "job-id", LIVE_JOB, "device", node, "speed",
+                      (json_int_t)MERGE_BYTES_PER_SEC, "auto-finalize", 0, "auto-dismiss", 0);
 
         if (upper + 2 < layers->len) {
                 const Layer *base = g_ptr_array_index(layers, upper + 2);
@@ -155,32 +198,51 @@ static void close_others(Qmp *qmp, GPtrArray *layers)
         json_decref(nodes);
 }
 
+static char *finalize(Qmp *qmp, const DiskRecord *record, uint64_t deadline_usec)
+{
+        char *why = flush(record, deadline_usec);
+
+        if (why == NULL && qmp_call(qmp, "job-finalize", json_pack("{s:s}", "id", LIVE_JOB), NULL) < 0)
+                return live_failed(qmp, "job-finalize");
+        return why;
+}
+
+typedef struct Look {
+        uint64_t deadline_usec;
+        MergeState *ret;
+} Look;
+
 static char *state(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, void *data)
 {
-        g_autofree char *status = NULL, *failed = NULL, *gone = NULL;
-        MergeState *ret = data;
+        g_autofree char *status = NULL, *failed = NULL;
+        const Look *look = data;
         char *why = job_status(qmp, &status, &failed);
 
         if (why != NULL)
                 return why;
-        *ret = MERGE_RUNNING;
-        if (status == NULL) {
-                *ret = MERGE_NONE;
-        } else if (strcmp(status, "ready") == 0) {
-                *ret = MERGE_READY;
-        } else if (strcmp(status, "concluded") == 0) {
-                *ret = MERGE_NONE;
+        *look->ret = MERGE_RUNNING;
+        if (status == NULL || strcmp(status, "concluded") == 0) {
+                *look->ret = MERGE_NONE;
+                /* The header, too, before anybody removes what it has named. */
+                why = flush(record, look->deadline_usec);
+                if (why != NULL || status == NULL)
+                        return why;
                 why = wait_concluded(qmp);
                 if (why == NULL)
                         close_others(qmp, layers);
-                return why;
+        } else if (strcmp(status, "ready") == 0) {
+                *look->ret = MERGE_READY;
+        } else if (strcmp(status, "pending") == 0) {
+                why = finalize(qmp, record, look->deadline_usec);
         }
-        return NULL;
+        return why;
 }
 
 char *live_merge_state(const DiskRecord *record, uint64_t deadline_usec, MergeState *ret)
 {
-        return with_server(record, deadline_usec, state, ret);
+        Look look = { .deadline_usec = deadline_usec, .ret = ret };
+
+        return with_server(record, deadline_usec, state, &look);
 }
 
 static char *take(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, void *data)

@@ -542,6 +542,39 @@ static void test_merge_up(Fixture *f, gconstpointer data)
         check_volume(f, f->vdi, f->writer.done, f->writer.done);
 }
 
+static void write_some(Fixture *f, char c, int64_t at, size_t n)
+{
+        struct nbd_handle *nbd = connect_to(f->socket);
+        g_autofree char *bytes = g_malloc(n);
+
+        memset(bytes, c, n);
+        g_assert_cmpint(nbd_pwrite(nbd, bytes, n, (uint64_t)at, 0), ==, 0);
+        nbd_close(nbd);
+}
+
+/* The server dies in the very moment in which the lower image is needed no more; the guest has not written meanwhile, nor
+ * flushed anything. */
+static void test_merge_up_killed(Fixture *f, gconstpointer data)
+{
+        struct nbd_handle *nbd;
+        char *taken, bytes[BLOCK];
+
+        f->socket = use(f, f->vdi, "guest", true);
+        write_some(f, 'l', MIB / 2, MIB / 4);
+        taken = snapshot(f);
+        write_some(f, 'u', 0, MIB / 2);
+        destroy(f, taken);
+        wait_for_chain(f, 1);
+        kill_server(f);
+        nbd = connect_to(f->socket);
+        for (int64_t at = 0; at < 3 * MIB / 4; at += BLOCK) {
+                g_assert_cmpint(nbd_pread(nbd, bytes, BLOCK, (uint64_t)at, 0), ==, 0);
+                g_assert_cmpint(bytes[0], ==, at < MIB / 2 ? 'u' : 'l');
+        }
+        nbd_close(nbd);
+        leave(f, "guest");
+}
+
 /* A snapshot goes that lies under another, which stays as it is. */
 static void test_merge_between(Fixture *f, gconstpointer data)
 {
@@ -666,6 +699,7 @@ int main(int argc, char **argv)
                 { "resize", test_resize },
                 { "merge-down", test_merge_down },
                 { "merge-up", test_merge_up },
+                { "merge-up-killed", test_merge_up_killed },
                 { "merge-between", test_merge_between },
                 { "merge-killed", test_merge_killed },
                 { "leftovers", test_leftovers },
