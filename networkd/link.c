@@ -91,7 +91,8 @@ bool link_name_is_valid(const char *name)
 {
         size_t len = strlen(name);
 
-        if (len == 0 || len >= IFNAMSIZ || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        /* With a "-" first it would be an option of programs that are told it, the DHCP client and its scripts. */
+        if (len == 0 || len >= IFNAMSIZ || *name == '-' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
                 return false;
         for (size_t i = 0; i < len; i++)
                 if (!g_ascii_isgraph(name[i]) || strchr("/:%", name[i]) != NULL)

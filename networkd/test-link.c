@@ -7,9 +7,8 @@
 static void test_names(void)
 {
         static const char *const good[] = { "a", "eth0", "eth0.7", "xapi0", "fifteen-letters", "..." };
-        static const char *const bad[] = {
-                "", ".", "..", "a/b", "a b", "a:b", "a%d", "a\n", "\x7f", "\xc3\xa9", "sixteen-letters-"
-        };
+        static const char *const bad[] = { "",    ".",  "..",  "a/b",  "a b",      "a:b",
+                                           "a%d", "-r", "a\n", "\x7f", "\xc3\xa9", "sixteen-letters-" };
 
         for (size_t i = 0; i < G_N_ELEMENTS(good); i++)
                 g_assert_true(link_name_is_valid(good[i]));
