@@ -132,9 +132,28 @@ static void fill_generation(const char *text, libxl_ms_vm_genid *ret)
         memcpy(ret->bytes, words, sizeof ret->bytes);
 }
 
+/* The device model's command line is made of these, and whoever may edit a VM names them: an option more, or a serial port
+ * that is a file, would have it open what it likes of this host. */
+static bool check_words(const XenopsHvmInfo *hvm, XenopsError **error)
+{
+        static const char *const serials[] = { "", "none", "null", "pty", NULL };
+        if (hvm->boot_order[strspn(hvm->boot_order, "abcdefghijklmnop")] != '\0')
+                return xenops_fail_internal(error, "the boot order \"%s\" is not of letters from a to p",
+                                            hvm->boot_order);
+        if (hvm->serial && !g_strv_contains(serials, hvm->serial))
+                return xenops_fail_internal(error, "the serial port \"%s\" is none of: none, null, pty",
+                                            hvm->serial);
+        if (hvm->keymap &&
+            hvm->keymap[strspn(hvm->keymap, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_-")] != '\0')
+                return xenops_fail_internal(error, "there is no keyboard \"%s\"", hvm->keymap);
+        return true;
+}
+
 static bool fill_hvm(const XenopsVm *vm, libxl_domain_build_info *info, const char *vnc, XenopsError **error)
 {
         const XenopsHvmInfo *hvm = &vm->ty.hvm;
+        if (!check_words(hvm, error))
+                return false;
         if (hvm->qemu_stubdom)
                 return xenops_fail_unimplemented(error, "a device model in a domain of its own");
         if (hvm->tpm)
