@@ -2,6 +2,7 @@
 #include "generic.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "codec.h"
 #include "manager.h"
@@ -140,7 +141,8 @@ static bool get_by_uuid(Call *call, const Value *params, XapiError **error)
 
         if (!row)
                 return xapi_fail(error, ERR_UUID_INVALID, class->name, params[0].s, NULL);
-        if (class == &CLASS_SESSION)
+        /* Only to whom it is known: a uuid is no secret, and is in every copy of the database. */
+        if (class == &CLASS_SESSION && call->session && strcmp(row->ref, call->session) == 0)
                 secret = sessions_secret(call->manager->sessions, row->ref);
         call_return_str(call, secret ? secret : row->ref);
         row_unref(row);

@@ -6,6 +6,7 @@ from harness.client import XapiError, expect_error
 
 QUICK = True
 SANITIZED = True
+STACK = {'users': {'readonly': ('secret', 'read-only')}}
 
 
 def test_logout_wakes_its_long_polls(stack):
@@ -53,5 +54,10 @@ def test_database_opens_no_session(stack):
     assert any(task.removeprefix('OpaqueRef:').encode() in path.read_bytes() for path in files)
     for path in files:
         assert xapi.session.removeprefix('OpaqueRef:').encode() not in path.read_bytes(), path
-    assert xapi.call('session.get_by_uuid', xapi.call('session.get_uuid', xapi.session)) == xapi.session
+    # nor does what is there for all to see give one to who has another
+    uuid = xapi.call('session.get_uuid', xapi.session)
+    assert xapi.call('session.get_by_uuid', uuid) == xapi.session
+    other = stack.json(user='readonly', password='secret')
+    ref = other.call('session.get_by_uuid', uuid)
+    assert ref != xapi.session and other.call('session.get_uuid', ref) == uuid
     xapi.call('task.destroy', task)
