@@ -154,6 +154,8 @@ void xl_console_state(Xenlight *xenlight, const XenopsVm *vm, uint32_t domid, Xe
 int xl_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol,
                     XenopsError **error);
 char *xl_console_vnc_path(const Xenlight *xenlight, const char *vm); /* the socket; owned (g_free) */
+/* A connection, that does not block, or negative errno: -EAGAIN where a device model hangs, which nobody waits for. */
+int xl_console_connect(const char *path);
 
 /* xl-tune.c: what changes while a domain runs. */
 bool xl_set_vcpus(BackendContext *context, const XenopsVm *vm, int64_t vcpus, XenopsError **error);

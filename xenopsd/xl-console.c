@@ -98,14 +98,13 @@ static int open_terminal(uint32_t domid, bool hvm)
         return r;
 }
 
-static int open_screen(const Xenlight *xenlight, const char *vm)
+int xl_console_connect(const char *path)
 {
-        g_autofree char *path = xl_console_vnc_path(xenlight, vm);
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         if (strlen(path) >= sizeof address.sun_path)
                 return -ENAMETOOLONG;
         strcpy(address.sun_path, path);
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
         if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
@@ -113,6 +112,12 @@ static int open_screen(const Xenlight *xenlight, const char *vm)
         int r = -errno;
         close(fd);
         return r;
+}
+
+static int open_screen(const Xenlight *xenlight, const char *vm)
+{
+        g_autofree char *path = xl_console_vnc_path(xenlight, vm);
+        return xl_console_connect(path);
 }
 
 int xl_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol protocol, XenopsError **error)
