@@ -284,6 +284,33 @@ static void test_images(void)
         g_assert_cmpint(collect(sr), ==, 1);
 }
 
+/* What lies under an image that is away for a while is there when that comes back. */
+static void test_missing(void)
+{
+        g_autofree char *sr = make_sr("missing"), *disk = make_disk(sr, "qcow2", MIB), *first = NULL,
+                        *second = NULL;
+        g_autofree char *away = g_build_filename(scratch, "away", NULL);
+
+        fill(sr, disk, 1, 0, 4096);
+        first = snapshot(sr, disk);
+        fill(sr, disk, 2, 4096, 4096);
+        second = snapshot(sr, disk);
+        done(volume_destroy, at(sr, first));
+        for (int i = 0; i < 2; i++) {
+                const char *format;
+                g_autofree char *path = image_of(sr, i == 0 ? disk : second, &format);
+
+                if (i == 1)
+                        done(volume_destroy, at(sr, second)); /* in the middle, and no volume's any more */
+                g_assert_cmpint(rename(path, away), ==, 0);
+                done(directory_attach, json_pack("{s:{s:s}}", "configuration", "location", sr));
+                fails(directory_collect, json_pack("{s:s, s:[]}", "sr", sr, "busy"), FAILURE_SR_GENERAL);
+                g_assert_cmpint(rename(away, path), ==, 0);
+                g_assert_true(holds(sr, disk, 1, 0, 4096) && holds(sr, disk, 2, 4096, 4096));
+        }
+        g_assert_cmpint(collect(sr), ==, 0);
+}
+
 /* What a guest writes into a raw disk is never taken for a header: not when it is copied, nor when others read it. */
 static void test_forged_header(void)
 {
@@ -326,6 +353,7 @@ int main(int argc, char **argv)
         g_test_add_data_func("/chain/coalesce-killed/raw", "raw", test_coalesce_killed);
         g_test_add_data_func("/chain/coalesce-killed/qcow2", "qcow2", test_coalesce_killed);
         g_test_add_func("/chain/images", test_images);
+        g_test_add_func("/chain/missing", test_missing);
         g_test_add_func("/chain/forged-header", test_forged_header);
         return volumes_end(g_test_run());
 }

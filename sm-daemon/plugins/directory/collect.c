@@ -163,18 +163,42 @@ int chain_images(int directory, json_t **ret)
         return 0;
 }
 
-/* Marks what the volume's image needs, itself included. 0 or -EBADMSG: that cannot be told. */
+/* Not one that was destroyed while we read the directory's names: its document goes first. */
+static bool is_volume_still(const Survey *survey, const char *key)
+{
+        json_t *document;
+        int r = disk_document_read(survey->directory, key, &document);
+
+        if (r == 0)
+                json_decref(document);
+        return r != -ENOENT;
+}
+
+static int fail_untold(const char *name, const char *why)
+{
+        fprintf(stderr, "The image %s is %s\n", name, why);
+        return -EBADMSG;
+}
+
+/* Marks what the volume's image needs, itself included. 0 or -EBADMSG: that cannot be told, for an image is damaged, or is
+ * away: what it lies on is needed when it is brought back. */
 static int mark(const Survey *survey, const char *key, bool *needed)
 {
         const Image *image = survey_top(survey, key);
+        const char *name;
 
-        while (image != NULL && !needed[image - survey->images]) {
-                if (is_damaged(image)) {
-                        fprintf(stderr, "The image %s is damaged\n", image->name);
-                        return -EBADMSG;
-                }
+        if (image == NULL)
+                return is_volume_still(survey, key) ? fail_untold(key, "missing") : 0;
+        while (!needed[image - survey->images]) {
+                if (is_damaged(image))
+                        return fail_untold(image->name, "damaged");
                 needed[image - survey->images] = true;
-                image = image->backing[0] != '\0' ? survey_image(survey, image->backing) : NULL;
+                if (image->backing[0] == '\0')
+                        break;
+                name = image->backing;
+                image = survey_image(survey, name);
+                if (image == NULL)
+                        return fail_untold(name, "missing");
         }
         return 0;
 }
