@@ -53,7 +53,7 @@ static void test_refused(void)
         fixture_init(&fixture);
         fixture_start(&fixture);
         XenopsVm vm = { .id = (char *)"vm", .vcpus = 1, .vcpu_max = 1, .memory_static_max = 1 };
-        XenopsVm bad_id = vm, no_vcpu = vm, memory = vm;
+        XenopsVm bad_id = vm, no_vcpu = vm, many_vcpus = vm, memory = vm;
         XenopsError *error = NULL;
         bad_id.id = (char *)"../vm";
         no_vcpu.vcpus = 0;
@@ -61,6 +61,12 @@ static void test_refused(void)
         g_assert_false(vm_store_add(fixture.manager->vms, &bad_id, &error));
         g_clear_pointer(&error, xenops_error_free);
         g_assert_false(vm_store_add(fixture.manager->vms, &no_vcpu, &error));
+        g_clear_pointer(&error, xenops_error_free);
+        many_vcpus.vcpu_max = VM_VCPUS_MAX;
+        g_assert_true(vm_store_add(fixture.manager->vms, &many_vcpus, &error));
+        many_vcpus.vcpu_max++;
+        g_assert_false(vm_store_add(fixture.manager->vms, &many_vcpus, &error));
+        g_assert_cmpint(error->tag, ==, XENOPS_ERROR_INVALID_VCPUS);
         g_clear_pointer(&error, xenops_error_free);
         g_assert_false(vm_store_add(fixture.manager->vms, &memory, &error));
         g_clear_pointer(&error, xenops_error_free);

@@ -216,6 +216,8 @@ static bool vm_check(const XenopsVm *vm, XenopsError **error)
                 return xenops_fail_internal(error, "a VM's id is 1 to %u of A-Z a-z 0-9 . _ -", VM_ID_MAX);
         if (vm->vcpus < 1 || vm->vcpus > vm->vcpu_max)
                 return xenops_fail_invalid_vcpus(error, vm->vcpus);
+        if (vm->vcpu_max > VM_VCPUS_MAX)
+                return xenops_fail_invalid_vcpus(error, vm->vcpu_max);
         if (vm->memory_dynamic_min < 0 || vm->memory_dynamic_min > vm->memory_dynamic_max ||
             vm->memory_dynamic_max > vm->memory_static_max)
                 return xenops_fail_internal(error, "0 <= memory_dynamic_min <= memory_dynamic_max <= "

@@ -29,6 +29,7 @@ XenopsVif *vm_config_vif(const VmConfig *config, const char *device);
 typedef struct VmStore VmStore;
 
 #define VM_ID_MAX      64u  /* bytes of a VM's or a device's id: of A-Z a-z 0-9 . _ -, the first no dot */
+#define VM_VCPUS_MAX   8192 /* as Xen has it, of a PV domain */
 #define VM_DEVICES_MAX 256u /* of a kind */
 bool vm_id_valid(const char *id);
 
