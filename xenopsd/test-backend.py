@@ -22,6 +22,7 @@ PATIENCE_SEC = 120
 DUMP_SEC = 500      # page by page, and emulation is slow
 DISK_BYTES = 16 << 20
 SUSPEND_BYTES = 256 << 20
+HANG_SEC = 3600 if KERNEL else 900
 KILLS = int(os.environ.get('KILLS', 8))     # of each kind
 
 
@@ -587,6 +588,6 @@ class Kills(Daemons):
 
 
 if __name__ == '__main__':
-    signal.alarm(900)
+    signal.alarm(HANG_SEC)
     rest = sys.argv[8:] if KERNEL else sys.argv[4:]
     unittest.main(argv=[sys.argv[0], '-v', *rest])

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""xenopsd's back end for Xen does what the simulator does (xenopsd/test-backend.py), as far as no guest has to boot."""
+from xen.box import suite
+
+TEST_SEC = 900
+TESTS = ('power_states', 'test_data', 'unknown', 'destroyed_behind_our_back', 'devices_from_the_start',
+         'nothing_is_left', 'restart_finds_again', 'are_left_alone')
+
+
+def test_does_what_the_simulator_does(dom0):
+    suite.prepare(dom0)
+    suite.run_tests(dom0, *TESTS, seconds=TEST_SEC)
