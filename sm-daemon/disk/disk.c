@@ -419,17 +419,19 @@ static bool start(Disks *disks, const Operation *operation, DiskRecord *record, 
         return true;
 }
 
-/* For a disk in use: whoever uses it waits meanwhile. */
+/* For a disk in use: whoever uses it waits meanwhile. So it is done even when whoever has us do it waits no longer. */
 static bool restart(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,
                     StorageError **error)
 {
+        const Operation own = { .dbg = operation->dbg,
+                                .deadline_usec = MAX(operation->deadline_usec, clock_usec() + LIVE_USEC) };
         int r;
 
         watch_no_more(disks, record);
-        r = server_kill(record, SIGKILL, operation->deadline_usec);
+        r = server_kill(record, SIGKILL, own.deadline_usec);
         if (r < 0)
                 return fail_errno(error, name, "kill", r);
-        return start(disks, operation, record, name, error);
+        return start(disks, &own, record, name, error);
 }
 
 static bool server_runs(const DiskRecord *record)

@@ -423,6 +423,22 @@ static void test_snapshot_cut_short(Fixture *f, gconstpointer data)
         start(f);
 }
 
+/* The caller's time is up when the plugin has put the overlay on the disk's name: the guest's disk goes on all the same. */
+static void test_snapshot_late(Fixture *f, gconstpointer data)
+{
+        const Operation late = { .dbg = "test", .deadline_usec = clock_usec() };
+        DiskName name = { .sr = SR, .vdi = f->vdi };
+
+        f->socket = use(f, f->vdi, "guest", true);
+        writer_start(f);
+        writer_advance(f, 50);
+        OK(disk_follow(f->manager->disks, &late, &name, &error));
+        writer_advance(f, 50);
+        writer_stop(f);
+        check(f->socket, f->writer.done, f->writer.done);
+        leave(f, "guest");
+}
+
 static void test_resize(Fixture *f, gconstpointer data)
 {
         struct nbd_handle *nbd;
@@ -696,6 +712,7 @@ int main(int argc, char **argv)
                 { "killed", test_killed },
                 { "stalled", test_stalled },
                 { "snapshot-cut-short", test_snapshot_cut_short },
+                { "snapshot-late", test_snapshot_late },
                 { "resize", test_resize },
                 { "merge-down", test_merge_down },
                 { "merge-up", test_merge_up },
