@@ -512,12 +512,19 @@ bool disk_detach(Disks *disks, const Operation *operation, const DiskName *name,
         return true;
 }
 
-/* Has the disk's server follow its name; or else, be started again, which comes to the same. */
+/* Has the disk's server follow its name; or else, be started again, which comes to the same. But where its images cannot be
+ * read, no other could be started: then the one that has them open is let alone. */
 static bool follow(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,
                    StorageError **error)
 {
-        g_autofree char *why = live_follow(record, MIN(operation->deadline_usec, clock_usec() + LIVE_USEC));
+        g_autoptr(GPtrArray) layers = NULL;
+        g_autofree char *why = NULL;
+        int r;
 
+        r = layer_chain(record->path, record->format, &layers);
+        if (r < 0)
+                return fail_errno(error, name, record->path, r);
+        why = live_follow(record, MIN(operation->deadline_usec, clock_usec() + LIVE_USEC));
         if (why == NULL)
                 return true;
         log_warning("Disk's server does not follow, and is started again", "SM_SR", name->sr, "SM_VDI",

@@ -439,6 +439,34 @@ static void test_snapshot_late(Fixture *f, gconstpointer data)
         leave(f, "guest");
 }
 
+/* What the guest uses is open, and goes on being used, while it has no name. */
+static void test_image_away(Fixture *f, gconstpointer data)
+{
+        g_autofree char *away = g_build_filename(f->scratch, "away", NULL);
+        StorageVdiInfo info = { .vdi = f->vdi, .name_label = (char *)"snapshot", .persistent = true },
+                       made = { 0 };
+        DiskRecord record;
+        int pidfd;
+
+        f->socket = use(f, f->vdi, "guest", true);
+        record = record_of(f);
+        writer_start(f);
+        writer_advance(f, 50);
+        g_assert_cmpint(rename(record.path, away), ==, 0);
+        FAILS(vdi_snapshot(f->manager, &f->operation, SR, &info, &made, &error));
+        pidfd = server_find(&record);
+        g_assert_cmpint(pidfd, >=, 0);
+        close(pidfd);
+        writer_advance(f, 50);
+        g_assert_cmpint(rename(away, record.path), ==, 0);
+        free(snapshot(f));
+        writer_advance(f, 50);
+        writer_stop(f);
+        check(f->socket, f->writer.done, f->writer.done);
+        disk_record_clear(&record);
+        leave(f, "guest");
+}
+
 static void test_resize(Fixture *f, gconstpointer data)
 {
         struct nbd_handle *nbd;
@@ -713,6 +741,7 @@ int main(int argc, char **argv)
                 { "stalled", test_stalled },
                 { "snapshot-cut-short", test_snapshot_cut_short },
                 { "snapshot-late", test_snapshot_late },
+                { "image-away", test_image_away },
                 { "resize", test_resize },
                 { "merge-down", test_merge_down },
                 { "merge-up", test_merge_up },
