@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""VM.start and VM.shutdown beside `xl` with the same configuration, taking turns; the median of the rounds. In Xen's control domain. Arguments as those of test-backend.py --xen; ROUNDS in the environment."""
+"""Starts, shutdowns, suspends and resumes beside `xl` with the same configuration, taking turns; the medians of the
+rounds. In Xen's control domain. Arguments as those of test-backend.py --xen; in the environment ROUNDS, and FIGURES, a file
+that gets every round's seconds as JSON: [{"kind": ..., "what": ..., "peer": ..., "rounds": [[ours, peer's], ...]}, ...]."""
 import importlib.util
+import json
 import os
 import statistics
 import sys
@@ -14,19 +17,27 @@ spec.loader.exec_module(backend)
 
 ROUNDS = int(os.environ.get('ROUNDS', 7))
 XL_NAME = 'beside'
+PAIRS = ('VM.start', 'xl create'), ('VM.shutdown', 'xl destroy'), ('VM.suspend', 'xl save'), ('VM.resume', 'xl restore')
 
 
 class Bench(backend.Daemons):
     def runTest(self):
-        self.times = {}
+        self.times, self.figures = {}, []
         for kind in 'PVH', 'PV':
-            self.measure_starts(kind)
-            self.show(kind, 'VM.start', 'xl create')
-            self.show(kind, 'VM.shutdown', 'xl destroy')
+            disk = self.hypervisor.disk(kind)
+            vm, config = self.make(kind, disk), self.xl_config(kind, disk)
+            self.measure_starts(kind, vm, config)
+            self.measure_images(kind, vm)
+            for ours, theirs in PAIRS:
+                self.show(kind, ours, theirs)
+        if 'FIGURES' in os.environ:
+            Path(os.environ['FIGURES']).write_text(json.dumps(self.figures))
 
     def show(self, kind, ours, theirs):
-        a, b = (statistics.median(self.times[name, kind]) for name in (ours, theirs))
-        print(f'{kind:4} {ours:12} {a:7.3f} s   {theirs:12} {b:7.3f} s   {a / b:5.2f}', flush=True)
+        rounds = list(zip(self.times[ours, kind], self.times[theirs, kind]))
+        self.figures.append({'kind': kind, 'what': ours, 'peer': theirs, 'rounds': rounds})
+        a, b, ratio = map(statistics.median, (*zip(*rounds), (a / b for a, b in rounds)))
+        print(f'{kind:4} {ours:12} {a:7.3f} s   {theirs:12} {b:7.3f} s   {ratio:5.2f}', flush=True)
 
     def time(self, name, kind, function, *arguments, **named):
         begun = time.monotonic()
@@ -54,14 +65,30 @@ class Bench(backend.Daemons):
         self.add_interface(vm, '0')
         return vm
 
-    def measure_starts(self, kind):
-        disk = self.hypervisor.disk(kind)
-        vm, config = self.make(kind, disk), self.xl_config(kind, disk)
+    def measure_starts(self, kind, vm, config):
         for _ in range(ROUNDS):
             self.time('xl create', kind, self.xl, 'create', '-q', '-p', config)
             self.time('xl destroy', kind, self.xl, 'destroy', XL_NAME)
             self.time('VM.start', kind, self.cli, 'start', '--paused', vm)
             self.time('VM.shutdown', kind, self.cli, 'shutdown', vm)
+
+    def measure_images(self, kind, vm):
+        """Of two guests that have booted, which takes longest, and so they do it again and again."""
+        ours, theirs = (os.path.join(self.folder, name) for name in ('ours', 'theirs'))
+        with open(ours, 'w') as file:
+            file.truncate(backend.SUSPEND_BYTES)
+        other = self.xl_config(kind, self.hypervisor.disk(f'{kind}-other'))
+        self.xl('create', '-q', other)
+        self.hypervisor.await_ready(self.xl('domid', XL_NAME))
+        self.cli('start', vm)
+        self.hypervisor.await_guest(vm)
+        for _ in range(ROUNDS):
+            self.time('xl save', kind, self.xl, 'save', XL_NAME, theirs)
+            self.time('xl restore', kind, self.xl, 'restore', theirs)
+            self.time('VM.suspend', kind, self.cli, 'suspend', '--disk', ours, vm)
+            self.time('VM.resume', kind, self.cli, 'resume', '--disk', ours, vm)
+        self.xl('destroy', XL_NAME)
+        self.cli('shutdown', vm)
 
 
 if __name__ == '__main__':

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from harness.stack import SOURCE
 
-from . import bulk, events, footprint, growth, https, plot, results, starts, switch
+from . import bulk, events, footprint, growth, https, plot, results, starts, switch, xen
 
 SUITES = {'switch': switch, 'https': https, 'events': events, 'starts': starts, 'footprint': footprint,
           'growth': growth, 'bulk': bulk}
+XEN = {'xen': xen}
 
 
 @dataclass
@@ -36,8 +37,10 @@ rounds. Installs the peers from Debian's packages (as root), and needs two proce
 def arguments():
     parser = argparse.ArgumentParser(prog='tests/bench', description=DESCRIPTION)
     parser.add_argument('--quick', action='store_true', help='few and short rounds: shows that it works, no more')
-    parser.add_argument('--only', metavar='NAME', action='append', choices=SUITES,
-                        help='one of ' + ', '.join(SUITES) + '; may be repeated')
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument('--only', metavar='NAME', action='append', choices=SUITES,
+                      help='one of ' + ', '.join(SUITES) + '; may be repeated')
+    what.add_argument('--xen', action='store_true', help='only xenopsd beside xl, on real Xen in an emulated machine')
     parser.add_argument('--plot', action='store_true', help='draw how figures grow with VMs and clients (SVG, PNG)')
     parser.add_argument('--no-build', action='store_true', help='what was built last, as it is')
     return parser.parse_args()
@@ -58,18 +61,24 @@ def prepare(build):
     subprocess.run(['ninja', '-C', folder], check=True, stdout=sys.stderr)
 
 
+def prepare_xen():
+    os.environ.setdefault('XAPI_BUILD', str(SOURCE / 'build-bench'))
+    subprocess.run([SOURCE / 'packaging/install-dependencies', 'xen'], check=True, stdin=subprocess.DEVNULL)
+
+
 def main():
     options = arguments()
     if os.cpu_count() < 2:
         sys.exit('tests/bench: two processors are needed, one for the servers and one for the load')
     try:
-        prepare(not options.no_build)
+        prepare_xen() if options.xen else prepare(not options.no_build)
     except subprocess.CalledProcessError as error:
         sys.exit(f'tests/bench: {error}')
     rows, curves = [], {}
-    for name in options.only or SUITES:
+    suites = XEN if options.xen else {name: SUITES[name] for name in options.only or SUITES}
+    for name, suite in suites.items():
         print(f'{name} ...', file=sys.stderr, flush=True)
-        new, more = SUITES[name].measure(QUICK if options.quick else FULL)
+        new, more = suite.measure(QUICK if options.quick else FULL)
         print(results.table(new), results.notes(new), sep='\n', flush=True)
         rows += new
         curves.update(more)

@@ -108,7 +108,7 @@ def machine():
 def store(rows, curves):
     """-> the file; figures of earlier runs stay beside it."""
     folder = build_folder() / 'bench'
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / time.strftime('%Y%m%dT%H%M%S.json')
     path.write_text(json.dumps({'machine': machine(), 'rows': [asdict(row) for row in rows], 'curves': curves},
                                indent=1) + '\n')
