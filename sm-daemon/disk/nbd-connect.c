@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <libnbd.h>
@@ -162,19 +164,37 @@ static struct nbd_handle *shake_hands(const DiskRecord *record)
         return nbd;
 }
 
-/* A connection replaces one that the kernel has found dead, which it may be about to: so until the device answers. */
+/* The kernel gives a socket that it takes its own time for sending; else nothing tells who has it. */
+static bool is_the_kernels(int socket)
+{
+        struct timeval time = { 0 };
+        socklen_t n = sizeof(time);
+
+        return getsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, &n) == 0 && time.tv_sec > 0;
+}
+
+static bool is_broken(int socket)
+{
+        struct pollfd poll_fd = { .fd = socket, .events = POLLRDHUP };
+
+        return poll(&poll_fd, 1, 0) != 0;
+}
+
+/* A connection replaces one that the kernel has found dead, which it may be about to: so until it is taken. The device
+ * itself is not asked, for who reads from it cannot be ended before it answers. */
 static int reconnect(const DiskRecord *record, const NbdConnection *connection, uint64_t deadline_usec)
 {
-        Probe *probe = probe_new(record->device);
-        int r;
+        for (;;) {
+                int r = nbd_device_reconnect(record->device, connection);
 
-        do {
-                r = nbd_device_reconnect(record->device, connection);
-                if (r == 0)
-                        r = probe_wait(probe, clock_usec() + ATTEMPT_USEC);
-        } while (r == -ETIMEDOUT && clock_usec() < deadline_usec);
-        probe_unref(probe);
-        return r;
+                if (r < 0 || is_the_kernels(connection->socket))
+                        return r;
+                if (is_broken(connection->socket))
+                        return -EPIPE;
+                if (clock_usec() > deadline_usec)
+                        return -ETIMEDOUT;
+                g_usleep(ATTEMPT_USEC);
+        }
 }
 
 static int attempt(const DiskRecord *record, const NbdConnection *connection, uint64_t deadline_usec)

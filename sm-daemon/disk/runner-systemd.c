@@ -163,9 +163,32 @@ static void add_life(GVariantBuilder *builder, const char *sm_disk, const DiskRe
         add_command(builder, "ExecStopEx", sm_disk, "disconnect", record->folder, "privileged");
 }
 
-/* The server parses what the guest writes: it has no privilege, and sees nothing but programs and the folders of its
- * disk. Its network namespace is the host's, because the command that connects the device has the same one (+ or not),
- * and needs that; AF_UNIX is all that it can make of it. */
+/* Every folder at the top but for programs and for what the kernel shows: what is mounted over is so for all commands of
+ * a unit (+ or not), and the one that connects the device needs /sys. */
+static void hide_folders(GVariantBuilder *builder)
+{
+        static const char *const shown[] = { "bin",  "dev",  "lib", "lib32", "lib64", "libx32",
+                                             "proc", "sbin", "sys", "usr",   NULL };
+        GDir *top = g_dir_open("/", 0, NULL);
+        GVariantBuilder hidden;
+        const char *name;
+
+        g_variant_builder_init(&hidden, G_VARIANT_TYPE("a(ss)"));
+        while (top != NULL && (name = g_dir_read_name(top)) != NULL) {
+                g_autofree char *path = g_strconcat("/", name, NULL);
+
+                if (!g_strv_contains(shown, name) && g_file_test(path, G_FILE_TEST_IS_DIR) &&
+                    !g_file_test(path, G_FILE_TEST_IS_SYMLINK))
+                        g_variant_builder_add(&hidden, "(ss)", path, "ro");
+        }
+        if (top != NULL)
+                g_dir_close(top);
+        g_variant_builder_add(builder, "(sv)", "TemporaryFileSystem", g_variant_builder_end(&hidden));
+}
+
+/* The server parses what the guest writes: it has no privilege, sees nothing but programs and the folders of its disk,
+ * and of these can write the latter alone. Its network namespace is the host's, because the command that connects the
+ * device has the same one (+ or not), and needs that; AF_UNIX is all that it can make of it. */
 static void add_confinement(GVariantBuilder *builder, const char *sm_disk, const DiskRecord *record)
 {
         static const char *const families[] = { "AF_UNIX", NULL },
@@ -175,9 +198,6 @@ static void add_confinement(GVariantBuilder *builder, const char *sm_disk, const
                 "NoNewPrivileges", "PrivateDevices",         "ProtectClock",         "ProtectControlGroups",
                 "ProtectHostname", "ProtectKernelLogs",      "ProtectKernelModules", "ProtectKernelTunables",
                 "LockPersonality", "MemoryDenyWriteExecute", "RestrictRealtime",     "RestrictSUIDSGID"
-        };
-        static const char *const seen[] = {
-                "/usr", "-/lib", "-/lib64", "-/bin", "-/sbin", "-/etc/ld.so.cache"
         };
         g_autofree char *images = g_path_get_dirname(record->path), *programs = g_path_get_dirname(sm_disk);
         GVariantBuilder binds, own;
@@ -191,14 +211,10 @@ static void add_confinement(GVariantBuilder *builder, const char *sm_disk, const
         g_variant_builder_add(builder, "(sv)", "RestrictNamespaces", g_variant_new_uint64(0));
         g_variant_builder_add(builder, "(sv)", "CapabilityBoundingSet", g_variant_new_uint64(0));
         g_variant_builder_add(builder, "(sv)", "UMask", g_variant_new_uint32(0077));
-        g_variant_builder_add_parsed(builder, "('TemporaryFileSystem', <[('/', 'ro')]>)");
+        add_text(builder, "ProtectSystem", "strict");
+        hide_folders(builder);
         g_variant_builder_init(&binds, G_VARIANT_TYPE("a(ssbt)"));
-        for (size_t i = 0; i < G_N_ELEMENTS(seen); i++) {
-                bool may_lack = seen[i][0] == '-';
-                const char *path = seen[i] + may_lack;
-
-                g_variant_builder_add(&binds, "(ssbt)", path, path, may_lack, (guint64)0);
-        }
+        g_variant_builder_add(&binds, "(ssbt)", "/etc/ld.so.cache", "/etc/ld.so.cache", TRUE, (guint64)0);
         g_variant_builder_add(&binds, "(ssbt)", programs, programs, FALSE, (guint64)0);
         g_variant_builder_add(builder, "(sv)", "BindReadOnlyPaths", g_variant_builder_end(&binds));
         g_variant_builder_init(&own, G_VARIANT_TYPE("a(ssbt)"));

@@ -231,6 +231,38 @@ static void test_killed(Fixture *f, gconstpointer data)
         OK(disk_detach(f->disks, &f->operation, &f->name, &error));
 }
 
+/* Whoever uses the kernel's device waits while its server is away, and nobody has to be asked for another. */
+static void test_heals(Fixture *f, gconstpointer data)
+{
+        DiskRecord record;
+        g_autofree char *path = NULL;
+        void *bytes = aligned_alloc(BLOCK, BLOCK);
+        int fd;
+
+        attach(f);
+        activate(f, true);
+        record = record_of(f);
+        path = g_strdup_printf("/dev/nbd%d", record.device);
+        if (record.device == DISK_NO_DEVICE || g_strcmp0(g_getenv("SM_DISK_SERVERS"), "systemd") != 0) {
+                g_test_skip("needs the kernel's nbd, and systemd");
+        } else {
+                fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+                g_assert_cmpint(fd, >=, 0);
+                for (char round = 'a'; round < 'd'; round++) {
+                        memset(bytes, round, BLOCK);
+                        g_assert_cmpint(pwrite(fd, bytes, BLOCK, BLOCK), ==, BLOCK);
+                        kill_server(f);
+                        memset(bytes, 0, BLOCK);
+                        g_assert_cmpint(pread(fd, bytes, BLOCK, BLOCK), ==, BLOCK);
+                        g_assert_cmpint(*(char *)bytes, ==, round);
+                }
+                close(fd);
+        }
+        free(bytes);
+        disk_record_clear(&record);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+}
+
 /* A raw disk gets its first overlay while its record has the old name. */
 static void test_overlay_comes_first(Fixture *f, gconstpointer data)
 {
@@ -334,11 +366,13 @@ int main(int argc, char **argv)
         } tests[] = {
                 { "/disk/raw/life", "raw", test_life },
                 { "/disk/raw/killed", "raw", test_killed },
+                { "/disk/raw/heals", "raw", test_heals },
                 { "/disk/raw/overlay-comes-first", "raw", test_overlay_comes_first },
                 { "/disk/raw/forged-header", "raw", test_forged_header },
                 { "/disk/damaged-record", "raw", test_damaged_record },
                 { "/disk/qcow2/life", "qcow2", test_life },
                 { "/disk/qcow2/killed", "qcow2", test_killed },
+                { "/disk/qcow2/heals", "qcow2", test_heals },
                 { "/disk/refused", "raw", test_refused },
         };
 
