@@ -96,7 +96,8 @@ def test_reinstalled_keeps_state_and_purged_leaves_nothing(dom0):
     assert not dom0.shell("ps -eo args | grep '^/usr/libexec/xapi' || true").strip()
     assert dom0.run('ls', '/var/lib/xapi/xapi-core')
     dom0.run('dpkg', '--purge', *names())
-    assert leftovers(dom0) == []
+    left = leftovers(dom0)
+    assert left == [], left
 
 
 def test_lintian():
