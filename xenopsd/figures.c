@@ -12,11 +12,11 @@ struct Figures {
         GHashTable *known; /* VM -> BackendDomain, as it was last seen; the looking worker's alone */
 };
 
+/* A domain that is seen for the first time may have changed since it was last told of. */
 static bool is_news(const BackendDomain *before, const BackendDomain *now)
 {
-        return before && before->domid == now->domid &&
-               (llabs(before->memory_kib - now->memory_kib) >= FIGURES_NEWS_KIB ||
-                before->vcpus != now->vcpus);
+        return !before || before->domid != now->domid ||
+               llabs(before->memory_kib - now->memory_kib) >= FIGURES_NEWS_KIB || before->vcpus != now->vcpus;
 }
 
 static void look(void *data);
@@ -40,7 +40,7 @@ static void look(void *data)
                         continue;
                 if (is_news(before, &domain))
                         manager_vm_changed(manager, *vm);
-                else if (before && before->domid == domain.domid)
+                else
                         domain = *before; /* so that many small changes become a large one */
                 g_hash_table_insert(now, g_strdup(*vm), g_memdup2(&domain, sizeof domain));
         }
