@@ -17,6 +17,7 @@
 #include "message-switch/lib/daemon.h"
 #include "nbd-connect.h"
 #include "nbd-device.h"
+#include "server-command.h"
 #include "watch.h"
 
 #define LIVE_USEC  (30u * 1000000u) /* for a server to do what it is told, while its disk is in use */
@@ -666,31 +667,11 @@ bool disk_settle(Disks *disks, const Operation *operation, const DiskName *name,
         return good;
 }
 
-static int connect_to(const char *path)
-{
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd;
-
-        if (strlen(path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        strcpy(address.sun_path, path);
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                int r = -errno;
-
-                close(fd);
-                return r;
-        }
-        return fd;
-}
-
 bool disk_open(Disks *disks, const DiskName *name, int *ret_fd, StorageError **error)
 {
         g_autofree char *folder = disk_folder(disks, name),
                         *path = g_build_filename(folder, DISK_SOCKET, NULL);
-        int fd = connect_to(path);
+        int fd = server_connect(path);
 
         if (fd < 0)
                 return fail_errno(error, name, "its socket", fd);

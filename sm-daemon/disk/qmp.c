@@ -5,14 +5,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <glib.h>
 
 #include "idl/runtime/buffer.h"
 #include "message-switch/lib/loop.h"
+#include "server-command.h"
 #include "sm-daemon/plugin.h"
 
 #define READ_SIZE 4096u
@@ -164,26 +163,6 @@ const char *qmp_why(const Qmp *qmp)
         return qmp->why != NULL ? qmp->why : "";
 }
 
-static int connect_to(const char *path)
-{
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd;
-
-        if (strlen(path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        strcpy(address.sun_path, path);
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-                return -errno;
-        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                int r = -errno;
-
-                close(fd);
-                return r;
-        }
-        return fd;
-}
-
 int qmp_open(const char *socket, uint64_t deadline_usec, Qmp **ret)
 {
         Qmp *qmp = g_new0(Qmp, 1);
@@ -191,7 +170,7 @@ int qmp_open(const char *socket, uint64_t deadline_usec, Qmp **ret)
         int r;
 
         qmp->deadline_usec = deadline_usec;
-        qmp->fd = connect_to(socket);
+        qmp->fd = server_connect(socket);
         r = qmp->fd < 0 ? qmp->fd : take_message(qmp, &greeting);
         if (r == 0)
                 r = json_object_get(greeting, "QMP") != NULL ? qmp_call(qmp, "qmp_capabilities", NULL, NULL)

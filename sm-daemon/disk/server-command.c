@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server-command.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 /* QEMU's limit for a node's name is 31 bytes. */
 char *server_node(const Layer *layer)
@@ -122,4 +127,24 @@ int server_command(const DiskRecord *record, char ***ret_argv)
         g_ptr_array_add(argv, NULL);
         *ret_argv = (char **)g_ptr_array_free(g_steal_pointer(&argv), FALSE);
         return 0;
+}
+
+int server_connect(const char *path)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd;
+
+        if (strlen(path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        strcpy(address.sun_path, path);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+                int r = -errno;
+
+                close(fd);
+                return r;
+        }
+        return fd;
 }

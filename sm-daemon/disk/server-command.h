@@ -27,3 +27,5 @@ bool server_writes_through(GPtrArray *layers);
 
 /* argv, NULL-terminated, owned (g_strfreev). 0 or an error of layer_chain. */
 int server_command(const DiskRecord *record, char ***ret_argv);
+/* To one of its sockets: a descriptor, or a negative errno. */
+int server_connect(const char *path);
