@@ -141,8 +141,9 @@ static bool get_by_uuid(Call *call, const Value *params, XapiError **error)
 
         if (!row)
                 return xapi_fail(error, ERR_UUID_INVALID, class->name, params[0].s, NULL);
-        /* Only to whom it is known: a uuid is no secret, and is in every copy of the database. */
-        if (class == &CLASS_SESSION && call->session && strcmp(row->ref, call->session) == 0)
+        /* To whom it is known, and to who may do everything: a uuid is no secret, and is in every copy of the database. */
+        if (class == &CLASS_SESSION &&
+            ((call->roles & ROLE_POOL_ADMIN) || strcmp(row->ref, call->session) == 0))
                 secret = sessions_secret(call->manager->sessions, row->ref);
         call_return_str(call, secret ? secret : row->ref);
         row_unref(row);

@@ -39,8 +39,8 @@ Str sessions_open_local(Sessions *sessions);
 bool sessions_close_local(Sessions *sessions, const char *ref); /* false: there is none */
 /* What stands for a session where its reference must not be seen: "trackid=<hex>". Returns owned. */
 Str session_track_id(const char *ref);
-/* For session.get_by_uuid, which upstream answers with what opens the session (here a session is told no other's): that
- * of one that was used in this process since the last sessions_collect, owned; NULL: not known. Any thread. */
+/* For session.get_by_uuid, which upstream answers with what opens the session (here only a pool-admin is told another's):
+ * that of one that was used in this process since the last sessions_collect, owned; NULL: not known. Any thread. */
 Str sessions_secret(Sessions *sessions, const char *ref);
 /* Drops sessions that were idle for too long, and forgets what users may do, which is then asked anew. On the loop, now
  * and then. */

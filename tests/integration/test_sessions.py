@@ -54,9 +54,10 @@ def test_database_opens_no_session(stack):
     assert any(task.removeprefix('OpaqueRef:').encode() in path.read_bytes() for path in files)
     for path in files:
         assert xapi.session.removeprefix('OpaqueRef:').encode() not in path.read_bytes(), path
-    # nor does what is there for all to see give one to who has another
+    # nor does what is there for all to see give one to who may do less
     uuid = xapi.call('session.get_uuid', xapi.session)
     assert xapi.call('session.get_by_uuid', uuid) == xapi.session
+    assert stack.json().call('session.get_by_uuid', uuid) == xapi.session
     other = stack.json(user='readonly', password='secret')
     ref = other.call('session.get_by_uuid', uuid)
     assert ref != xapi.session and other.call('session.get_uuid', ref) == uuid
