@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Starts, shutdowns, suspends and resumes beside `xl` with the same configuration, taking turns; the medians of the
-rounds. In Xen's control domain. Arguments as those of test-backend.py --xen; in the environment ROUNDS, and FIGURES, a file
-that gets every round's seconds as JSON: [{"kind": ..., "what": ..., "peer": ..., "rounds": [[ours, peer's], ...]}, ...]."""
+rounds. `xl` has its devices plugged by the program that xenopsd uses: Xen's own are shell scripts, which take longer.
+In Xen's control domain. Arguments as those of test-backend.py --xen; in the environment ROUNDS, and FIGURES, a file that
+gets every round's seconds as JSON: [{"kind": ..., "what": ..., "peer": ..., "rounds": [[ours, peer's], ...]}, ...]."""
 import importlib.util
 import json
 import os
@@ -52,11 +53,12 @@ class Bench(backend.Daemons):
         return self.hypervisor.run('xl', *arguments, quiet=True)
 
     def xl_config(self, kind, disk):
-        path = os.path.join(self.folder, f'{kind}.cfg')
+        path, script = os.path.join(self.folder, f'{kind}.cfg'), Path(backend.XENOPSD).with_name('xen-hotplug')
         with open(path, 'w') as file:
             file.write(f'name="{XL_NAME}"\ntype="{kind.lower()}"\nmemory={backend.MEMORY >> 20}\nkernel="{backend.KERNEL}"\n'
-                       f'ramdisk="{backend.RAMDISK}"\nextra="console=hvc0 panic=-1"\ndisk=["phy:{disk},xvda,w"]\n'
-                       f'vif=["mac=00:16:3e:00:00:77,bridge={backend.BRIDGE}"]\n')
+                       f'ramdisk="{backend.RAMDISK}"\nextra="console=hvc0 panic=-1"\n'
+                       f'disk=["format=raw,vdev=xvda,access=rw,backendtype=phy,script={script},target={disk}"]\n'
+                       f'vif=["mac=00:16:3e:00:00:77,bridge={backend.BRIDGE},script={script}"]\n')
         return path
 
     def make(self, kind, disk):
