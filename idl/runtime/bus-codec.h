@@ -11,7 +11,7 @@ typedef struct BusReason {
 
 /* Returns owned. Bytes that are no UTF-8 become U+FFFD; numbers that are not finite become "inf", "-inf", "nan". */
 json_t *bus_encode(const BusType *type, const void *value);
-/* *ret is overwritten, zeroed on failure. */
+/* *ret is overwritten, zeroed on failure. Text that is not UTF-8, or has a NUL in it, is one, in `any` too. */
 bool bus_decode(const BusType *type, const json_t *json, void *ret, BusReason *reason);
 
 /* The params array of a call: the named ones in one object first (if there are any), the positional ones after it. */

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "bus-codec.h"
+#include "json-text.h"
 
 static bool fail(BusReason *reason, const char *what)
 {
@@ -32,13 +33,37 @@ static bool fail_at(BusReason *reason, const char *where)
         return false;
 }
 
+/* What C's strings can hold, and what can be written as JSON again. `what` begins the reason where it is not. */
+static bool text_good(const char *text, size_t len, const char *what, BusReason *reason)
+{
+        bool nul = memchr(text, '\0', len), utf8 = json_text_is_utf8(text, len);
+
+        if (nul || !utf8)
+                snprintf(reason->text, sizeof(reason->text), "%s %s", what,
+                         nul ? "has a NUL in it" : "is not UTF-8");
+        return !nul && utf8;
+}
+
+static bool string_good(const json_t *json, BusReason *reason)
+{
+        return text_good(json_string_value(json), json_string_length(json), "a string", reason);
+}
+
+/* The string's text; NULL: it is none, or holds what no number and no tag does. */
+static const char *plain_text(const json_t *json)
+{
+        const char *text = json_string_value(json);
+
+        return text && strlen(text) == json_string_length(json) ? text : NULL;
+}
+
 static bool decode_int(const json_t *json, int64_t *ret, BusReason *reason)
 {
         if (json_is_integer(json)) {
                 *ret = json_integer_value(json);
                 return true;
         }
-        const char *text = json_string_value(json);
+        const char *text = plain_text(json);
         char *end;
 
         if (!text || text[0] == '\0' || strchr(" \t\n\r\f\v", text[0]))
@@ -58,7 +83,7 @@ static bool decode_float(const json_t *json, double *ret, BusReason *reason)
                 *ret = json_number_value(json);
                 return true;
         }
-        const char *text = json_string_value(json);
+        const char *text = plain_text(json);
         char *end;
 
         if (!text || text[0] == '\0' || strchr(" \t\n\r\f\v", text[0]))
@@ -69,13 +94,34 @@ static bool decode_float(const json_t *json, double *ret, BusReason *reason)
 
 static bool decode_string(const json_t *json, char **ret, BusReason *reason)
 {
-        const char *text = json_string_value(json);
-
-        if (!text)
+        if (!json_is_string(json))
                 return fail(reason, "expected a string");
-        if (strlen(text) != json_string_length(json))
-                return fail(reason, "a string has a NUL in it");
-        *ret = bus_strdup(text);
+        if (!string_good(json, reason))
+                return false;
+        *ret = bus_strdup(json_string_value(json));
+        return true;
+}
+
+/* Passed on as it is; but for its texts, which are held to what those of strings are. */
+static bool any_good(const json_t *json, BusReason *reason)
+{
+        json_t *mutable = (json_t *)json; /* iteration changes nothing */
+
+        for (size_t i = 0; i < json_array_size(json); i++)
+                if (!any_good(json_array_get(json, i), reason))
+                        return false;
+        for (void *i = json_object_iter(mutable); i; i = json_object_iter_next(mutable, i))
+                if (!text_good(json_object_iter_key(i), json_object_iter_key_len(i), "a key", reason) ||
+                    !any_good(json_object_iter_value(i), reason))
+                        return false;
+        return !json_is_string(json) || string_good(json, reason);
+}
+
+static bool decode_any(const json_t *json, json_t **ret, BusReason *reason)
+{
+        if (!any_good(json, reason))
+                return false;
+        *ret = json_is_null(json) ? NULL : json_incref((json_t *)json);
         return true;
 }
 
@@ -112,7 +158,8 @@ static const json_t *member(const json_t *object, const char *name)
         json_t *mutable = (json_t *)object; /* iteration changes nothing */
 
         for (void *i = json_object_iter(mutable); i; i = json_object_iter_next(mutable, i))
-                if (strcasecmp(json_object_iter_key(i), name) == 0)
+                if (json_object_iter_key_len(i) == strlen(name) &&
+                    strcasecmp(json_object_iter_key(i), name) == 0)
                         return json_object_iter_value(i);
         return NULL;
 }
@@ -207,6 +254,8 @@ static bool decode_dict(const BusType *type, const json_t *json, BusList *ret, B
                 char *item = (char *)ret->items + ret->n * type->stride;
                 const char *key = json_object_iter_key(i);
 
+                if (!text_good(key, json_object_iter_key_len(i), "a key", reason))
+                        return false;
                 if (!bus_decode(type->element, json_object_iter_value(i), item + type->value_offset, reason))
                         return fail_at(reason, key);
                 *(char **)item = bus_strdup(key);
@@ -223,7 +272,8 @@ static bool decode_variant(const BusType *type, const json_t *json, void *ret, B
 
         if (!json_is_string(name) || (json_is_array(json) && json_array_size(json) > 2))
                 return fail_expected(reason, type, "a tag");
-        int tag = bus_tag_index(type, json_string_value(name));
+        const char *text = plain_text(name);
+        int tag = text ? bus_tag_index(type, text) : -1;
 
         if (tag < 0 && type->default_tag < 0)
                 return fail_expected(reason, type, "a tag that is known");
@@ -257,8 +307,7 @@ static bool decode(const BusType *type, const json_t *json, void *ret, BusReason
         case BUS_STRING:
                 return decode_string(json, ret, reason);
         case BUS_ANY:
-                *(json_t **)ret = json_is_null(json) ? NULL : json_incref((json_t *)json);
-                return true;
+                return decode_any(json, ret, reason);
         case BUS_OPTION:
                 return decode_option(type, json, ret, reason);
         case BUS_LIST:

@@ -2,46 +2,10 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include <glib.h>
 
 #include "bus-codec.h"
-
-/* Length of the UTF-8 sequence at s (of n bytes), 0 if there is none (RFC 3629). */
-static size_t utf8_length(const unsigned char *s, size_t n)
-{
-        if (s[0] < 0x80)
-                return 1;
-        size_t len = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
-                     : (s[0] & 0xf0) == 0xe0        ? 3
-                     : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-                                                    : 0;
-
-        if (len == 0 || n < len)
-                return 0;
-        for (size_t i = 1; i < len; i++)
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-        if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-            (s[0] == 0xf4 && s[1] > 0x8f))
-                return 0;
-        return len;
-}
-
-static char *utf8_repair(const char *text)
-{
-        static const char replacement[] = "\xef\xbf\xbd";
-        size_t n = strlen(text), out = 0;
-        char *repaired = bus_alloc(n * 3 + 1, 1);
-
-        for (size_t i = 0; i < n;) {
-                size_t len = utf8_length((const unsigned char *)text + i, n - i);
-
-                memcpy(repaired + out, len ? text + i : replacement, len ? len : 3);
-                out += len ? len : 3;
-                i += len ? len : 1;
-        }
-        return repaired;
-}
 
 static json_t *encode_string(const char *text)
 {
@@ -49,12 +13,8 @@ static json_t *encode_string(const char *text)
 
         if (json)
                 return json;
-        char *repaired = utf8_repair(text);
-
-        json = json_string(repaired);
-        free(repaired);
-        assert(json);
-        return json;
+        g_autofree char *repaired = g_utf8_make_valid(text, -1);
+        return json_string(repaired);
 }
 
 static json_t *encode_float(double d)
@@ -138,10 +98,9 @@ static json_t *encode_dict(const BusType *type, const BusList *list)
                 json_t *value = bus_encode(type->element, item + type->value_offset);
 
                 if (json_object_set(object, key ? key : "", value) < 0) {
-                        char *repaired = utf8_repair(key);
+                        g_autofree char *repaired = g_utf8_make_valid(key, -1);
 
                         json_object_set(object, repaired, value);
-                        free(repaired);
                 }
                 json_decref(value);
         }

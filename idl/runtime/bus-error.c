@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <glib.h>
+
+#include "json-text.h"
 #include "message-switch/lib/frame.h"
 
 static BusFailure *failure_of(const BusInterface *interface, const void *error)
@@ -82,11 +85,12 @@ void *bus_decode_error(const BusInterface *interface, const json_t *json)
         if (bus_decode(interface->error, json, error, &reason))
                 return error;
         free(error);
-        char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
+        auto_buffer text = { 0 };
 
-        error = bus_error_new_failure(interface, BUS_PROTOCOL, text);
-        free(text);
-        return error;
+        json_text_write(&text, json);
+        g_autofree char *valid = g_utf8_make_valid(text.data, (gssize)text.len);
+
+        return bus_error_new_failure(interface, BUS_PROTOCOL, valid);
 }
 
 char *bus_error_text(const BusInterface *interface, const void *error)

@@ -57,6 +57,18 @@ bool json_text_is_clean(const char *text, size_t n)
         return high < 0x80 || g_utf8_validate_len(text, n, NULL);
 }
 
+bool json_text_is_utf8(const char *text, size_t n)
+{
+        const char *end = text + n;
+
+        while (!g_utf8_validate_len(text, (size_t)(end - text), &text)) {
+                if (*text != '\0')
+                        return false;
+                text++;
+        }
+        return true;
+}
+
 static json_t *read_value(Reader *r);
 
 static void skip_blanks(Reader *r)

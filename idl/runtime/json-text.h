@@ -30,6 +30,7 @@ bool json_text_members(const char *text, size_t n, const JsonLimits *limits, Jso
                        size_t n_members);
 
 bool json_text_is_clean(const char *text, size_t n); /* what ret_dirty says, of one string */
+bool json_text_is_utf8(const char *text, size_t n);  /* a NUL is a character like others */
 /* Prints on one line, without blanks; strings keep their bytes. */
 void json_text_write(Buffer *b, const json_t *json);
 void json_write_string(Buffer *b, const char *text);            /* quoted and escaped */

@@ -6,10 +6,12 @@
 #include <glib.h>
 
 #include "idl/bus/bus-catalogue.h"
+#include "json-text.h"
 
 static json_t *parse(const char *text)
 {
-        json_t *json = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        static const JsonLimits limits = { .depth = 64, .values = 10000 };
+        json_t *json = json_text_read(text, strlen(text), &limits, NULL);
 
         g_assert_nonnull(json);
         return json;
@@ -84,7 +86,6 @@ static void test_strings(void)
         char *null = NULL, *bad = (char *)"a\xff\xc0\xafz\xed\xa0\x80";
 
         assert_becomes(&bus_type_string, "\"\u00e9\"", "\"\u00e9\"");
-        assert_refuses(&bus_type_string, "\"a\\u0000b\"", "a string has a NUL in it");
         assert_refuses(&bus_type_string, "5", "expected a string");
         assert_writes(&bus_type_string, &null, "\"\"");
         assert_writes(&bus_type_string, &bad, "\"a\ufffd\ufffd\ufffdz\ufffd\ufffd\ufffd\"");
@@ -100,6 +101,30 @@ static void test_strings(void)
         const BusMethod *set_xsdata = bus_interface_method(&xenops_interface, "VM.set_xsdata");
 
         assert_writes(set_xsdata->params[2].type, &dict, "{\"\ufffd\":\"v\"}");
+}
+
+/* Text that C cannot hold, or that could not be passed on, is not taken: nothing is cut, nothing becomes another's name. */
+static void test_no_text(void)
+{
+        const BusType *dict = bus_interface_method(&xenops_interface, "VM.set_xsdata")->params[2].type;
+        XenopsVif vif;
+
+        assert_refuses(&bus_type_string, "\"a\\u0000\"", "a string has a NUL in it");
+        assert_refuses(&bus_type_string, "\"a\xff\"", "a string is not UTF-8");
+        assert_refuses(&bus_type_string, "\"\xed\xa0\x80\"", "a string is not UTF-8"); /* a surrogate */
+        assert_refuses(dict, "{\"a\\u0000b\":\"\"}", "a key has a NUL in it");
+        assert_refuses(dict, "{\"\xc0\xaf\":\"\"}", "a key is not UTF-8");
+        assert_refuses(dict, "{\"k\":\"\xff\"}", ".k: a string is not UTF-8");
+        assert_refuses(&bus_type_int, "\"5\\u0000\"", "expected an integer");
+        assert_refuses(&bus_type_float, "\"5\\u0000\"", "expected a number");
+        assert_refuses(&xenops_type_power_state, "\"Running\\u0000\"",
+                       "expected PowerState (a tag that is known)");
+        assert_refuses(&bus_type_any, "[{\"a\":[\"\xff\"]}]", "a string is not UTF-8");
+        assert_refuses(&bus_type_any, "{\"\\u0000\":1}", "a key has a NUL in it");
+        assert_becomes(&bus_type_any, "{\"\u00e9\":[\"\u00e9\",1,null]}", "{\"\u00e9\":[\"\u00e9\",1,null]}");
+        g_assert_true(reads(&xenops_type_vif, "{\"MTU\\u0000\": 9000}", &vif));
+        g_assert_cmpint(vif.mtu, ==, 1500);
+        xenops_vif_clear(&vif);
 }
 
 static void test_records(void)
@@ -250,6 +275,13 @@ static void test_errors(void)
         g_autofree char *text = storage_error_text(error);
 
         g_assert_cmpstr(text, ==, "[\"Backend_error\",[\"SR_BACKEND_FAILURE_1\",[]]]");
+        storage_error_free(error);
+
+        /* What cannot be taken is told as it can be. */
+        json = parse("[\"Backend_error\", [\"\xff\", []]]");
+        error = bus_decode_error(&storage_interface, json);
+        json_decref(json);
+        g_assert_cmpstr(storage_error_failure(error)->text, ==, "[\"Backend_error\",[\"\ufffd\",[]]]");
         storage_error_free(error);
 
         /* What is no error of the interface at all. */
@@ -472,6 +504,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/bus/codec/numbers", test_numbers);
         g_test_add_func("/bus/codec/strings", test_strings);
+        g_test_add_func("/bus/codec/no-text", test_no_text);
         g_test_add_func("/bus/codec/records", test_records);
         g_test_add_func("/bus/codec/variants", test_variants);
         g_test_add_func("/bus/codec/containers", test_containers);
