@@ -11,6 +11,8 @@
 #include "xenapi.h"
 
 #define NAME_PREFIX "http/" /* of the permission, as upstream has it */
+#define HTTPS       "https://"
+#define HTTPS_PORT  ":443"
 
 static const struct {
         const char *name;
@@ -70,15 +72,22 @@ void action_free(Action *a)
 
 /* ---- refusing ---- */
 
-/* Only what nobody works on, since the end of what runs is its own; and nobody's but the session's user's. Who has no
- * session is believed, as upstream does. */
+/* Who sends a session that has ended is known by it to have made a task, and can do no more. */
+static bool is_clients(Txn *txn, const TaskRow *task, const Action *a)
+{
+        return (*a->session && strcmp(task->session, a->session) == 0) ||
+               task_is_ours(txn, task, a->session, a->info.roles, a->info.local_root);
+}
+
+/* Only what nobody works on, since the end of what runs is its own. Upstream fails anybody's task, for who has not logged
+ * in as well. */
 static void fail_task(const Action *a, const XapiError *error)
 {
         Txn *txn = txn_begin(a->manager->store);
         const TaskRow *task = (const TaskRow *)txn_get(txn, &CLASS_TASK, a->task);
 
         if (task && task->status == TASK_STATUS_TYPE_PENDING && strcmp(task->forwarded_to, NULL_REF) == 0 &&
-            (!*a->session || task_is_ours(txn, task, a->session, a->info.roles, a->info.local_root)))
+            is_clients(txn, task, a))
                 task_fail(txn, a->task, error, false);
         txn_commit(txn, NULL, NULL);
 }
@@ -162,6 +171,29 @@ static bool take_basic(Action *a, const char *header)
         return true;
 }
 
+/* Whether an authority is that of an origin, where :443 goes without saying. */
+static bool is_same_host(const char *authority, const char *other)
+{
+        g_autofree char *a = g_strdup(authority), *b = g_strdup(other);
+
+        if (g_str_has_suffix(a, HTTPS_PORT))
+                a[strlen(a) - strlen(HTTPS_PORT)] = '\0';
+        if (g_str_has_suffix(b, HTTPS_PORT))
+                b[strlen(b) - strlen(HTTPS_PORT)] = '\0';
+        return g_ascii_strcasecmp(a, b) == 0;
+}
+
+/* A browser says so when a page of another site (RFC 6454), or one that came without TLS, sends this. It adds cookies and
+ * passwords that the user once gave to this one, and lets that page speak over the WebSocket (RFC 6455, 10.2); so all that
+ * counts then is what the page itself can say: a session in the query. */
+static bool is_from_elsewhere(const HttpRequest *r)
+{
+        const char *origin = http_header(r, "origin"), *host = http_header(r, "host");
+
+        return origin && (!host || g_ascii_strncasecmp(origin, HTTPS, strlen(HTTPS)) != 0 ||
+                          !is_same_host(origin + strlen(HTTPS), host));
+}
+
 static void begin(void *user)
 {
         Action *a = user;
@@ -173,12 +205,19 @@ static void begin(void *user)
                 action_refuse(a, 503, NULL);
                 return;
         }
-        session = action_value(a, "session_id");
+        bool foreign = is_from_elsewhere(r);
+        session = foreign ? http_query_value(r, "session_id") : action_value(a, "session_id");
         a->task = action_value(a, "task_id");
-        if (session && sessions_check(a->manager->sessions, session, &a->info, &error)) {
+        if (session) {
                 g_free(a->session);
-                a->session = g_strdup(a->info.ref);
+                a->session = g_malloc(SESSION_REF_SIZE);
+                session_ref(a->session, session);
+        }
+        if (session && sessions_check(a->manager->sessions, session, &a->info, &error)) {
                 let_in(a);
+        } else if (foreign) {
+                action_refuse(
+                    a, 403, error ? error : xapi_error_new(ERR_SESSION_AUTHENTICATION_FAILED, "", "", NULL));
         } else if (session) {
                 action_refuse(a, 401, error);
         } else if (http_exchange_is_local(a->exchange)) {

@@ -13,7 +13,7 @@ typedef struct Action {
         Manager *manager;
         const HttpAction *what;
         HttpExchange *exchange; /* NULL once it has been taken */
-        char *session;          /* ref, "" where there is none; owned */
+        char *session;          /* ref, "" where none was sent; one that has ended lets nobody in; owned */
         SessionInfo info;
         char *task; /* ref of the client's, NULL: none; owned */
         /* HTTP Basic, until it is looked at: */

@@ -287,12 +287,35 @@ def test_who_may(stack):
         stream.request('GET', '/export_raw_vdi', query)
         assert stream.head()[0] == 200
         assert len(stream.rest()) == 4 * MIB
-    # a session that has ended
-    gone = stack.json()
+    remove(xapi, vdi)
+
+
+def test_whose_task_fails(stack):
+    """That of who is refused, and nobody else's."""
+    xapi = stack.json()
+    vdi = make_disk(xapi)
+    mine = xapi.call('task.create', 'mine', '')
+    gone, reader, operator = stack.json(), stack.json(user='readonly', password='secret'), \
+        stack.json(user='pooloperator', password='secret')
+    gone_task = gone.call('task.create', 'gone', '')
     gone.call('session.logout')
-    task = xapi.call('task.create', 'gone', '')
-    assert refused(stack, 'GET', '/export_raw_vdi', {'session_id': gone.session, 'task_id': task, **query})[0] == 401
-    assert ended(xapi, task)[1][0] == 'SESSION_INVALID'
+
+    def is_refused(status, task, query=None, headers=None):
+        assert refused(stack, 'GET', '/export_raw_vdi', {'vdi': vdi, 'task_id': task, **(query or {})},
+                       headers)[0] == status, (query, headers)
+
+    for status, headers in ((401, None), (401, basic('root', 'wrong')), (401, basic('nobody', 'x')),
+                            (403, basic('readonly', 'secret')),
+                            (403, {'Origin': 'https://evil.example', **basic('root', PASSWORD)})):
+        is_refused(status, mine, headers=headers)
+    for status, session in ((401, gone.session), (401, 'OpaqueRef:none'), (401, ''), (403, reader.session)):
+        is_refused(status, mine, {'session_id': session})
+    # whose session has ended has made the task
+    is_refused(401, gone_task, {'session_id': gone.session})
+    assert ended(xapi, gone_task)[1][0] == 'SESSION_INVALID'
+    # who may cancel it may fail it, and is the first here
+    is_refused(404, mine, {'session_id': operator.session, 'vdi': 'none'})
+    assert ended(xapi, mine)[1][0] == 'HANDLE_INVALID'
     remove(xapi, vdi)
 
 

@@ -4,6 +4,7 @@ import signal
 import struct
 
 from harness.client import eventually
+from harness.stack import PASSWORD
 from harness.stream import Stream, WebSocket, basic
 
 QUICK = True
@@ -181,6 +182,30 @@ def test_who_may(stack):
     operator = stack.json(user='vmoperator', password='secret')
     assert refused(stack, {**session, 'ref': dom0}) == 501
     assert refused(stack, {'session_id': operator.session, 'ref': dom0}) == 403
+    xapi.remove_vm(vm)
+
+
+def test_pages_of_other_sites(stack):
+    """A browser adds its user's cookies and passwords to what any page sends, and says whose page it is."""
+    xapi = stack.json()
+    vm = start_vm(xapi)
+    cookie, query = {'Cookie': f'session_id={xapi.session}'}, {'ref': vm, 'session_id': xapi.session}
+    ours = ['https://x', 'HTTPS://X', 'https://x:443']         # the host is x in these tests
+    others = ['https://evil.example', 'https://x.evil.example', 'https://x:8443', 'http://x', 'null', '', 'https://', 'x',
+              'https://evil.example/https://x', 'https://x@evil.example']
+
+    def opened(origin, query, headers):
+        with Stream(stack.url) as stream:
+            return WebSocket(stream, '/console', query, {'Origin': origin, **headers}).status
+
+    for origin in ours:
+        for query_and_headers in (({'ref': vm}, cookie), ({'ref': vm}, basic('root', PASSWORD)), (query, {})):
+            assert opened(origin, *query_and_headers) == 101, (origin, query_and_headers)
+    for origin in others:
+        assert opened(origin, {'ref': vm}, cookie) == 403, origin
+        assert opened(origin, {'ref': vm}, basic('root', PASSWORD)) == 403, origin
+        assert opened(origin, {**query, 'session_id': 'OpaqueRef:none'}, cookie) == 403, origin
+        assert opened(origin, query, {}) == 101, origin        # this page has been told the session
     xapi.remove_vm(vm)
 
 
