@@ -24,12 +24,25 @@ typedef struct Relay {
         XenopsConsoleProtocol protocol;
         int fd; /* -1: none */
         int status;
+        struct OpenConsole *open; /* what counts it; NULL: it is not counted yet */
 } Relay;
+
+/* From when it is asked for. */
+typedef struct OpenConsole {
+        Manager *manager;
+        char *vm; /* uuid */
+        char *session;
+        char *task; /* that is followed while bytes flow; NULL: none */
+} OpenConsole;
+
+static void console_end(void *user);
 
 static void relay_free(Relay *relay)
 {
         if (relay->fd >= 0)
                 close(relay->fd);
+        if (relay->open)
+                console_end(relay->open);
         buffer_clear(&relay->head);
         g_free(relay->vm);
         g_free(relay);
@@ -44,33 +57,41 @@ static void refuse(Relay *relay, int status)
 
 /* ---- while it is open ---- */
 
-typedef struct OpenConsole {
-        Manager *manager;
-        char *vm;   /* uuid */
-        char *task; /* NULL: none */
-} OpenConsole;
-
 static void count(Manager *manager, const char *vm, int more)
 {
         int n = GPOINTER_TO_INT(g_hash_table_lookup(manager->consoles, vm)) + more;
 
-        manager->n_consoles += more;
         if (n > 0)
                 g_hash_table_replace(manager->consoles, g_strdup(vm), GINT_TO_POINTER(n));
         else
                 g_hash_table_remove(manager->consoles, vm);
 }
 
-/* Past the pool's limit of one a VM, which, as upstream has it, WebSocket's cannot be counted towards. */
-static bool limit_reached(Manager *manager, const char *vm, bool websocket)
+/* The pool's limit of one a VM, which, as upstream has it, WebSocket's cannot be counted towards. */
+static bool pool_allows(Manager *manager, const char *vm, bool websocket)
 {
         const PoolRow *pool = STORE_GET(PoolRow, CLASS_POOL, manager->store, manager->pool);
         bool limited = pool && pool->limit_console_sessions;
 
         if (pool)
                 row_unref(&pool->row);
-        return manager->n_consoles >= manager->consoles_max ||
-               (limited && (websocket || g_hash_table_contains(manager->consoles, vm)));
+        return !limited || (!websocket && !g_hash_table_contains(manager->consoles, vm));
+}
+
+/* False: there are as many as there may be. */
+static bool console_count(Relay *relay)
+{
+        Action *a = relay->action;
+
+        if (!pool_allows(a->manager, relay->vm, relay->websocket) ||
+            !shares_take(a->manager->console_shares, a->session))
+                return false;
+        relay->open = g_new0(OpenConsole, 1);
+        *relay->open = (OpenConsole){ .manager = a->manager,
+                                      .vm = g_strdup(relay->vm),
+                                      .session = g_strdup(a->session) };
+        count(a->manager, relay->vm, 1);
+        return true;
 }
 
 static void end_task(Manager *manager, const char *task)
@@ -82,14 +103,16 @@ static void end_task(Manager *manager, const char *task)
         txn_commit(txn, NULL, NULL);
 }
 
-static void on_end(void *user)
+static void console_end(void *user)
 {
         OpenConsole *open = user;
 
+        shares_give_back(open->manager->console_shares, open->session);
         count(open->manager, open->vm, -1);
         if (open->task)
                 end_task(open->manager, open->task);
         free(open->task);
+        g_free(open->session);
         g_free(open->vm);
         g_free(open);
 }
@@ -116,30 +139,24 @@ static void tie(void *user)
 {
         Relay *relay = user;
         Action *a = relay->action;
-        Manager *manager = a->manager;
-        OpenConsole *open;
 
-        if (relay->fd < 0 || manager->stopping || limit_reached(manager, relay->vm, relay->websocket)) {
+        if (relay->fd < 0 || a->manager->stopping) {
                 refuse(relay, relay->fd < 0 ? relay->status : 503);
                 return;
         }
-        open = g_new0(OpenConsole, 1);
-        open->manager = manager;
-        open->vm = g_strdup(relay->vm);
         if (!relay->websocket)
                 buffer_append_literal(&relay->head, HEAD);
-        count(manager, relay->vm, 1);
-        follow_task(open, a);
+        follow_task(relay->open, a);
         if (http_relay(a->exchange, &(HttpRelay){ .head = buffer_terminate(&relay->head),
                                                   .fd = relay->fd,
                                                   .websocket = relay->websocket,
-                                                  .on_end = on_end,
-                                                  .data = open }) < 0) {
-                on_end(open);
+                                                  .on_end = console_end,
+                                                  .data = relay->open }) < 0) {
                 refuse(relay, 500);
                 return;
         }
         relay->fd = -1;
+        relay->open = NULL;
         action_free(a);
         relay_free(relay);
 }
@@ -270,7 +287,7 @@ static void begin(Action *a, bool websocket)
         status = find(relay);
         if (!status && websocket)
                 status = websocket_accept(http_exchange_request(a->exchange), &relay->head);
-        if (!status && limit_reached(manager, relay->vm, websocket))
+        if (!status && !console_count(relay))
                 status = 503;
         if (status)
                 refuse(relay, status);

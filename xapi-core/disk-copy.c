@@ -106,7 +106,7 @@ bool disk_copy(Call *call, const DiskPlace *from, const DiskPlace *to, int64_t b
                XapiError **error)
 {
         Storage *storage = call->manager->storage;
-        const char *dp = storage_copy_begin(storage, error);
+        const char *dp = storage_copy_begin(storage, call->session, error);
         DiskStream *source, *target = NULL;
         DiskRing ring;
         bool ok;
@@ -122,6 +122,6 @@ bool disk_copy(Call *call, const DiskPlace *from, const DiskPlace *to, int64_t b
         disk_stream_free(source);
         disk_ring_clear(&ring);
         disk_close_all(call, dp);
-        storage_copy_end(storage, dp);
+        storage_copy_end(storage, call->session, dp);
         return ok;
 }

@@ -201,7 +201,8 @@ Manager *manager_new(Daemon *daemon, const ManagerOptions *options, XapiError **
         m->certificate = options->certificate ? g_strdup(options->certificate)
                                               : g_build_filename(daemon->state_dir, "xapi-ssl.pem", NULL);
         m->consoles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        m->consoles_max = (int)daemon_setting_int(daemon, "consoles-max", CONSOLES_MAX, 0, 1000000);
+        m->console_shares =
+            shares_new((size_t)daemon_setting_int(daemon, "consoles-max", CONSOLES_MAX, 0, 1000000));
         m->login_delay_usec =
             (uint64_t)daemon_setting_int(daemon, "login-delay-msec", LOGIN_DELAY_MSEC, 0, 60000) * 1000;
         if (start(m, options, error))
@@ -265,6 +266,7 @@ void manager_free(Manager *m)
         uv_run(loop_uv(m->daemon->loop), UV_RUN_NOWAIT); /* what the last commits have posted */
         running_tasks_free(m->running);
         g_hash_table_unref(m->consoles);
+        shares_free(m->console_shares);
         str_unref(m->host);
         str_unref(m->pool);
         str_unref(m->dom0);

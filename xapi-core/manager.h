@@ -6,6 +6,7 @@
 #include "daemon.h"
 #include "http-server.h"
 #include "session.h"
+#include "shares.h"
 #include "store.h"
 #include "task.h"
 #include "watch.h"
@@ -31,12 +32,12 @@ struct Manager {
         struct Storage *storage;
         struct Networks *networks;
         struct HostMemory *host_memory;
-        int n_consoles, consoles_max; /* open now, and at most; on the loop */
-        GHashTable *consoles;         /* VM's uuid -> how many of its are open; on the loop */
-        GQueue held;                  /* answers that server.c holds back; on the loop */
-        bool stopping;                /* set by manager_stop: nothing is held back any more; on the loop */
-        uv_timer_t tick;              /* each minute: what is old goes */
-        uv_signal_t reload;           /* SIGHUP: the certificate anew */
+        Shares *console_shares; /* of the consoles that are open */
+        GHashTable *consoles;   /* VM's uuid -> how many of its are open; on the loop */
+        GQueue held;            /* answers that server.c holds back; on the loop */
+        bool stopping;          /* set by manager_stop: nothing is held back any more; on the loop */
+        uv_timer_t tick;        /* each minute: what is old goes */
+        uv_signal_t reload;     /* SIGHUP: the certificate anew */
         uv_fs_poll_t certificate_poll;
         unsigned n_closing; /* of the three above */
         char *certificate;

@@ -21,10 +21,11 @@ bool storage_stopping(Storage *storage);
 void storage_run_loop(Manager *manager, atomic_bool *done);
 
 /* A datapath of sm-daemon's for as long as disks are copied: its name is one of few, so that what a killed process left
- * attached is let go of by the next one. NULL with TOO_BUSY when all are taken. Returns a name that lives for ever. */
+ * attached is let go of by the next one. NULL with TOO_BUSY when all are taken, or the session has its share (shares.h).
+ * Returns a name that lives for ever. */
 #define STORAGE_COPIES_MAX 16
-const char *storage_copy_begin(Storage *storage, XapiError **error);
-void storage_copy_end(Storage *storage, const char *dp);
+const char *storage_copy_begin(Storage *storage, const char *session, XapiError **error);
+void storage_copy_end(Storage *storage, const char *session, const char *dp);
 
 /* ---- sm-daemon's answers (storage-error.c) ---- */
 

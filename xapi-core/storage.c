@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon.h"
+#include "shares.h"
 #include "storage-internal.h"
 
 #define FOLLOW_SEC        30  /* of one UPDATES.get */
@@ -26,7 +27,8 @@ struct Storage {
         pthread_cond_t stopped;
         bool stopping;
         uint32_t copies; /* bits: datapaths that are taken, or may be attached since a process before this */
-        bool settled;    /* what should be plugged was seen to once */
+        Shares *copy_shares;
+        bool settled;      /* what should be plugged was seen to once */
         atomic_bool *done; /* of who waits for that; set before the loop is stopped */
 };
 
@@ -175,7 +177,7 @@ static const char *const COPY_DATAPATHS[] = {
 _Static_assert(G_N_ELEMENTS(COPY_DATAPATHS) == STORAGE_COPIES_MAX, "a name each");
 #define ALL_COPIES ((UINT32_C(1) << STORAGE_COPIES_MAX) - 1)
 
-const char *storage_copy_begin(Storage *s, XapiError **error)
+static const char *take_datapath(Storage *s)
 {
         const char *dp = NULL;
 
@@ -187,18 +189,30 @@ const char *storage_copy_begin(Storage *s, XapiError **error)
                 dp = COPY_DATAPATHS[i];
         }
         pthread_mutex_unlock(&s->lock);
-        if (!dp)
-                xapi_fail(error, ERR_TOO_BUSY, NULL);
         return dp;
 }
 
-void storage_copy_end(Storage *s, const char *dp)
+const char *storage_copy_begin(Storage *s, const char *session, XapiError **error)
+{
+        bool allowed = shares_take(s->copy_shares, session);
+        const char *dp = allowed ? take_datapath(s) : NULL;
+
+        if (!dp) {
+                if (allowed)
+                        shares_give_back(s->copy_shares, session);
+                xapi_fail(error, ERR_TOO_BUSY, NULL);
+        }
+        return dp;
+}
+
+void storage_copy_end(Storage *s, const char *session, const char *dp)
 {
         pthread_mutex_lock(&s->lock);
         for (size_t i = 0; i < STORAGE_COPIES_MAX; i++)
                 if (COPY_DATAPATHS[i] == dp)
                         s->copies &= ~(UINT32_C(1) << i);
         pthread_mutex_unlock(&s->lock);
+        shares_give_back(s->copy_shares, session);
 }
 
 /* What copies of a process before this one, which was killed, still have attached. */
@@ -294,6 +308,7 @@ Storage *storage_new(Manager *manager)
 
         s->manager = manager;
         s->copies = ALL_COPIES;
+        s->copy_shares = shares_new(STORAGE_COPIES_MAX);
         pthread_mutex_init(&s->lock, NULL);
         pthread_cond_init(&s->stopped, NULL);
         for (size_t i = 0; i < LOCKS; i++)
@@ -396,5 +411,6 @@ void storage_free(Storage *s)
                 pthread_mutex_destroy(&s->sr_locks[i]);
         pthread_cond_destroy(&s->stopped);
         pthread_mutex_destroy(&s->lock);
+        shares_free(s->copy_shares);
         g_free(s);
 }

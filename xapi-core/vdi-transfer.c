@@ -250,7 +250,7 @@ static bool with_disk(Call *call, Transfer *t, const SrOperation *o, XapiError *
         DiskPlace place = {
                 .sr_ref = o->sr, .vdi_ref = t->vdi, .sr_uuid = o->sr_uuid, .location = o->location
         };
-        const char *dp = storage_copy_begin(storage, error);
+        const char *dp = storage_copy_begin(storage, call->session, error);
         DiskStream *disk;
         bool ok = false;
 
@@ -264,7 +264,7 @@ static bool with_disk(Call *call, Transfer *t, const SrOperation *o, XapiError *
                 ok = move(call, t, disk, &place, o->vdi, error);
         }
         disk_close_all(call, dp);
-        storage_copy_end(storage, dp);
+        storage_copy_end(storage, call->session, dp);
         return ok;
 }
 

@@ -339,20 +339,36 @@ def test_a_disk_that_a_vm_has(stack):
 
 
 def test_as_many_as_may(stack):
-    xapi = stack.json()
-    disks = [make_disk(xapi) for _ in range(COPIES_MAX + 1)]
-    streams = [begin_import(stack, xapi, vdi, 4 * MIB) for vdi in disks[:-1]]
-    tasks = [stream.head()[1]['task-id'] for stream in streams]
-    with begin_import(stack, xapi, disks[-1], 4 * MIB) as stream:
-        assert stream.head()[0] == 503
-    for stream, task in zip(streams, tasks):
+    """A session has half of what is left, so that others find a place; when all are taken, there is none for anybody."""
+    shares = [8, 4, 2, 1, 1]
+    assert sum(shares) == COPIES_MAX
+    sessions = [stack.json() for _ in range(len(shares) + 1)]
+    xapi = sessions[-1]
+    streams, disks = [], [make_disk(xapi)]
+    for session, share in zip(sessions, [*shares, 0]):
+        for _ in range(share):
+            disks.append(make_disk(xapi))
+            streams.append(begin_import(stack, session, disks[-1], 4 * MIB))
+            assert streams[-1].head()[0] == 200
+        with begin_import(stack, session, disks[0], 4 * MIB) as stream:
+            assert stream.head()[0] == 503
+    streams[0].close()
+    eventually(lambda: imports(stack, xapi, disks[0]))
+    for stream in streams[1:]:
         stream.send(bytes(4 * MIB))
         stream.rest()
-        assert xapi.call('task.get_status', task) == 'success'
         stream.close()
-    put(stack, xapi, disks[-1], bytes(4 * MIB))
+    put(stack, sessions[0], disks[0], bytes(4 * MIB))
     for vdi in disks:
-        remove(xapi, vdi)
+        eventually(lambda vdi=vdi: free_again(xapi, vdi))
+
+
+def imports(stack, xapi, vdi):
+    with begin_import(stack, xapi, vdi, 4 * MIB) as stream:
+        if stream.head()[0] != 200:
+            return False
+        stream.send(bytes(4 * MIB))
+        return stream.rest() == b''
 
 
 def test_readers_together(stack):
