@@ -215,6 +215,10 @@ int record_write(Record *record)
                          "dns_interface", record->dns_interface);
         text = json_dumps(json, JSON_INDENT(1) | JSON_SORT_KEYS);
         json_decref(json);
+        if (strlen(text) > RECORD_SIZE_MAX) {
+                free(text);
+                return -EFBIG;
+        }
         ok = g_file_set_contents_full(record->path, text, -1,
                                       G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600,
                                       &error);

@@ -30,7 +30,7 @@ typedef struct Record {
 /* Reads it; one that is not there is empty. NULL: *ret_error says why (g_free). A damaged one is not taken for empty. */
 Record *record_open(const char *path, char **ret_error);
 void record_close(Record *record); /* NULL is legal */
-/* Makes it durable. On failure the file is as it was. 0 or negative errno. */
+/* Makes it durable. On failure the file is as it was. 0 or negative errno; -EFBIG: it could not be read again. */
 int record_write(Record *record);
 /* Forgets all; only in memory. */
 void record_clear(Record *record);
