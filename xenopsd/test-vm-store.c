@@ -70,6 +70,11 @@ static void test_refused(void)
         g_clear_pointer(&error, xenops_error_free);
         g_assert_false(vm_store_add(fixture.manager->vms, &memory, &error));
         g_clear_pointer(&error, xenops_error_free);
+        memory.memory_static_max = memory.memory_dynamic_max = VM_MEMORY_BYTES_MAX;
+        g_assert_true(vm_store_add(fixture.manager->vms, &memory, &error));
+        memory.memory_static_max++;
+        g_assert_false(vm_store_add(fixture.manager->vms, &memory, &error));
+        g_clear_pointer(&error, xenops_error_free);
         XenopsMetadata metadata = { .vm = vm };
         for (unsigned i = 0; i < VM_DEVICES_MAX; i++)
                 BUS_LIST_ADD(&metadata.vifs)->id = (XenopsDeviceId){ (char *)"vm", (char *)"0" };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "vm-store.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -222,7 +223,9 @@ static bool vm_check(const XenopsVm *vm, XenopsError **error)
             vm->memory_dynamic_max > vm->memory_static_max)
                 return xenops_fail_internal(error, "0 <= memory_dynamic_min <= memory_dynamic_max <= "
                                                    "memory_static_max does not hold");
-        return true;
+        return vm->memory_static_max <= VM_MEMORY_BYTES_MAX ||
+               xenops_fail_internal(error, "no VM can have %" PRId64 " bytes of memory",
+                                    vm->memory_static_max);
 }
 
 bool vm_store_add(VmStore *store, const XenopsVm *vm, XenopsError **error)

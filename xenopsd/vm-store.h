@@ -31,6 +31,8 @@ typedef struct VmStore VmStore;
 #define VM_ID_MAX      64u  /* bytes of a VM's or a device's id: of A-Z a-z 0-9 . _ -, the first no dot */
 #define VM_VCPUS_MAX   8192 /* as Xen has it, of a PV domain */
 #define VM_DEVICES_MAX 256u /* of a kind */
+/* Beyond any machine, and so that what is added to it does not overflow. */
+#define VM_MEMORY_BYTES_MAX (INT64_C(1) << 52)
 bool vm_id_valid(const char *id);
 
 /* Reads what the ledger, which is borrowed, has. What cannot be read any more is dropped. */
