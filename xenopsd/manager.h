@@ -26,8 +26,8 @@ typedef struct Manager {
         Queues *queues;
         XenopsHost host;
         int64_t acknowledge_timeout_ms; /* of guests that are asked for something */
-        pthread_mutex_t memory_lock;    /* of what follows; held while squeezed is logged in to */
-        bool memory_logged_in;
+        pthread_mutex_t memory_lock;    /* of what follows; not held while squeezed is asked */
+        bool memory_logged_in, memory_logging_in;
         char *instance_id;
         int lock_fd;              /* held so that there is one xenopsd in a folder */
         void (*stop)(void *data); /* DEBUG.shutdown */

@@ -146,17 +146,46 @@ static bool call_balance(MemoryCall *call, uint64_t timeout_usec, MemoryError **
         return memory_balance_memory(call->bus, timeout_usec, call->debug_info, error);
 }
 
+typedef enum LogIn { LOG_IN_DONE, LOG_IN_MINE, LOG_IN_OTHERS } LogIn;
+
+static LogIn log_in_begin(Manager *manager)
+{
+        pthread_mutex_lock(&manager->memory_lock);
+        LogIn state = manager->memory_logged_in    ? LOG_IN_DONE
+                      : manager->memory_logging_in ? LOG_IN_OTHERS
+                                                   : LOG_IN_MINE;
+        if (state == LOG_IN_MINE)
+                manager->memory_logging_in = true;
+        pthread_mutex_unlock(&manager->memory_lock);
+        return state;
+}
+
+static void log_in_end(Manager *manager, bool good)
+{
+        pthread_mutex_lock(&manager->memory_lock);
+        manager->memory_logging_in = false;
+        manager->memory_logged_in = good;
+        pthread_mutex_unlock(&manager->memory_lock);
+}
+
 /* Once a process, before anything is reserved: what its predecessor reserved is nobody's any more. */
 static bool log_in(Operation *operation, MemoryCall *call, bool *ret_absent, XenopsError **error)
 {
         Manager *manager = operation->manager;
-        bool good = true;
+        uint64_t deadline = clock_usec() + MEMORY_TIMEOUT_USEC;
+        LogIn state;
 
-        pthread_mutex_lock(&manager->memory_lock);
         *ret_absent = false;
-        if (!manager->memory_logged_in)
-                good = manager->memory_logged_in = memory_do(operation, call, call_login, ret_absent, error);
-        pthread_mutex_unlock(&manager->memory_lock);
+        while ((state = log_in_begin(manager)) == LOG_IN_OTHERS) {
+                if (cancel_sleep(call->cancel, MEMORY_RETRY_USEC))
+                        return xenops_fail_cancelled(error, operation->vm);
+                if (clock_usec() >= deadline)
+                        return xenops_fail_internal(error, "squeezed does not answer");
+        }
+        if (state == LOG_IN_DONE)
+                return true;
+        bool good = memory_do(operation, call, call_login, ret_absent, error);
+        log_in_end(manager, good);
         return good;
 }
 

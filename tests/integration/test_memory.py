@@ -2,6 +2,7 @@
 """Memory of a host that has little of it: shared by squeezed, and refused clearly."""
 import os
 import re
+import signal
 import subprocess
 
 from harness.client import XapiError, eventually, expect_error
@@ -108,6 +109,24 @@ def test_squeezed_is_killed_while_vms_start():
                 xapi.call('VM.hard_shutdown', vm)
             # Nothing is left reserved for anybody.
             eventually(lambda: 'reservation' not in ask(stack, 'squeezed-cli', 'get_diagnostics'))
+
+
+def test_squeezed_does_not_answer():
+    """Who waits for it holds up nobody who does not want to wait any longer."""
+    with small_host() as (stack, xapi):
+        first, second = make_vm(xapi, 'first', 50, 100), make_vm(xapi, 'second', 50, 100)
+        stack.kill('xenopsd')       # the next one has to ask squeezed for something before all else
+        os.kill(int(stack.pid('squeezed')), signal.SIGSTOP)
+        tasks = []
+        for vm in (first, second):
+            tasks.append(xapi.call('Async.VM.start', vm, False, False))
+            eventually(lambda: f'{len(tasks)} domains' in ask(stack, 'xenops-cli', 'diagnostics'))
+        xapi.call('task.cancel', tasks[1])
+        assert xapi.wait_task(tasks[1])['status'] == 'cancelled'
+        assert xapi.call('task.get_status', tasks[0]) == 'pending'
+        os.kill(int(stack.pid('squeezed')), signal.SIGCONT)
+        assert xapi.wait_task(tasks[0])['status'] == 'success'
+        xapi.call('VM.start', second, False, False)
 
 
 def test_xenopsd_is_killed_while_a_vm_starts():
