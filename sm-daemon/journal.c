@@ -18,6 +18,7 @@ struct Journal {
         int fd;
         GHashTable *lines; /* key -> its last line, without what is removed */
         size_t n_lines;    /* in the file */
+        size_t n_damaged;  /* of these, when it was opened */
 };
 
 /* One line: ["key", value], with value null for what is removed. Returns owned (g_free). */
@@ -31,7 +32,7 @@ static char *line_new(const char *key, const json_t *value)
         return line;
 }
 
-static bool take_line(Journal *journal, const char *line)
+static void take_line(Journal *journal, const char *line)
 {
         json_t *pair = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
         const char *key = json_string_value(json_array_get(pair, 0));
@@ -41,12 +42,12 @@ static bool take_line(Journal *journal, const char *line)
                 g_hash_table_remove(journal->lines, key);
         else if (good)
                 g_hash_table_replace(journal->lines, g_strdup(key), g_strdup(line));
-        journal->n_lines += good;
+        journal->n_lines++;
+        journal->n_damaged += !good;
         json_decref(pair);
-        return good;
 }
 
-/* Reads up to the first line that is not whole, and cuts the file there. */
+/* Cuts off a last line that is not whole. */
 static int load(Journal *journal)
 {
         FILE *file = fopen(journal->path, "re");
@@ -57,8 +58,10 @@ static int load(Journal *journal)
 
         if (file == NULL)
                 return -errno;
-        while ((n = getline(&line, &room, file)) > 0 && line[n - 1] == '\n' && take_line(journal, line))
+        while ((n = getline(&line, &room, file)) > 0 && line[n - 1] == '\n') {
+                take_line(journal, line);
                 end += n;
+        }
         free(line);
         fclose(file);
         return ftruncate(journal->fd, end) < 0 ? -errno : 0;
@@ -176,6 +179,11 @@ void journal_each(Journal *journal, void (*each)(const char *key, const json_t *
                 json_decref(pair);
         }
         pthread_mutex_unlock(&journal->mutex);
+}
+
+size_t journal_damaged(Journal *journal)
+{
+        return journal->n_damaged;
 }
 
 size_t journal_lines(Journal *journal)

@@ -12,9 +12,11 @@
 
 typedef struct Journal Journal;
 
-/* Opens or makes the file. What a killed process wrote in part of its last line is dropped. 0 or negative errno. */
+/* Opens or makes the file. What a killed process wrote in part of its last line is dropped. A line that cannot be read is
+ * passed over: what it would have changed stays as it was. 0 or negative errno. */
 int journal_open(const char *path, Journal **ret);
-void journal_close(Journal *journal); /* NULL is legal */
+size_t journal_damaged(Journal *journal); /* lines that were passed over */
+void journal_close(Journal *journal);     /* NULL is legal */
 /* Value NULL removes the entry. On failure nothing has changed. 0 or negative errno. */
 int journal_set(Journal *journal, const char *key, const json_t *value);
 void journal_each(Journal *journal, void (*each)(const char *key, const json_t *value, void *data),

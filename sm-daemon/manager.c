@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "message-switch/lib/daemon.h"
+#include "record.h"
 
 static void volume_name_free(gpointer data)
 {
@@ -35,7 +36,7 @@ static void repository_free_data(gpointer repository)
         repository_free(repository);
 }
 
-static void note_volumes(Manager *manager, Repository *repository)
+void manager_note_volumes(Manager *manager, Repository *repository)
 {
         GHashTableIter volumes;
         gpointer value;
@@ -58,12 +59,16 @@ static void load(Manager *manager)
         const char *name;
 
         while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-                Repository *repository = repository_load(manager->folder, name);
+                Repository *repository;
+                bool damaged;
 
+                repository = repository_load(manager->folder, name, &damaged);
+                if (damaged)
+                        g_hash_table_add(manager->damaged, g_strdup(name));
                 if (repository == NULL)
                         continue;
                 g_hash_table_insert(manager->repositories, repository->id, repository);
-                note_volumes(manager, repository);
+                manager_note_volumes(manager, repository);
                 log_info("Repository is still attached", "SM_SR", repository->id, NULL);
         }
         if (dir != NULL)
@@ -84,6 +89,7 @@ Manager *manager_new(const char *plugins_root, const char *folder)
         manager->plugins = plugins_new(plugins_root);
         manager->updates = updates_new();
         manager->folder = g_strdup(folder);
+        manager->damaged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         disks_folder = g_strconcat(folder, "-disks", NULL);
         manager->disks = disks_new(disks_folder);
         pthread_mutex_init(&manager->mutex, NULL);
@@ -104,6 +110,7 @@ void manager_free(Manager *manager)
         disks_free(manager->disks);
         plugins_free(manager->plugins);
         updates_free(manager->updates);
+        g_hash_table_unref(manager->damaged);
         g_free(manager->folder);
         g_free(manager);
 }
@@ -280,6 +287,14 @@ void manager_note_datapath(Manager *manager, const char *dp, const char *sr, con
         if (names != NULL && names->len == 0)
                 g_hash_table_remove(manager->datapaths, dp);
         pthread_mutex_unlock(&manager->mutex);
+}
+
+bool manager_is_damaged(Manager *manager, const char *sr)
+{
+        g_autofree char *name = sr != NULL ? record_name(sr) : NULL;
+
+        return name != NULL ? g_hash_table_contains(manager->damaged, name)
+                            : g_hash_table_size(manager->damaged) > 0;
 }
 
 void manager_untidy(Manager *manager, const char *sr)

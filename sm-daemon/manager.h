@@ -19,8 +19,9 @@ typedef struct Manager {
         /* Images of the repository may have become unnecessary (tidy.h). NULL: nobody cares. Set before anybody is served. */
         void (*untidy)(const char *sr, void *data);
         void *untidy_data;
-        char *folder;             /* of records */
-        pthread_mutex_t mutex;    /* of what follows */
+        char *folder;          /* of records */
+        GHashTable *damaged;   /* names of records of repositories that cannot be read, in all or in part */
+        pthread_mutex_t mutex; /* of what follows */
         GHashTable *repositories; /* id -> Repository */
         GHashTable *datapaths;    /* dp -> GPtrArray of VolumeName: where it is attached */
 } Manager;
@@ -38,6 +39,11 @@ void manager_free(Manager *manager);
 void manager_list(Manager *manager, BusStrings *ret);
 /* Where a datapath is attached: owned VolumeNames. */
 GPtrArray *manager_datapath_volumes(Manager *manager, const char *dp);
+/* Whether records of the repository were damaged when they were loaded, so that not all may be known of its volumes that are
+ * in use; sr NULL: of any. */
+bool manager_is_damaged(Manager *manager, const char *sr);
+/* Has the volumes' datapaths known, of a repository that is used alone and has just been attached. */
+void manager_note_volumes(Manager *manager, Repository *repository);
 /* Says that images of the repository may have become unnecessary. */
 void manager_untidy(Manager *manager, const char *sr);
 void manager_note_datapath(Manager *manager, const char *dp, const char *sr, const char *vdi, bool attached);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <glib/gstdio.h>
 
@@ -85,26 +86,6 @@ static int open_journal(Repository *repository)
         return journal_open(path, &repository->journal);
 }
 
-int repository_save(Repository *repository)
-{
-        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL),
-                        *boot = boot_id();
-        json_t *record;
-        int r;
-
-        if (g_mkdir(repository->folder, 0700) < 0 && errno != EEXIST)
-                return -errno;
-        r = open_journal(repository);
-        if (r < 0)
-                return r;
-        record = json_pack("{s:s, s:s, s:s, s:s, s:o}", "boot", boot, "sr", repository->id, "type",
-                           repository->type, "handle", repository->handle, "device_config",
-                           encode_dict(&repository->device_config));
-        r = record_write(path, record);
-        json_decref(record);
-        return r;
-}
-
 static void remove_folder(const char *folder)
 {
         GDir *dir = g_dir_open(folder, 0, NULL);
@@ -120,22 +101,27 @@ static void remove_folder(const char *folder)
         g_rmdir(folder);
 }
 
+void repository_forget(Repository *repository)
+{
+        g_clear_pointer(&repository->journal, journal_close);
+        pthread_mutex_lock(&repository->mutex);
+        g_hash_table_remove_all(repository->volumes);
+        pthread_mutex_unlock(&repository->mutex);
+        repository->attached = repository->damaged = false;
+        g_atomic_int_set(&repository->listed, 0);
+        bus_dict_clear(&repository->device_config);
+        g_clear_pointer(&repository->type, g_free);
+        g_clear_pointer(&repository->handle, g_free);
+}
+
 void repository_reset(Repository *repository)
 {
         g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL);
 
         /* First: without it, the journal is a leftover. */
         record_remove(path);
-        g_clear_pointer(&repository->journal, journal_close);
         remove_folder(repository->folder);
-        pthread_mutex_lock(&repository->mutex);
-        g_hash_table_remove_all(repository->volumes);
-        pthread_mutex_unlock(&repository->mutex);
-        repository->attached = false;
-        g_atomic_int_set(&repository->listed, 0);
-        bus_dict_clear(&repository->device_config);
-        g_clear_pointer(&repository->type, g_free);
-        g_clear_pointer(&repository->handle, g_free);
+        repository_forget(repository);
 }
 
 Volume *repository_volume(Repository *repository, const char *key)
@@ -312,39 +298,90 @@ static void load_volume(const char *key, const json_t *record, void *data)
 {
         Repository *repository = data;
 
-        if (!volume_record_load(repository, key, record))
-                log_error("Record of a volume is damaged", "SM_SR", repository->id, "SM_VDI", key, NULL);
+        if (volume_record_load(repository, key, record))
+                return;
+        repository->damaged = true;
+        log_error("Record of a volume is damaged", "SM_SR", repository->id, "SM_VDI", key, NULL);
 }
 
-static bool load(Repository *repository, const json_t *record)
+static int load_journal(Repository *repository)
 {
-        if (!decode_repository(repository, record) || open_journal(repository) < 0)
-                return false;
+        int r = open_journal(repository);
+
+        if (r < 0)
+                return r;
         journal_each(repository->journal, load_volume, repository);
-        return true;
+        if (journal_damaged(repository->journal) == 0)
+                return 0;
+        repository->damaged = true;
+        log_error("Records of volumes are damaged", "SM_SR", repository->id, NULL);
+        return 0;
 }
 
-Repository *repository_load(const char *folder, const char *name)
+int repository_save(Repository *repository)
 {
-        g_autofree char *own = g_build_filename(folder, name, NULL),
-                        *path = g_build_filename(own, RECORD_REPOSITORY, NULL);
-        g_autofree char *boot = boot_id();
-        Repository *repository = NULL;
-        json_t *record = NULL;
-        const char *id;
+        g_autofree char *path = g_build_filename(repository->folder, RECORD_REPOSITORY, NULL),
+                        *boot = boot_id();
+        json_t *record;
+        int r;
 
-        record_read(path, &record);
+        if (g_mkdir(repository->folder, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        /* One that was good would have been loaded, and one that is removed goes before its journal. */
+        r = access(path, F_OK) == 0 ? load_journal(repository) : open_journal(repository);
+        if (r < 0)
+                return r;
+        record = json_pack("{s:s, s:s, s:s, s:s, s:o}", "boot", boot, "sr", repository->id, "type",
+                           repository->type, "handle", repository->handle, "device_config",
+                           encode_dict(&repository->device_config));
+        r = record_write(path, record);
+        json_decref(record);
+        return r;
+}
+
+typedef enum Found { FOUND, FOUND_NONE, FOUND_DAMAGE } Found;
+
+static Found load_record(const char *folder, const char *own, Repository **ret)
+{
+        g_autofree char *path = g_build_filename(own, RECORD_REPOSITORY, NULL), *boot = boot_id();
+        const char *id, *its_boot;
+        json_t *record;
+        Found found;
+        int r;
+
+        r = record_read(path, &record);
+        if (r < 0)
+                return r == -ENOENT ? FOUND_NONE : FOUND_DAMAGE;
         id = json_string_value(json_object_get(record, "sr"));
-        if (id != NULL && g_strcmp0(json_string_value(json_object_get(record, "boot")), boot) == 0) {
-                repository = repository_new(folder, id);
-                if (!load(repository, record))
-                        g_clear_pointer(&repository, repository_free);
-        }
-        if (repository == NULL) {
-                log_warning("Records of a repository are damaged, or of an earlier boot: dropped", "SM_PATH",
-                            own, NULL);
-                remove_folder(own);
+        its_boot = json_string_value(json_object_get(record, "boot"));
+        if (id == NULL || its_boot == NULL) {
+                found = FOUND_DAMAGE;
+        } else if (strcmp(its_boot, boot) != 0) {
+                found = FOUND_NONE;
+        } else {
+                *ret = repository_new(folder, id);
+                found = decode_repository(*ret, record) && load_journal(*ret) == 0 ? FOUND : FOUND_DAMAGE;
+                if (found != FOUND)
+                        g_clear_pointer(ret, repository_free);
         }
         json_decref(record);
+        return found;
+}
+
+Repository *repository_load(const char *folder, const char *name, bool *ret_damaged)
+{
+        g_autofree char *own = g_build_filename(folder, name, NULL);
+        Repository *repository = NULL;
+        Found found = load_record(folder, own, &repository);
+
+        *ret_damaged = found == FOUND_DAMAGE || (repository != NULL && repository->damaged);
+        if (found == FOUND_NONE) {
+                log_warning("Records of a repository are unfinished, or of an earlier boot: dropped",
+                            "SM_PATH", own, NULL);
+                remove_folder(own);
+        } else if (found == FOUND_DAMAGE) {
+                log_error("Record of a repository is damaged: it is not attached, its disks are let alone",
+                          "SM_PATH", own, NULL);
+        }
         return repository;
 }

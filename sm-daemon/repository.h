@@ -21,6 +21,7 @@ typedef struct Repository {
         Lock lock;
         /* Under the lock, changed with it exclusive: */
         bool attached;
+        bool damaged; /* of some volumes' records it is not known what they said */
         char *type;
         BusDict device_config;
         char *handle;     /* what the plugin calls it */
@@ -58,12 +59,16 @@ typedef struct Volume {
 Repository *repository_new(const char *folder, const char *id);
 void repository_free(Repository *repository);
 
-/* Makes the record of the repository itself, and its journal. 0 or negative errno. */
+/* Makes the record of the repository itself, and its journal. Where there was a record that could not be read, the journal
+ * is taken over, with the volumes that are in use. 0 or negative errno. */
 int repository_save(Repository *repository);
-/* Forgets that it is attached, and all of its volumes and their records. */
+/* Forgets that it is attached, and all of its volumes, but leaves the records as they are. */
+void repository_forget(Repository *repository);
+/* Forgets the records, too. */
 void repository_reset(Repository *repository);
-/* Reads what the records under folder/name say. NULL (and a log line) when there is none or it is damaged. */
-Repository *repository_load(const char *folder, const char *name);
+/* Reads what the records under folder/name say. NULL (and a log line) when there is none that holds (then what is left is
+ * removed), or it is damaged (then everything stays as it is). */
+Repository *repository_load(const char *folder, const char *name, bool *ret_damaged);
 
 /* Finds or makes the volume; given back by volume_release, which forgets it if there is nothing to be known of it. */
 Volume *repository_volume(Repository *repository, const char *key);

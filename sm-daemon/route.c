@@ -239,6 +239,17 @@ bool route_serves(const Volume *volume)
         return false;
 }
 
+bool route_writes(const Volume *volume)
+{
+        for (guint i = 0; i < volume->datapaths->len; i++) {
+                const Datapath *datapath = g_ptr_array_index(volume->datapaths, i);
+
+                if (datapath->activated && datapath->read_write)
+                        return true;
+        }
+        return false;
+}
+
 bool route_follow(Use *use, StorageError **error)
 {
         DiskName disk = { .sr = use->repository->id, .vdi = use->volume->key, .uri = use->volume->uri };

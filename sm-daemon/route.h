@@ -29,5 +29,7 @@ bool route_close(Route *route, StorageError **error);
 
 /* Whether the volume has a disk server at work. */
 bool route_serves(const Volume *volume);
+/* Whether any datapath writes to it. */
+bool route_writes(const Volume *volume);
 /* Has that follow the volume's image (disk_follow); nothing if there is none. */
 bool route_follow(Use *use, StorageError **error);

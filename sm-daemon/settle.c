@@ -32,7 +32,8 @@ static void settle_volume(Manager *manager, const char *sr, const char *vdi)
         if (good) {
                 DiskName name = { .sr = sr, .vdi = vdi, .uri = use.volume->uri };
 
-                good = !route_serves(use.volume) || disk_settle(manager->disks, &operation, &name, &failed);
+                good = !route_serves(use.volume) ||
+                       disk_settle(manager->disks, &operation, &name, route_writes(use.volume), &failed);
                 use_end(&use);
         }
         /* What a server was doing to its images when it died is begun again. */
@@ -185,9 +186,17 @@ static void collect(Settle *settle, GHashTable *attached, GPtrArray *active)
         }
 }
 
-static bool wanted(const char *id, void *data)
+typedef struct Wanted {
+        GHashTable *attached; /* ids of disks */
+        Manager *manager;
+} Wanted;
+
+/* Those that are attached; and those of whom the records that tell are damaged: who uses them, goes on. */
+static bool wanted(const char *id, const char *sr, void *data)
 {
-        return g_hash_table_contains(data, id);
+        const Wanted *wanted = data;
+
+        return g_hash_table_contains(wanted->attached, id) || manager_is_damaged(wanted->manager, sr);
 }
 
 static void tidy_all(Settle *settle)
@@ -205,6 +214,7 @@ void settle_start(Settle *settle, Manager *manager)
         g_autoptr(GHashTable) attached = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         g_autoptr(GPtrArray) active = g_ptr_array_new_with_free_func(g_free);
         Operation operation = own_operation(SWEEP_USEC);
+        Wanted wish = { .attached = attached, .manager = manager };
         pthread_condattr_t attributes;
 
         *settle = (Settle){ .manager = manager };
@@ -215,7 +225,7 @@ void settle_start(Settle *settle, Manager *manager)
         pthread_condattr_destroy(&attributes);
         settle->untidy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         collect(settle, attached, active);
-        disks_sweep(manager->disks, &operation, wanted, attached);
+        disks_sweep(manager->disks, &operation, wanted, &wish);
         manager->untidy = begin_tidy;
         manager->untidy_data = settle;
         disks_watch(manager->disks, begin, settle);

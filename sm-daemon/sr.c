@@ -89,9 +89,10 @@ static bool attach_plugin(Use *use, const char *type, const BusDict *device_conf
                              device_config->items[i].value);
         r = repository_save(repository);
         if (r < 0) {
-                repository_reset(repository);
+                repository_forget(repository);
                 return storage_fail_internal(error, "Cannot keep a record: %s", g_strerror(-r));
         }
+        manager_note_volumes(use->manager, repository);
         repository->attached = true;
         g_atomic_int_set(&repository->listed, 1);
         log_info("Repository attached", "SM_SR", repository->id, "SM_TYPE", type, NULL);

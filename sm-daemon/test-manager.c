@@ -11,12 +11,10 @@
 #include "dp.h"
 #include "message-switch/lib/loop.h"
 #include "sr.h"
+#include "test-fixture.h"
 #include "vdi.h"
 
-#define SR      "5e2a6a4e-0000-4000-8000-000000000001"
 #define DP      "vbd/1/xvda"
-#define VM      "a-vm"
-#define MIB     (INT64_C(1) << 20)
 #define BACKEND STORAGE_ERROR_BACKEND_ERROR
 
 typedef struct Fixture {
@@ -26,48 +24,22 @@ typedef struct Fixture {
         char *vdi;
 } Fixture;
 
-static void write_script(const char *folder, const char *method, const char *body)
-{
-        g_autofree char *path = g_build_filename(folder, method, NULL);
-        g_autofree char *text = g_strdup_printf("#!/bin/sh\n%s\n", body);
-
-        g_assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
-}
-
-static char *plugin_folder(Fixture *f, const char *kind, const char *name)
-{
-        char *folder = g_build_filename(f->plugins, kind, name, NULL);
-
-        g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
-        return folder;
-}
-
-static void link_plugin(Fixture *f, const char *kind, const char *name)
-{
-        g_autofree char *parent = plugin_folder(f, kind, ""), *link = g_build_filename(parent, name, NULL);
-        g_autofree char *target = g_build_filename(g_getenv("SM_PLUGINS"), kind, name, NULL);
-
-        g_assert_cmpint(symlink(target, link), ==, 0);
-}
-
 static void setup(Fixture *f, gconstpointer data)
 {
         f->scratch = g_dir_make_tmp("test-manager-XXXXXX", NULL);
         f->records = g_build_filename(f->scratch, "records", NULL);
         f->location = g_build_filename(f->scratch, "sr", NULL);
         f->plugins = g_build_filename(f->scratch, "plugins", NULL);
-        link_plugin(f, "volume", "org.xen.xapi.storage.dir");
-        link_plugin(f, "datapath", "file");
-        f->operation = (Operation){ .dbg = "test", .deadline_usec = clock_usec() + 300u * 1000000u };
+        test_plugin_real(f->plugins, "volume", "org.xen.xapi.storage.dir");
+        test_plugin_real(f->plugins, "datapath", "file");
+        f->operation = test_operation();
         f->manager = manager_new(f->plugins, f->records);
 }
 
 static void teardown(Fixture *f, gconstpointer data)
 {
-        g_autofree char *command = g_strdup_printf("rm -rf '%s'", f->scratch);
-
         manager_free(f->manager);
-        g_assert_cmpint(system(command), ==, 0);
+        test_remove(f->scratch);
         g_free(f->scratch);
         g_free(f->records);
         g_free(f->location);
@@ -82,38 +54,21 @@ static void restart(Fixture *f)
         f->manager = manager_new(f->plugins, f->records);
 }
 
-static void ok(bool good, StorageError **error)
-{
-        if (!good)
-                g_error("%s", storage_error_text(*error));
-}
-#define OK(call)                                                                                             \
-        do {                                                                                                 \
-                StorageError *error = NULL;                                                                  \
-                ok(call, &error);                                                                            \
-        } while (0)
-#define FAILS(call, expected)                                                                                \
-        do {                                                                                                 \
-                StorageError *error = NULL;                                                                  \
-                g_assert_false(call);                                                                        \
-                g_assert_cmpint(error->tag, ==, expected);                                                   \
-                storage_error_free(error);                                                                   \
-        } while (0)
-
 static void attach_sr(Fixture *f)
 {
         BusDict config = { 0 }, made = { 0 };
-        StorageSrCreateArgs args = { .sr = (char *)SR,
+        StorageSrCreateArgs args = { .sr = (char *)TEST_SR,
                                      .name_label = (char *)"n",
                                      .name_description = (char *)"" };
 
         bus_dict_set(&config, "location", f->location);
         args.device_config = config;
         OK(sr_create(f->manager, &f->operation, "dir", &args, &made, &error));
-        OK(sr_attach(f->manager, &f->operation, "dir", SR, &made, &error));
-        OK(sr_attach(f->manager, &f->operation, "dir", SR, &made, &error));
+        OK(sr_attach(f->manager, &f->operation, "dir", TEST_SR, &made, &error));
+        OK(sr_attach(f->manager, &f->operation, "dir", TEST_SR, &made, &error));
         bus_dict_set(&made, "other", "x");
-        FAILS(sr_attach(f->manager, &f->operation, "dir", SR, &made, &error), STORAGE_ERROR_SR_ATTACHED);
+        FAILS_AS(sr_attach(f->manager, &f->operation, "dir", TEST_SR, &made, &error),
+                 STORAGE_ERROR_SR_ATTACHED);
         bus_dict_clear(&config);
         bus_dict_clear(&made);
 }
@@ -126,7 +81,7 @@ static void make_vdi(Fixture *f)
         StorageVdiInfo made = { 0 };
 
         bus_dict_set(&info.sm_config, "a", "b");
-        OK(vdi_create(f->manager, &f->operation, SR, &info, &made, &error));
+        OK(vdi_create(f->manager, &f->operation, TEST_SR, &info, &made, &error));
         g_assert_cmpstr(made.ty, ==, "system");
         g_assert_cmpstr(bus_dict_get(&made.sm_config, "a"), ==, "b");
         f->vdi = g_steal_pointer(&made.vdi);
@@ -136,7 +91,7 @@ static void make_vdi(Fixture *f)
 
 static DpName name_of(Fixture *f, const char *dp)
 {
-        return (DpName){ .sr = SR, .vdi = f->vdi, .dp = dp, .vm = VM };
+        return (DpName){ .sr = TEST_SR, .vdi = f->vdi, .dp = dp, .vm = TEST_VM };
 }
 
 static StorageVdiStateTag state_of(Fixture *f)
@@ -144,7 +99,7 @@ static StorageVdiStateTag state_of(Fixture *f)
         StorageDpStat stat = { 0 };
         StorageVdiStateTag tag;
 
-        OK(dp_stat(f->manager, &f->operation, SR, f->vdi, &stat, &error));
+        OK(dp_stat(f->manager, &f->operation, TEST_SR, f->vdi, &stat, &error));
         tag = stat.superstate.tag;
         storage_dp_stat_clear(&stat);
         return tag;
@@ -179,25 +134,25 @@ static void test_life(Fixture *f, gconstpointer data)
         g_assert_cmpstr(path, ==, again);
         g_assert_true(g_str_has_prefix(path, f->location));
         g_assert_true(g_file_test(path, G_FILE_TEST_IS_REGULAR));
-        FAILS(dp_attach(f->manager, &f->operation, &name, false, &backend, &error),
-              STORAGE_ERROR_ILLEGAL_TRANSITION);
+        FAILS_AS(dp_attach(f->manager, &f->operation, &name, false, &backend, &error),
+                 STORAGE_ERROR_ILLEGAL_TRANSITION);
         OK(dp_activate(f->manager, &f->operation, &name, false, &error));
         OK(dp_activate(f->manager, &f->operation, &name, false, &error));
-        FAILS(dp_activate(f->manager, &f->operation, &other, false, &error),
-              STORAGE_ERROR_ILLEGAL_TRANSITION);
-        FAILS(vdi_destroy(f->manager, &f->operation, SR, f->vdi, &error), BACKEND);
-        FAILS(sr_destroy(f->manager, &f->operation, SR, &error), BACKEND);
+        FAILS_AS(dp_activate(f->manager, &f->operation, &other, false, &error),
+                 STORAGE_ERROR_ILLEGAL_TRANSITION);
+        FAILS_AS(vdi_destroy(f->manager, &f->operation, TEST_SR, f->vdi, &error), BACKEND);
+        FAILS_AS(sr_destroy(f->manager, &f->operation, TEST_SR, &error), BACKEND);
         OK(dp_deactivate(f->manager, &f->operation, &name, &error));
         OK(dp_activate(f->manager, &f->operation, &other, false, &error));
         OK(dp_detach(f->manager, &f->operation, &name, &error));
         OK(dp_detach(f->manager, &f->operation, &name, &error));
         OK(dp_destroy(f->manager, &f->operation, "other", false, &error));
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
-        OK(vdi_destroy(f->manager, &f->operation, SR, f->vdi, &error));
-        OK(sr_scan(f->manager, &f->operation, SR, &found, &error));
+        OK(vdi_destroy(f->manager, &f->operation, TEST_SR, f->vdi, &error));
+        OK(sr_scan(f->manager, &f->operation, TEST_SR, &found, &error));
         g_assert_cmpuint(found.n, ==, 0);
-        OK(sr_destroy(f->manager, &f->operation, SR, &error));
-        FAILS(sr_scan(f->manager, &f->operation, SR, &found, &error), STORAGE_ERROR_SR_NOT_ATTACHED);
+        OK(sr_destroy(f->manager, &f->operation, TEST_SR, &error));
+        FAILS_AS(sr_scan(f->manager, &f->operation, TEST_SR, &found, &error), STORAGE_ERROR_SR_NOT_ATTACHED);
 }
 
 static void test_restart(Fixture *f, gconstpointer data)
@@ -214,7 +169,7 @@ static void test_restart(Fixture *f, gconstpointer data)
         restart(f);
         manager_list(f->manager, &list);
         g_assert_cmpuint(list.n, ==, 1);
-        g_assert_cmpstr(list.items[0], ==, SR);
+        g_assert_cmpstr(list.items[0], ==, TEST_SR);
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_ACTIVATED);
         after = attach(f, DP);
         g_assert_cmpstr(before, ==, after);
@@ -222,8 +177,8 @@ static void test_restart(Fixture *f, gconstpointer data)
         restart(f);
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
         free(attach(f, DP));
-        OK(sr_detach(f->manager, &f->operation, SR, &error));
-        OK(sr_detach(f->manager, &f->operation, SR, &error));
+        OK(sr_detach(f->manager, &f->operation, TEST_SR, &error));
+        OK(sr_detach(f->manager, &f->operation, TEST_SR, &error));
         restart(f);
         bus_strings_clear(&list);
         manager_list(f->manager, &list);
@@ -245,7 +200,8 @@ static void test_direct_is_true(Fixture *f, gconstpointer data)
                 SmapiError *failed = NULL;
                 SmapiBackend backend;
 
-                g_assert_true(smapi_datapath_attach(&caller.caller, 0, "", uris[i], VM, &backend, &failed));
+                g_assert_true(
+                    smapi_datapath_attach(&caller.caller, 0, "", uris[i], TEST_VM, &backend, &failed));
                 g_assert_cmpint(backend.implementations.items[0].tag, ==, STORAGE_IMPLEMENTATION_FILE);
                 g_assert_cmpstr(backend.implementations.items[0].file.path, ==, ours);
                 smapi_backend_clear(&backend);
@@ -263,28 +219,29 @@ static void test_file_gone(Fixture *f, gconstpointer data)
         name = name_of(f, DP);
         command = g_strdup_printf("rm '%s/%s.raw' '%s/%s.json'", f->location, f->vdi, f->location, f->vdi);
         g_assert_cmpint(system(command), ==, 0);
-        FAILS(dp_attach(f->manager, &f->operation, &name, true, &backend, &error),
-              STORAGE_ERROR_VDI_DOES_NOT_EXIST);
+        FAILS_AS(dp_attach(f->manager, &f->operation, &name, true, &backend, &error),
+                 STORAGE_ERROR_VDI_DOES_NOT_EXIST);
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
 }
 
 /* A plugin that gives another answer than it should. */
 static void hostile(Fixture *f, const char *body, StorageErrorTag expected)
 {
-        g_autofree char *folder = plugin_folder(f, "volume", "org.xen.xapi.storage.bad");
+        g_autofree char *folder = test_plugin_folder(f->plugins, "volume", "org.xen.xapi.storage.bad");
         BusDict config = { 0 };
 
-        write_script(folder, "SR.attach", body);
-        FAILS(sr_attach(f->manager, &f->operation, "bad", SR, &config, &error), expected);
-        FAILS(sr_stat(f->manager, &f->operation, SR, &(StorageSrInfo){ 0 }, &error),
-              STORAGE_ERROR_SR_NOT_ATTACHED);
+        test_plugin_script(folder, "SR.attach", body);
+        FAILS_AS(sr_attach(f->manager, &f->operation, "bad", TEST_SR, &config, &error), expected);
+        FAILS_AS(sr_stat(f->manager, &f->operation, TEST_SR, &(StorageSrInfo){ 0 }, &error),
+                 STORAGE_ERROR_SR_NOT_ATTACHED);
 }
 
 static void test_hostile(Fixture *f, gconstpointer data)
 {
-        g_autofree char *folder = plugin_folder(f, "volume", "org.xen.xapi.storage.bad");
+        g_autofree char *folder = test_plugin_folder(f->plugins, "volume", "org.xen.xapi.storage.bad");
 
-        write_script(folder, "Plugin.query", "echo '{\"plugin\":\"bad\",\"name\":\"\",\"version\":\"1\"}'");
+        test_plugin_script(folder, "Plugin.query",
+                           "echo '{\"plugin\":\"bad\",\"name\":\"\",\"version\":\"1\"}'");
         hostile(f, "exit 0", BACKEND);
         hostile(f, "echo '{'", BACKEND);
         hostile(f, "echo '5'", BACKEND);
@@ -299,10 +256,10 @@ static void test_hostile(Fixture *f, gconstpointer data)
         hostile(f, "echo '{\"code\":\"Unimplemented\",\"params\":[\"x\"]}'; exit 1",
                 STORAGE_ERROR_UNIMPLEMENTED);
         hostile(f, "echo '{\"code\":\"Cancelled\",\"params\":[]}'; exit 1", STORAGE_ERROR_CANCELLED);
-        FAILS(sr_attach(f->manager, &f->operation, "../volume", SR, &(BusDict){ 0 }, &error),
-              STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
-        FAILS(sr_attach(f->manager, &f->operation, "", SR, &(BusDict){ 0 }, &error),
-              STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
+        FAILS_AS(sr_attach(f->manager, &f->operation, "../volume", TEST_SR, &(BusDict){ 0 }, &error),
+                 STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
+        FAILS_AS(sr_attach(f->manager, &f->operation, "", TEST_SR, &(BusDict){ 0 }, &error),
+                 STORAGE_ERROR_NO_STORAGE_PLUGIN_FOR_SR);
         f->operation.deadline_usec = clock_usec() + 200000;
         hostile(f, "sleep 1000", BACKEND);
 }
@@ -316,24 +273,24 @@ static void test_limits(Fixture *f, gconstpointer data)
                         *too_long = g_strnfill(PLUGIN_KEY_MAX + 1, 'k');
 
         OK(plugin_check_volume(&volume, "k", "x", &error));
-        FAILS(plugin_check_volume(&volume, "l", "x", &error), BACKEND);
+        FAILS_AS(plugin_check_volume(&volume, "l", "x", &error), BACKEND);
         volume.virtual_size++;
-        FAILS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
+        FAILS_AS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
         volume.virtual_size = 0;
         volume.physical_utilisation = PLUGIN_VOLUME_SIZE_MAX;
         OK(plugin_check_volume(&volume, NULL, "x", &error));
         volume.physical_utilisation++;
-        FAILS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
+        FAILS_AS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
         volume.physical_utilisation = 0;
         volume.key = longest;
         OK(plugin_check_volume(&volume, NULL, "x", &error));
         volume.key = too_long;
-        FAILS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
+        FAILS_AS(plugin_check_volume(&volume, NULL, "x", &error), BACKEND);
         OK(plugin_check_sr(&sr, "x", &error));
         sr.free_space++;
-        FAILS(plugin_check_sr(&sr, "x", &error), BACKEND);
+        FAILS_AS(plugin_check_sr(&sr, "x", &error), BACKEND);
         sr.total_space++;
-        FAILS(plugin_check_sr(&sr, "x", &error), BACKEND);
+        FAILS_AS(plugin_check_sr(&sr, "x", &error), BACKEND);
 }
 
 static void test_depth(void)
@@ -352,8 +309,8 @@ static void test_depth(void)
 /* A plugin of upstream's shape: it knows nothing of our parameters and features, and has a datapath that is called. */
 static void test_plain_plugin(Fixture *f, gconstpointer data)
 {
-        g_autofree char *volume = plugin_folder(f, "volume", "org.xen.xapi.storage.plain");
-        g_autofree char *datapath = plugin_folder(f, "datapath", "plain"),
+        g_autofree char *volume = test_plugin_folder(f->plugins, "volume", "org.xen.xapi.storage.plain");
+        g_autofree char *datapath = test_plugin_folder(f->plugins, "datapath", "plain"),
                         *log = g_build_filename(f->scratch, "log", NULL);
         g_autofree char *body = g_strdup_printf("basename $0 >> %s; echo null", log), *calls = NULL,
                         *attach_body = NULL;
@@ -363,27 +320,28 @@ static void test_plain_plugin(Fixture *f, gconstpointer data)
         BusDict config = { 0 };
         DpName name;
 
-        write_script(volume, "Plugin.Query", "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
-        write_script(volume, "SR.attach", "echo '\"handle\"'");
-        write_script(volume, "Volume.create",
-                     "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
-                     "\"uri\":[\"none://\",\"plain://k\"]}'");
-        write_script(volume, "Volume.stat",
-                     "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
-                     "\"uri\":[\"none://\",\"plain://k\"]}'");
-        write_script(volume, "Volume.set", body);
-        write_script(datapath, "Plugin.Query",
-                     "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
+        test_plugin_script(volume, "Plugin.Query",
+                           "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
+        test_plugin_script(volume, "SR.attach", "echo '\"handle\"'");
+        test_plugin_script(volume, "Volume.create",
+                           "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
+                           "\"uri\":[\"none://\",\"plain://k\"]}'");
+        test_plugin_script(volume, "Volume.stat",
+                           "echo '{\"key\":\"k/1\",\"name\":\"n\",\"read_write\":true,\"virtual_size\":1,"
+                           "\"uri\":[\"none://\",\"plain://k\"]}'");
+        test_plugin_script(volume, "Volume.set", body);
+        test_plugin_script(datapath, "Plugin.Query",
+                           "echo '{\"plugin\":\"plain\",\"name\":\"\",\"version\":\"1\"}'");
         attach_body = g_strdup_printf(
             "basename $0 >> %s; echo '{\"implementations\":[[\"Nbd\",{\"uri\":\"u\"}]]}'", log);
-        write_script(datapath, "Datapath.attach", attach_body);
+        test_plugin_script(datapath, "Datapath.attach", attach_body);
         for (const char *const *method =
                  (const char *const[]){ "Datapath.open", "Datapath.activate", "Datapath.deactivate",
                                         "Datapath.detach", "Datapath.close", NULL };
              *method != NULL; method++)
-                write_script(datapath, *method, body);
-        OK(sr_attach(f->manager, &f->operation, "plain", SR, &config, &error));
-        OK(vdi_create(f->manager, &f->operation, SR, &info, &made, &error));
+                test_plugin_script(datapath, *method, body);
+        OK(sr_attach(f->manager, &f->operation, "plain", TEST_SR, &config, &error));
+        OK(vdi_create(f->manager, &f->operation, TEST_SR, &info, &made, &error));
         f->vdi = g_steal_pointer(&made.vdi);
         name = name_of(f, DP);
         OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
@@ -400,8 +358,8 @@ static void test_plain_plugin(Fixture *f, gconstpointer data)
         /* A plugin that fails keeps its volume attached, unless it may be leaked. */
         storage_backend_clear(&backend);
         OK(dp_attach(f->manager, &f->operation, &name, true, &backend, &error));
-        write_script(datapath, "Datapath.detach", "exit 1");
-        FAILS(dp_destroy(f->manager, &f->operation, DP, false, &error), BACKEND);
+        test_plugin_script(datapath, "Datapath.detach", "exit 1");
+        FAILS_AS(dp_destroy(f->manager, &f->operation, DP, false, &error), BACKEND);
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_ATTACHED);
         OK(dp_destroy(f->manager, &f->operation, DP, true, &error));
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);

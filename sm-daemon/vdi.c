@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "message-switch/lib/daemon.h"
+#include "message-switch/lib/loop.h"
 #include "route.h"
 #include "vdi-info.h"
+
+#define DROP_USEC (60u * 1000000u) /* for what failed to be removed */
 
 bool vdi_fail_in_use(StorageError **error, const char *vdi, const char *operation)
 {
@@ -71,33 +74,44 @@ static bool settle_keys(Use *use, SmapiVolume *made, const BusDict *keys, SmapiE
         return true;
 }
 
+/* A volume that cannot be what it should (taken): destroyed even when the caller waits no longer. Returns false. */
+static bool drop(Use *use, SmapiVolume *made)
+{
+        const Operation own = { .dbg = use->operation->dbg, .deadline_usec = clock_usec() + DROP_USEC };
+        PluginCaller caller = plugin_caller(use->plugin, &own);
+        SmapiError *failed = NULL;
+
+        if (!smapi_volume_destroy(&caller.caller, 0, own.dbg, use_handle(use), made->key, &failed)) {
+                log_warning("A volume that is of no use stays", "SM_SR", use->repository->id, "SM_VDI",
+                            made->key, NULL);
+                smapi_error_free(failed);
+        }
+        smapi_volume_clear(made);
+        return false;
+}
+
 /* Makes of a volume that the plugin has just made (taken) what was asked for; or destroys it. */
 static bool settle(Use *use, SmapiVolume *made, const StorageVdiInfo *info, const BusDict *keys,
                    StorageVdiInfo *ret, StorageError **error)
 {
-        SmapiError *failed = NULL, *ignored = NULL;
-        bool good;
+        SmapiError *failed = NULL;
 
         if (!plugin_check_volume(made, NULL, "The making of a volume", error)) {
                 /* It is not removed: who knows which one that would be. */
                 smapi_volume_clear(made);
                 return false;
         }
-        good = settle_texts(use, made, text_or_empty(info->name_label), text_or_empty(info->name_description),
-                            &failed) &&
-               settle_keys(use, made, keys, &failed);
-        if (good) {
-                vdi_learn(use, made);
-                vdi_info_from_volume(made, ret);
-                log_info("Volume made", "SM_SR", use->repository->id, "SM_VDI", made->key, NULL);
-        } else {
+        if (!settle_texts(use, made, text_or_empty(info->name_label), text_or_empty(info->name_description),
+                          &failed) ||
+            !settle_keys(use, made, keys, &failed)) {
                 plugin_fail(error, failed);
-                if (!smapi_volume_destroy(&use->caller.caller, 0, use->operation->dbg, use_handle(use),
-                                          made->key, &ignored))
-                        smapi_error_free(ignored);
+                return drop(use, made);
         }
+        vdi_learn(use, made);
+        vdi_info_from_volume(made, ret);
+        log_info("Volume made", "SM_SR", use->repository->id, "SM_VDI", made->key, NULL);
         smapi_volume_clear(made);
-        return good;
+        return true;
 }
 
 bool vdi_create(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
@@ -123,18 +137,6 @@ bool vdi_create(Manager *manager, const Operation *operation, const char *sr, co
         return good;
 }
 
-/* A volume that cannot be what it should. Returns false. */
-static bool drop(Use *use, SmapiVolume *made)
-{
-        SmapiError *ignored = NULL;
-
-        if (!smapi_volume_destroy(&use->caller.caller, 0, use->operation->dbg, use_handle(use), made->key,
-                                  &ignored))
-                smapi_error_free(ignored);
-        smapi_volume_clear(made);
-        return false;
-}
-
 static bool copy_here(BusCaller *caller, uint64_t timeout_usec, const char *dbg, const char *sr,
                       const char *key, const char *name, const char *description, const BusDict *keys,
                       SmapiVolume *ret, SmapiError **error)
@@ -142,14 +144,15 @@ static bool copy_here(BusCaller *caller, uint64_t timeout_usec, const char *dbg,
         return smapi_volume_copy(caller, timeout_usec, dbg, sr, key, sr, name, description, keys, ret, error);
 }
 
-static bool is_written_to(const Volume *volume)
+/* The plugin failed, or was ended: it may have made the copy, or a part of it, all the same. Then that is of this moment, and
+ * does not go on changing as the guest writes. Returns false. */
+static bool copy_failed(Use *use, SmapiError *failed, StorageError **error)
 {
-        for (guint i = 0; i < volume->datapaths->len; i++) {
-                const Datapath *datapath = g_ptr_array_index(volume->datapaths, i);
+        StorageError *ignored = NULL;
 
-                if (datapath->activated && datapath->read_write)
-                        return true;
-        }
+        plugin_fail(error, failed);
+        if (!route_follow(use, &ignored))
+                storage_error_free(ignored);
         return false;
 }
 
@@ -175,12 +178,12 @@ static bool copy(Manager *manager, const Operation *operation, Copy function, co
         volume_unlearn(use.volume);
         if (!route_follow(&use, error))
                 good = false;
-        else if (function == copy_here && is_written_to(use.volume))
+        else if (function == copy_here && route_writes(use.volume))
                 good = vdi_fail_in_use(error, info->vdi, "copy");
         else if (!function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi,
                            text_or_empty(info->name_label), text_or_empty(info->name_description), &keys,
                            &made, &failed))
-                good = plugin_fail(error, failed);
+                good = copy_failed(&use, failed, error);
         else if (route_follow(&use, error))
                 good = settle(&use, &made, info, &keys, ret, error);
         else

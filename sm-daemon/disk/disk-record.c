@@ -2,6 +2,8 @@
 #include "disk-record.h"
 
 #include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,6 +15,8 @@
 #define RECORD_FILE "record.json"
 #define ID_DIGITS   32u /* a socket's path has room for 108 bytes in all */
 
+#define REMOVE_DESCRIPTORS 8 /* that are open at a time */
+
 char *disk_record_id(const char *sr, const char *vdi)
 {
         g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
@@ -23,9 +27,14 @@ char *disk_record_id(const char *sr, const char *vdi)
         return g_strndup(g_checksum_get_string(sum), ID_DIGITS);
 }
 
-char *disk_record_file(const DiskRecord *record, const char *name)
+char *disk_server_folder(const DiskRecord *record)
 {
-        return g_build_filename(record->folder, name, NULL);
+        return g_build_filename(record->folder, DISK_SERVER_FOLDER, NULL);
+}
+
+char *disk_server_file(const DiskRecord *record, const char *name)
+{
+        return g_build_filename(record->folder, DISK_SERVER_FOLDER, name, NULL);
 }
 
 void disk_record_clear(DiskRecord *record)
@@ -80,11 +89,14 @@ int disk_record_load(const char *folder, DiskRecord *ret)
 
 int disk_record_save(const DiskRecord *record)
 {
-        g_autofree char *path = disk_record_file(record, RECORD_FILE);
+        g_autofree char *path = g_build_filename(record->folder, RECORD_FILE, NULL),
+                        *server = disk_server_folder(record);
         json_t *json;
         int r;
 
         if (g_mkdir(record->folder, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        if (g_mkdir(server, 0700) < 0 && errno != EEXIST)
                 return -errno;
         json = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:i}", "sr", record->sr, "vdi", record->vdi,
                          "path", record->path, "format", layer_format_name(record->format), "active",
@@ -97,21 +109,20 @@ int disk_record_save(const DiskRecord *record)
         return r;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *place)
+{
+        (void)st;
+        (void)type;
+        (void)place;
+        remove(path);
+        return 0;
+}
+
 void disk_record_remove(const char *folder)
 {
         g_autofree char *path = g_build_filename(folder, RECORD_FILE, NULL);
-        GDir *dir;
-        const char *name;
 
         /* First: without it, the rest is a leftover. */
         g_unlink(path);
-        dir = g_dir_open(folder, 0, NULL);
-        while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-                g_autofree char *file = g_build_filename(folder, name, NULL);
-
-                g_unlink(file);
-        }
-        if (dir != NULL)
-                g_dir_close(dir);
-        g_rmdir(folder);
+        nftw(folder, remove_one, REMOVE_DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a disk server is to serve: a record in the disk's own folder, written by sm-daemon and read by sm-disk, which
- * systemd starts whether or not sm-daemon lives. The folder is of this boot, and also has the server's sockets and its
- * process id. */
+ * systemd starts, in part with all privileges, whether or not sm-daemon lives. The folder is of this boot. The server,
+ * which parses what guests write, may write into a folder in it alone: there are its sockets and its process id, and
+ * whatever else it pleases, so nothing there is believed or followed. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,7 +13,8 @@
 
 #define DISK_EXPORT           "disk"           /* what the server calls the disk */
 #define DISK_EXPORT_READ_ONLY "disk-read-only" /* and the same disk for those who may only read */
-#define DISK_SOCKET           "nbd"
+#define DISK_SERVER_FOLDER    "server"
+#define DISK_SOCKET           "nbd" /* the server's files */
 #define DISK_CONTROL          "qmp"
 #define DISK_PID              "pid"
 #define DISK_NO_DEVICE        (-1)
@@ -34,8 +36,9 @@ char *disk_record_id(const char *sr, const char *vdi);
 int disk_record_load(const char *folder, DiskRecord *ret);
 /* Makes the folder if need be. 0 or negative errno. */
 int disk_record_save(const DiskRecord *record);
-/* Removes the folder with all that is in it. */
+/* Removes the folder with all that is in it. Of a disk whose server has ended. */
 void disk_record_remove(const char *folder);
 void disk_record_clear(DiskRecord *record);
-/* A file of the disk's folder. Returns owned (g_free). */
-char *disk_record_file(const DiskRecord *record, const char *name);
+/* The folder that is the server's own, and a file in it. Returned owned (g_free). */
+char *disk_server_folder(const DiskRecord *record);
+char *disk_server_file(const DiskRecord *record, const char *name);

@@ -20,10 +20,10 @@ bool disks_choose_runner(Disks *disks, const char *name);
 /* Calls `amiss`, on a thread of its own that may not wait, for an active disk that disk_settle should look after: its server
  * has died, or its device lost the connection. Until disks_free. */
 void disks_watch(Disks *disks, void (*amiss)(const char *sr, const char *vdi, void *data), void *data);
-/* Ends what belongs to no disk that is wanted, by its id (disk_record_id): servers, devices, records. Nobody else may use
- * `disks` meanwhile. */
-void disks_sweep(Disks *disks, const Operation *operation, bool (*wanted)(const char *id, void *data),
-                 void *data);
+/* Ends what belongs to no disk that is wanted, by its id (disk_record_id) and its repository (NULL: not known): servers,
+ * devices, records. Nobody else may use `disks` meanwhile. */
+void disks_sweep(Disks *disks, const Operation *operation,
+                 bool (*wanted)(const char *id, const char *sr, void *data), void *data);
 
 typedef struct DiskName {
         const char *sr, *vdi;
@@ -42,14 +42,15 @@ bool disk_deactivate(Disks *disks, const Operation *operation, const DiskName *n
 /* Forgets the disk, which is not active. */
 bool disk_detach(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error);
 /* Has the server of an active disk serve what its image's name is by now, after overlays were made; what lies below holds
- * from then on what had been written. */
+ * from then on what had been written. Done even when the caller's time is over, since until then what lies below changes. */
 bool disk_follow(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error);
 /* Makes an active disk larger; its device is, too. */
 bool disk_resize(Disks *disks, const Operation *operation, const DiskName *name, int64_t size_bytes,
                  StorageError **error);
 /* Puts right what is amiss with an active disk: its server is dead, or stands still, or was told to do something and we
- * died before it was done. */
-bool disk_settle(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error);
+ * died before it was done; or its record is damaged. */
+bool disk_settle(Disks *disks, const Operation *operation, const DiskName *name, bool writable,
+                 StorageError **error);
 /* Merges of two layers of an active disk (live-merge.h). disk_merge_state alone needs no lock. */
 bool disk_merge_begin(Disks *disks, const Operation *operation, const DiskName *name, Merge merge,
                       const char *upper_path, StorageError **error);

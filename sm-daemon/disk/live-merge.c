@@ -69,12 +69,15 @@ static bool wait_some(struct nbd_handle *nbd, uint64_t deadline_usec)
         return clock_usec() < deadline_usec && nbd_poll(nbd, FLUSH_POLL_MSEC) >= 0;
 }
 
-static bool flush_over(struct nbd_handle *nbd, const char *socket, uint64_t deadline_usec)
+static bool flush_over(struct nbd_handle *nbd, const DiskRecord *record, uint64_t deadline_usec)
 {
         int64_t cookie;
-        int done;
+        int fd, done;
 
-        if (nbd_set_export_name(nbd, DISK_EXPORT) < 0 || nbd_aio_connect_unix(nbd, socket) < 0)
+        if (nbd_set_export_name(nbd, DISK_EXPORT) < 0)
+                return false;
+        fd = server_connect(record, DISK_SOCKET);
+        if (fd < 0 || nbd_aio_connect_socket(nbd, fd) < 0)
                 return false;
         while (nbd_aio_is_connecting(nbd))
                 if (!wait_some(nbd, deadline_usec))
@@ -92,9 +95,8 @@ static bool flush_over(struct nbd_handle *nbd, const char *socket, uint64_t dead
  * does not, and a header that says that the image needs no other any more must not be there before that. */
 static char *flush(const DiskRecord *record, uint64_t deadline_usec)
 {
-        g_autofree char *socket = disk_record_file(record, DISK_SOCKET);
         struct nbd_handle *nbd = nbd_create();
-        bool good = nbd != NULL && flush_over(nbd, socket, deadline_usec);
+        bool good = nbd != NULL && flush_over(nbd, record, deadline_usec);
 
         if (nbd != NULL)
                 nbd_close(nbd);

@@ -11,9 +11,7 @@
 
 int live_open(const DiskRecord *record, uint64_t deadline_usec, Qmp **ret)
 {
-        g_autofree char *socket = disk_record_file(record, DISK_CONTROL);
-
-        return qmp_open(socket, deadline_usec, ret);
+        return qmp_open(record, deadline_usec, ret);
 }
 
 char *live_failed(const Qmp *qmp, const char *what)

@@ -15,6 +15,7 @@
 
 #include "message-switch/lib/loop.h"
 #include "nbd-device.h"
+#include "server-command.h"
 
 #define PROBE_BYTES  4096u
 #define ATTEMPT_USEC (50u * 1000u)    /* between attempts to connect */
@@ -27,6 +28,21 @@ char *nbd_backend_name(const DiskRecord *record)
                             g_strconcat(NBD_BACKEND_PREFIX, record->sr, "/", record->vdi, "@", disks, NULL);
 
         return g_strndup(name, NBD_BACKEND_MAX);
+}
+
+bool nbd_backend_parse(const char *backend, char **ret_sr, char **ret_vdi)
+{
+        const char *sr = backend + strlen(NBD_BACKEND_PREFIX), *slash, *at;
+
+        if (!g_str_has_prefix(backend, NBD_BACKEND_PREFIX))
+                return false;
+        slash = strchr(sr, '/');
+        at = strrchr(sr, '@');
+        if (slash == NULL || at == NULL || at < slash)
+                return false;
+        *ret_sr = g_strndup(sr, (gsize)(slash - sr));
+        *ret_vdi = g_strndup(slash + 1, (gsize)(at - slash - 1));
+        return true;
 }
 
 typedef struct Probe {
@@ -148,20 +164,33 @@ static uint64_t flags_of(struct nbd_handle *nbd)
         return flags;
 }
 
-/* The handshake, in the plain form that the kernel understands. */
-static struct nbd_handle *shake_hands(const DiskRecord *record)
+/* The handshake, in the plain form that the kernel understands. 0 or negative errno. */
+static int shake_hands(struct nbd_handle *nbd, const DiskRecord *record)
 {
-        g_autofree char *socket = disk_record_file(record, DISK_SOCKET);
+        int fd, r;
+
+        fd = server_connect(record, DISK_SOCKET);
+        if (fd < 0)
+                return fd;
+        r = nbd_connect_socket(nbd, fd); /* which has the descriptor from now on, whatever it answers */
+        return r == 0 ? 0 : nbd_get_errno() > 0 ? -nbd_get_errno() : -EPROTO;
+}
+
+static int open_server(const DiskRecord *record, struct nbd_handle **ret)
+{
         struct nbd_handle *nbd = nbd_create();
+        int r;
 
         if (nbd == NULL)
-                return NULL;
-        if (nbd_set_export_name(nbd, DISK_EXPORT) < 0 || nbd_set_request_structured_replies(nbd, false) < 0 ||
-            nbd_connect_unix(nbd, socket) < 0) {
+                return -ENOMEM;
+        nbd_set_export_name(nbd, DISK_EXPORT);
+        nbd_set_request_structured_replies(nbd, false);
+        r = shake_hands(nbd, record);
+        if (r < 0)
                 nbd_close(nbd);
-                return NULL;
-        }
-        return nbd;
+        else
+                *ret = nbd;
+        return r;
 }
 
 /* The kernel gives a socket that it takes its own time for sending; else nothing tells who has it. */
@@ -238,9 +267,9 @@ int nbd_connect_device(const DiskRecord *record, const char **ret_why)
         if (record->device == DISK_NO_DEVICE)
                 return 0;
         *ret_why = "the server's handshake";
-        nbd = shake_hands(record);
-        if (nbd == NULL)
-                return nbd_get_errno() > 0 ? -nbd_get_errno() : -EPROTO;
+        r = open_server(record, &nbd);
+        if (r < 0)
+                return r;
         *ret_why = "the kernel's device";
         r = connect_with(record, nbd);
         nbd_close(nbd); /* this end's descriptor; the connection is the kernel's now */
@@ -260,12 +289,19 @@ static void compare(int device, const char *backend, void *data)
                 search->device = device;
 }
 
+int nbd_find_device(const DiskRecord *record)
+{
+        g_autofree char *backend = nbd_backend_name(record);
+        Search search = { .backend = backend, .device = DISK_NO_DEVICE };
+
+        nbd_device_each(compare, &search);
+        return search.device;
+}
+
 int nbd_disconnect_device(const DiskRecord *record)
 {
         g_autofree char *backend = nbd_backend_name(record);
-        Search search = { .backend = backend, .device = record->device };
+        int device = record->device != DISK_NO_DEVICE ? record->device : nbd_find_device(record);
 
-        if (search.device == DISK_NO_DEVICE)
-                nbd_device_each(compare, &search);
-        return search.device == DISK_NO_DEVICE ? 0 : nbd_device_disconnect(search.device, backend);
+        return device == DISK_NO_DEVICE ? 0 : nbd_device_disconnect(device, backend);
 }

@@ -13,5 +13,10 @@ int nbd_disconnect_device(const DiskRecord *record);
 /* The name by which the device is known as this disk's, of this sm-daemon's and not of another's that runs beside it (a test,
  * for instance): SR/VDI@FOLDER, with the folder of all disks' records. Returned owned (g_free). */
 char *nbd_backend_name(const DiskRecord *record);
+/* The disk and its repository that such a name tells of, owned (g_free). False: it is none; a repository's id has no
+ * slash. */
+bool nbd_backend_parse(const char *backend, char **ret_sr, char **ret_vdi);
+/* The device that is connected as the record's disk, whatever the record says of it; or DISK_NO_DEVICE. */
+int nbd_find_device(const DiskRecord *record);
 /* Reads a sector past all caches. 0, -ETIMEDOUT (the read goes on, on a thread of its own), or negative errno. */
 int nbd_probe_device(int device, uint64_t timeout_usec);

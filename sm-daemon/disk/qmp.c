@@ -163,14 +163,14 @@ const char *qmp_why(const Qmp *qmp)
         return qmp->why != NULL ? qmp->why : "";
 }
 
-int qmp_open(const char *socket, uint64_t deadline_usec, Qmp **ret)
+int qmp_open(const DiskRecord *record, uint64_t deadline_usec, Qmp **ret)
 {
         Qmp *qmp = g_new0(Qmp, 1);
         json_t *greeting = NULL;
         int r;
 
         qmp->deadline_usec = deadline_usec;
-        qmp->fd = server_connect(socket);
+        qmp->fd = server_connect(record, DISK_CONTROL);
         r = qmp->fd < 0 ? qmp->fd : take_message(qmp, &greeting);
         if (r == 0)
                 r = json_object_get(greeting, "QMP") != NULL ? qmp_call(qmp, "qmp_capabilities", NULL, NULL)

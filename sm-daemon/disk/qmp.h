@@ -7,12 +7,14 @@
 
 #include <jansson.h>
 
+#include "disk-record.h"
+
 #define QMP_MESSAGE_MAX (4u << 20) /* bytes */
 
 typedef struct Qmp Qmp;
 
 /* Waits for whoever else speaks to that server. 0, or negative errno: -ETIMEDOUT, -EPROTO... */
-int qmp_open(const char *socket, uint64_t deadline_usec, Qmp **ret);
+int qmp_open(const DiskRecord *record, uint64_t deadline_usec, Qmp **ret);
 void qmp_close(Qmp *qmp); /* NULL is legal */
 /* `arguments` is taken; NULL: none. *ret, where wanted, is owned. 0; -EREMOTEIO: the server said no (qmp_why); another
  * negative errno, and the conversation is over. */

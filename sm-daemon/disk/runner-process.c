@@ -57,7 +57,7 @@ static pid_t lock_holder(const char *path)
         struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
         int fd, r;
 
-        fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
                 return 0;
         r = fcntl(fd, F_GETLK, &lock);
@@ -65,10 +65,16 @@ static pid_t lock_holder(const char *path)
         return r == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0 ? lock.l_pid : 0;
 }
 
+pid_t server_pid(const DiskRecord *record)
+{
+        g_autofree char *path = disk_server_file(record, DISK_PID);
+
+        return lock_holder(path);
+}
+
 int server_find(const DiskRecord *record)
 {
-        g_autofree char *path = disk_record_file(record, DISK_PID);
-        pid_t pid = lock_holder(path);
+        pid_t pid = server_pid(record);
         int fd;
 
         if (pid == 0)
@@ -77,7 +83,7 @@ int server_find(const DiskRecord *record)
         if (fd < 0)
                 return -errno;
         /* Whose number it is now may be another's, unless the same one holds the lock still. */
-        if (lock_holder(path) != pid) {
+        if (server_pid(record) != pid) {
                 close(fd);
                 return -ESRCH;
         }

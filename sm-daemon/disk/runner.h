@@ -5,6 +5,13 @@
 #include "disk-record.h"
 #include "sm-daemon/operation.h"
 
+/* Which servers are to end: those of disks with their folders in `folder` that are not wanted, by their id and repository. */
+typedef struct Sweeping {
+        const char *folder;
+        bool (*wanted)(const char *id, const char *sr, void *data); /* sr NULL: not known */
+        void *data;
+} Sweeping;
+
 typedef struct Runner {
         const char *name;
         bool restarts; /* a server that dies is started again without sm-daemon */
@@ -13,9 +20,9 @@ typedef struct Runner {
         char *(*start)(const char *sm_disk, const DiskRecord *record, const Operation *operation);
         /* Ends it, and returns when it has ended. Also of one that does not run. NULL, or what went wrong. */
         char *(*stop)(const char *sm_disk, const DiskRecord *record, const Operation *operation);
-        /* Ends every server that is not wanted, by its disk's id, whether or not there is a record. NULL: it is found by
-         * the disks' folders alone. */
-        char *(*sweep)(bool (*wanted)(const char *id, void *data), void *data, const Operation *operation);
+        /* Ends every server of a disk that is not wanted, whether or not there is a record. NULL: it is found by the
+         * disks' folders alone. */
+        char *(*sweep)(const Sweeping *sweeping, const Operation *operation);
 } Runner;
 
 /* Each server a process in a session of its own. It is sm-daemon that starts it again. */
@@ -27,6 +34,8 @@ extern const Runner runner_systemd;
 /* Runs `sm-disk VERB FOLDER` to its end. NULL, or what went wrong, owned. */
 char *runner_sm_disk(const char *sm_disk, const char *verb, const char *folder, const Operation *operation);
 
+/* The process that the kernel says holds the server's lock, whatever its files say, for people to read; 0: none runs. */
+pid_t server_pid(const DiskRecord *record);
 /* A process descriptor of the disk's server; -ESRCH: none runs. */
 int server_find(const DiskRecord *record);
 /* Kills a server, and waits for its end. 0 (also when there was none), or negative errno. */

@@ -2,10 +2,12 @@
 #include "server-command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -94,7 +96,7 @@ static void add_layers(GPtrArray *argv, const DiskRecord *record, GPtrArray *lay
 /* Commas in option values are doubled, which is how QEMU takes them for what they are. */
 static char *socket_value(const DiskRecord *record, const char *prefix, const char *name, const char *suffix)
 {
-        g_autofree char *path = disk_record_file(record, name);
+        g_autofree char *path = disk_server_file(record, name);
         g_auto(GStrv) parts = g_strsplit(path, ",", -1);
         g_autofree char *escaped = g_strjoinv(",,", parts);
 
@@ -116,7 +118,7 @@ int server_command(const DiskRecord *record, char ***ret_argv)
         through = server_writes_through(layers);
         g_ptr_array_add(argv, g_strdup(SERVER_PROGRAM));
         g_ptr_array_add(argv, g_strdup("--daemonize"));
-        add(argv, "--pidfile", disk_record_file(record, DISK_PID));
+        add(argv, "--pidfile", disk_server_file(record, DISK_PID));
         add(argv, "--chardev",
             socket_value(record, "socket,id=" DISK_CONTROL ",server=on,wait=off,path=", DISK_CONTROL, ""));
         add(argv, "--monitor", g_strdup("chardev=" DISK_CONTROL));
@@ -129,22 +131,28 @@ int server_command(const DiskRecord *record, char ***ret_argv)
         return 0;
 }
 
-int server_connect(const char *path)
+/* The server could have put a link to another's socket in the place of its own: so it is found first, and looked at. */
+int server_connect(const DiskRecord *record, const char *name)
 {
+        g_autofree char *path = disk_server_file(record, name);
         struct sockaddr_un address = { .sun_family = AF_UNIX };
-        int fd;
+        struct stat st;
+        int place, fd, r;
 
-        if (strlen(path) >= sizeof(address.sun_path))
-                return -ENAMETOOLONG;
-        strcpy(address.sun_path, path);
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0)
+        place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (place < 0)
                 return -errno;
-        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                int r = -errno;
-
-                close(fd);
-                return r;
+        if (fstat(place, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+                close(place);
+                return -ENOTSOCK;
         }
-        return fd;
+        snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", place);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        r = fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+        close(place);
+        if (r == 0)
+                return fd;
+        if (fd >= 0)
+                close(fd);
+        return r;
 }

@@ -27,5 +27,6 @@ bool server_writes_through(GPtrArray *layers);
 
 /* argv, NULL-terminated, owned (g_strfreev). 0 or an error of layer_chain. */
 int server_command(const DiskRecord *record, char ***ret_argv);
-/* To one of its sockets: a descriptor, or a negative errno. */
-int server_connect(const char *path);
+/* To one of its sockets (DISK_SOCKET, DISK_CONTROL): a descriptor, or a negative errno; -ENOTSOCK: there is something
+ * else in its place. */
+int server_connect(const DiskRecord *record, const char *name);

@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <glib.h>
@@ -12,12 +15,10 @@
 #include <libnbd.h>
 
 #include "disk.h"
-#include "message-switch/lib/loop.h"
 #include "sm-daemon/plugins/directory/qcow2.h"
+#include "sm-daemon/test-fixture.h"
 
-#define SR    "5e2a6a4e-0000-4000-8000-000000000001"
 #define VDI   "5e2a6a4e-0000-4000-8000-000000000002"
-#define MIB   (INT64_C(1) << 20)
 #define BLOCK 4096u
 
 typedef struct Fixture {
@@ -27,23 +28,6 @@ typedef struct Fixture {
         DiskName name;
         char *socket; /* once attached */
 } Fixture;
-
-static void ok(bool good, StorageError **error)
-{
-        if (!good)
-                g_error("%s", storage_error_text(*error));
-}
-#define OK(call)                                                                                             \
-        do {                                                                                                 \
-                StorageError *error = NULL;                                                                  \
-                ok(call, &error);                                                                            \
-        } while (0)
-#define FAILS(call)                                                                                          \
-        do {                                                                                                 \
-                StorageError *error = NULL;                                                                  \
-                g_assert_false(call);                                                                        \
-                storage_error_free(error);                                                                   \
-        } while (0)
 
 static void make_image(const char *path, bool qcow2, const char *backing, bool backing_is_raw)
 {
@@ -68,21 +52,19 @@ static void setup(Fixture *f, gconstpointer format)
 {
         f->scratch = g_dir_make_tmp("test disk,-XXXXXX", NULL);
         f->folder = g_build_filename(f->scratch, "disks", NULL);
-        f->operation = (Operation){ .dbg = "test", .deadline_usec = clock_usec() + 300u * 1000000u };
+        f->operation = test_operation();
         f->disks = disks_new(f->folder);
         if (g_getenv("SM_DISK_SERVERS") != NULL)
                 g_assert_true(disks_choose_runner(f->disks, g_getenv("SM_DISK_SERVERS")));
-        f->name = (DiskName){ .sr = SR, .vdi = VDI };
+        f->name = (DiskName){ .sr = TEST_SR, .vdi = VDI };
         use_image(f, format);
         make_image(f->path, strcmp(format, "qcow2") == 0, NULL, false);
 }
 
 static void teardown(Fixture *f, gconstpointer data)
 {
-        g_autofree char *command = g_strdup_printf("rm -rf '%s'", f->scratch);
-
         disks_free(f->disks);
-        g_assert_cmpint(system(command), ==, 0);
+        test_remove(f->scratch);
         g_free(f->scratch);
         g_free(f->folder);
         g_free(f->path);
@@ -146,7 +128,7 @@ static char get(struct nbd_handle *nbd, unsigned block)
 
 static DiskRecord record_of(Fixture *f)
 {
-        g_autofree char *id = disk_record_id(SR, VDI), *folder = g_build_filename(f->folder, id, NULL);
+        g_autofree char *id = disk_record_id(TEST_SR, VDI), *folder = g_build_filename(f->folder, id, NULL);
         DiskRecord record;
 
         g_assert_cmpint(disk_record_load(folder, &record), ==, 0);
@@ -171,6 +153,16 @@ static bool runs(Fixture *f)
                 return false;
         close(pidfd);
         return true;
+}
+
+static int socket_at(const char *path, struct sockaddr_un *address)
+{
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+        g_strlcpy(address->sun_path, path, sizeof(address->sun_path));
+        g_assert_cmpint(bind(fd, (struct sockaddr *)address, sizeof(*address)), ==, 0);
+        g_assert_cmpint(listen(fd, 1), ==, 0);
+        return fd;
 }
 
 static void test_life(Fixture *f, gconstpointer data)
@@ -325,7 +317,7 @@ static void test_damaged_record(Fixture *f, gconstpointer data)
         attach(f);
         activate(f, true);
         known = record_of(f);
-        record = disk_record_file(&known, "record.json");
+        record = g_build_filename(known.folder, "record.json", NULL);
         g_assert_true(g_file_set_contents(record, "{\"sr\":", -1, NULL));
         FAILS(disk_activate(f->disks, &f->operation, &f->name, true, &error));
         attach(f);
@@ -335,6 +327,158 @@ static void test_damaged_record(Fixture *f, gconstpointer data)
         OK(disk_detach(f->disks, &f->operation, &f->name, &error));
         g_assert_cmpint(g_rmdir(f->folder), ==, 0);
         disk_record_clear(&known);
+}
+
+/* The server's folder is full of whatever it pleases, once somebody has taken it over. */
+static void test_hostile_server(Fixture *f, gconstpointer data)
+{
+        g_autofree char *other = g_build_filename(f->scratch, "other.sock", NULL), *folder = NULL,
+                        *socket = NULL, *pid = NULL, *deep = NULL, *record = NULL;
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int listener = socket_at(other, &address), fd = -1;
+        DiskRecord known;
+
+        attach(f);
+        activate(f, true);
+        known = record_of(f);
+        folder = disk_server_folder(&known);
+        socket = disk_server_file(&known, DISK_SOCKET);
+        pid = disk_server_file(&known, DISK_PID);
+        record = disk_server_file(&known, "record.json");
+        deep = disk_server_file(&known, "a/b/c");
+        /* What others act on is not there. */
+        g_assert_false(g_file_test(record, G_FILE_TEST_EXISTS));
+        g_assert_true(g_file_set_contents(record, "{}", -1, NULL));
+        g_assert_cmpint(g_mkdir_with_parents(deep, 0700), ==, 0);
+        /* Nobody is sent to another's server. */
+        OK(disk_open(f->disks, &f->name, &fd, &error));
+        close(fd);
+        g_assert_cmpint(g_unlink(socket), ==, 0);
+        g_assert_cmpint(symlink(other, socket), ==, 0);
+        FAILS(disk_open(f->disks, &f->name, &fd, &error));
+        g_assert_cmpint(accept4(listener, NULL, NULL, SOCK_NONBLOCK), ==, -1);
+        /* Nor is anything else read, waited for or killed. */
+        g_assert_true(runs(f));
+        kill_server(f);
+        g_assert_cmpint(g_unlink(pid), ==, 0);
+        g_assert_cmpint(mkfifo(pid, 0600), ==, 0);
+        g_assert_false(runs(f));
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+        g_assert_cmpint(g_rmdir(f->folder), ==, 0); /* nothing is left in it */
+        close(listener);
+        disk_record_clear(&known);
+}
+
+/* What the server itself may write, seen as it sees it. */
+static void test_confined(Fixture *f, gconstpointer data)
+{
+        static const char *const hidden[] = { "/etc/passwd", "/etc/machine-id", "/root/.profile",
+                                              "/run/dbus" };
+        g_autofree char *root = NULL, *record = NULL, *own = NULL, *folder = NULL, *space = NULL;
+        struct stat ours, its;
+        DiskRecord known;
+
+        if (g_strcmp0(g_getenv("SM_DISK_SERVERS"), "systemd") != 0) {
+                g_test_skip("needs systemd");
+                return;
+        }
+        attach(f);
+        activate(f, true);
+        known = record_of(f);
+        root = g_strdup_printf("/proc/%d/root", (int)server_pid(&known));
+        space = g_strdup_printf("/proc/%d/ns/user", (int)server_pid(&known));
+        record = g_strconcat(root, known.folder, "/record.json", NULL);
+        folder = disk_server_folder(&known);
+        own = g_strconcat(root, folder, "/file", NULL);
+        g_assert_cmpint(open(record, O_RDWR | O_CLOEXEC), ==, -1);
+        g_assert_cmpint(errno, ==, EROFS);
+        g_assert_true(g_file_set_contents(own, "", -1, NULL));
+        for (size_t i = 0; i < G_N_ELEMENTS(hidden); i++) {
+                g_autofree char *path = g_strconcat(root, hidden[i], NULL);
+
+                g_assert_true(g_file_test(hidden[i], G_FILE_TEST_EXISTS));
+                g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+        }
+        g_assert_cmpint(stat("/proc/self/ns/user", &ours), ==, 0);
+        g_assert_cmpint(stat(space, &its), ==, 0);
+        g_assert_cmpuint(ours.st_ino, !=, its.st_ino);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+        disk_record_clear(&known);
+}
+
+static bool none_wanted(const char *id, const char *sr, void *data)
+{
+        return false;
+}
+
+static void systemctl(const char *format, const char *unit, bool succeeds)
+{
+        g_autofree char *command = g_strdup_printf(format, unit);
+
+        g_assert_cmpint(system(command) == 0, ==, succeeds);
+}
+
+/* Units that somebody else has named as ours are. */
+static void test_swept(Fixture *f, gconstpointer data)
+{
+        g_autofree char *id = disk_record_id(TEST_SR, VDI), *unit = g_strdup_printf("xapi-disk-%s", id),
+                        *other = g_strdup_printf("xapi-disk-%s-other", id), *removed = NULL;
+        StorageBackend backend = { 0 };
+        DiskRecord known;
+
+        if (g_strcmp0(g_getenv("SM_DISK_SERVERS"), "systemd") != 0) {
+                g_test_skip("needs systemd");
+                return;
+        }
+        systemctl("systemd-run --unit=%s sleep 600", other, true);
+        systemctl("systemd-run --unit=%s sleep 600", unit, true);
+        FAILS(disk_attach(f->disks, &f->operation, &f->name, &backend, &error));
+        disks_sweep(f->disks, &f->operation, none_wanted, NULL);
+        systemctl("systemctl is-active -q %s", unit, true);
+        systemctl("systemctl stop %s", unit, true);
+        attach(f);
+        activate(f, true);
+        known = record_of(f);
+        removed = g_build_filename(known.folder, "record.json", NULL);
+        g_assert_cmpint(g_unlink(removed), ==, 0);
+        disks_sweep(f->disks, &f->operation, none_wanted, NULL);
+        systemctl("systemctl is-active -q %s", unit, false);
+        systemctl("systemctl is-active -q %s", other, true);
+        systemctl("systemctl stop %s", other, true);
+        disk_record_clear(&known);
+}
+
+/* Another who begins to read the disk does not end it for the one who waits while its server is dead. */
+static void test_second_user(Fixture *f, gconstpointer data)
+{
+        void *bytes = aligned_alloc(BLOCK, BLOCK);
+        g_autofree char *path = NULL;
+        DiskRecord record;
+        int fd = -1;
+
+        attach(f);
+        activate(f, true);
+        record = record_of(f);
+        if (record.device != DISK_NO_DEVICE) {
+                path = g_strdup_printf("/dev/nbd%d", record.device);
+                fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+                g_assert_cmpint(fd, >=, 0);
+                memset(bytes, 'x', BLOCK);
+                g_assert_cmpint(pwrite(fd, bytes, BLOCK, BLOCK), ==, BLOCK);
+        }
+        kill_server(f);
+        activate(f, false);
+        g_assert_true(runs(f));
+        if (record.device != DISK_NO_DEVICE) {
+                g_assert_cmpint(pwrite(fd, bytes, BLOCK, 2 * BLOCK), ==, BLOCK);
+                close(fd);
+        }
+        disk_record_clear(&record);
+        record = record_of(f);
+        g_assert_true(record.writable);
+        disk_record_clear(&record);
+        free(bytes);
+        OK(disk_detach(f->disks, &f->operation, &f->name, &error));
 }
 
 /* A guest's bytes that look like an image's header stay bytes. */
@@ -370,6 +514,10 @@ int main(int argc, char **argv)
                 { "/disk/raw/overlay-comes-first", "raw", test_overlay_comes_first },
                 { "/disk/raw/forged-header", "raw", test_forged_header },
                 { "/disk/damaged-record", "raw", test_damaged_record },
+                { "/disk/hostile-server", "raw", test_hostile_server },
+                { "/disk/confined", "qcow2", test_confined },
+                { "/disk/swept", "raw", test_swept },
+                { "/disk/second-user", "raw", test_second_user },
                 { "/disk/qcow2/life", "qcow2", test_life },
                 { "/disk/qcow2/killed", "qcow2", test_killed },
                 { "/disk/qcow2/heals", "qcow2", test_heals },

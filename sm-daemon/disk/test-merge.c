@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Images that are brought together under a client that writes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "live-fixture.h"
+#include "sm-daemon/vdi.h"
+
+static guint chain_length(Fixture *f)
+{
+        DiskRecord record = fixture_record(f);
+        GPtrArray *layers = NULL;
+        guint n = 0;
+
+        if (layer_chain(record.path, record.format, &layers) == 0) {
+                n = layers->len;
+                g_ptr_array_unref(layers);
+        }
+        disk_record_clear(&record);
+        return n;
+}
+
+static void wait_for_chain(Fixture *f, guint n)
+{
+        while (chain_length(f) != n)
+                g_usleep(1000);
+}
+
+static void destroy(Fixture *f, char *vdi)
+{
+        OK(vdi_destroy(f->manager, &f->operation, TEST_SR, vdi, &error));
+        free(vdi);
+}
+
+/* Writes to the part of the disk that the writer leaves alone. */
+static void write_rest(Fixture *f)
+{
+        struct nbd_handle *nbd = fixture_connect(f->socket);
+        g_autofree char *bytes = g_malloc(MIB / 2);
+
+        memset(bytes, 'r', MIB / 2);
+        g_assert_cmpint(nbd_pwrite(nbd, bytes, MIB / 2, MIB / 2, 0), ==, 0);
+        nbd_close(nbd);
+}
+
+static void check_rest(Fixture *f, char c)
+{
+        struct nbd_handle *nbd = fixture_connect(f->socket);
+        char bytes[BLOCK];
+
+        for (int64_t at = MIB / 2; at < MIB; at += BLOCK) {
+                g_assert_cmpint(nbd_pread(nbd, bytes, BLOCK, (uint64_t)at, 0), ==, 0);
+                for (size_t i = 0; i < BLOCK; i++)
+                        g_assert_cmpint(bytes[i], ==, c);
+        }
+        nbd_close(nbd);
+}
+
+/* The lower image is the larger: what the guest has written since goes into it, and it becomes the disk's. */
+static void test_merge_down(Fixture *f, gconstpointer data)
+{
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        write_rest(f);
+        writer_start(f);
+        for (int i = 0; i < 3; i++) {
+                writer_advance(f, 20);
+                destroy(f, fixture_snapshot(f));
+                wait_for_chain(f, 1);
+        }
+        writer_advance(f, 50);
+        writer_stop(f);
+        fixture_check(f->socket, f->writer.done, f->writer.done);
+        check_rest(f, 'r');
+        fixture_leave(f, "guest");
+        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
+/* The lower image is the smaller: what is in it goes into the disk's own. */
+static void test_merge_up(Fixture *f, gconstpointer data)
+{
+        char *taken;
+
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        writer_start(f);
+        writer_advance(f, 2);
+        taken = fixture_snapshot(f);
+        write_rest(f);
+        writer_advance(f, 20);
+        destroy(f, taken);
+        wait_for_chain(f, 1);
+        writer_advance(f, 50);
+        writer_stop(f);
+        fixture_check(f->socket, f->writer.done, f->writer.done);
+        check_rest(f, 'r');
+        fixture_leave(f, "guest");
+        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
+static void write_some(Fixture *f, char c, int64_t at, size_t n)
+{
+        struct nbd_handle *nbd = fixture_connect(f->socket);
+        g_autofree char *bytes = g_malloc(n);
+
+        memset(bytes, c, n);
+        g_assert_cmpint(nbd_pwrite(nbd, bytes, n, (uint64_t)at, 0), ==, 0);
+        nbd_close(nbd);
+}
+
+/* The server dies in the very moment in which the lower image is needed no more; the guest has not written meanwhile, nor
+ * flushed anything. */
+static void test_merge_up_killed(Fixture *f, gconstpointer data)
+{
+        struct nbd_handle *nbd;
+        char *taken, bytes[BLOCK];
+
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        write_some(f, 'l', MIB / 2, MIB / 4);
+        taken = fixture_snapshot(f);
+        write_some(f, 'u', 0, MIB / 2);
+        destroy(f, taken);
+        wait_for_chain(f, 1);
+        fixture_kill_server(f);
+        nbd = fixture_connect(f->socket);
+        for (int64_t at = 0; at < 3 * MIB / 4; at += BLOCK) {
+                g_assert_cmpint(nbd_pread(nbd, bytes, BLOCK, (uint64_t)at, 0), ==, 0);
+                g_assert_cmpint(bytes[0], ==, at < MIB / 2 ? 'u' : 'l');
+        }
+        nbd_close(nbd);
+        fixture_leave(f, "guest");
+}
+
+/* A snapshot goes that lies under another, which stays as it is. */
+static void test_merge_between(Fixture *f, gconstpointer data)
+{
+        unsigned before, after;
+        char *first, *second, *text;
+
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        writer_start(f);
+        writer_advance(f, 30);
+        first = fixture_snapshot(f);
+        writer_advance(f, 30);
+        before = f->writer.done;
+        second = fixture_snapshot(f);
+        after = f->writer.done + 1;
+        writer_advance(f, 30);
+        g_assert_cmpuint(chain_length(f), ==, 3);
+        text = manager_diagnostics(f->manager);
+        g_assert_nonnull(strstr(text, "server: process "));
+        g_assert_nonnull(strstr(text, "image: "));
+        g_assert_nonnull(strstr(text, "    on "));
+        free(text);
+        destroy(f, first);
+        wait_for_chain(f, 2);
+        writer_advance(f, 30);
+        fixture_check_volume(f, second, before, after);
+        writer_stop(f);
+        fixture_check(f->socket, f->writer.done, f->writer.done);
+        fixture_leave(f, "guest");
+        fixture_check_volume(f, second, before, after);
+        destroy(f, second);
+        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
+/* Servers and sm-daemon are killed at whatever instant, while layers come and go. */
+static void test_merge_killed(Fixture *f, gconstpointer data)
+{
+        g_autoptr(GRand) rand = g_rand_new_with_seed(g_test_rand_int());
+
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        write_rest(f);
+        writer_start(f);
+        for (int i = 0; i < 6; i++) {
+                writer_advance(f, 10);
+                destroy(f, fixture_snapshot(f));
+                g_usleep((gulong)g_rand_int_range(rand, 0, 400000));
+                if (i % 3 != 0)
+                        fixture_kill_server(f);
+                if (i % 3 != 1) {
+                        fixture_stop(f);
+                        fixture_start(f);
+                }
+        }
+        wait_for_chain(f, 1);
+        writer_advance(f, 10);
+        writer_stop(f);
+        fixture_check(f->socket, f->writer.done, f->writer.done);
+        check_rest(f, 'r');
+        fixture_leave(f, "guest");
+        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
+int main(int argc, char **argv)
+{
+        static const struct {
+                const char *name;
+                void (*function)(Fixture *f, gconstpointer data);
+        } tests[] = {
+                { "down", test_merge_down },           { "up", test_merge_up },
+                { "up-killed", test_merge_up_killed }, { "between", test_merge_between },
+                { "killed", test_merge_killed },
+        };
+        static const char *const formats[] = { "raw", "qcow2" };
+
+        g_test_init(&argc, &argv, NULL);
+        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
+                for (size_t k = 0; k < G_N_ELEMENTS(formats); k++) {
+                        g_autofree char *path = g_strdup_printf("/merge/%s/%s", formats[k], tests[i].name);
+
+                        g_test_add(path, Fixture, formats[k], fixture_setup, tests[i].function,
+                                   fixture_teardown);
+                }
+        return g_test_run();
+}
