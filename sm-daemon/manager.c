@@ -92,6 +92,7 @@ Manager *manager_new(const char *plugins_root, const char *folder)
         manager->damaged = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         disks_folder = g_strconcat(folder, "-disks", NULL);
         manager->disks = disks_new(disks_folder);
+        manager->images = image_use_new();
         pthread_mutex_init(&manager->mutex, NULL);
         manager->repositories = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, repository_free_data);
         manager->datapaths =
@@ -108,6 +109,7 @@ void manager_free(Manager *manager)
         g_hash_table_unref(manager->repositories);
         pthread_mutex_destroy(&manager->mutex);
         disks_free(manager->disks);
+        image_use_free(manager->images);
         plugins_free(manager->plugins);
         updates_free(manager->updates);
         g_hash_table_unref(manager->damaged);

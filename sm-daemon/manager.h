@@ -7,6 +7,7 @@
 #pragma once
 
 #include "disk/disk.h"
+#include "image-use.h"
 #include "operation.h"
 #include "plugin.h"
 #include "repository.h"
@@ -16,6 +17,7 @@ typedef struct Manager {
         Plugins *plugins;
         Updates *updates;
         Disks *disks;
+        ImageUse *images;
         /* Images of the repository may have become unnecessary (tidy.h). NULL: nobody cares. Set before anybody is served. */
         void (*untidy)(const char *sr, void *data);
         void *untidy_data;

@@ -157,6 +157,62 @@ bool route_attach(Route *route, const char *vm, StorageBackend *ret, StorageErro
         return true;
 }
 
+/* The images of the disk, from its own down: owned strings. Empty: they cannot be read, or are no images of ours. */
+static GPtrArray *images_of(const char *uri)
+{
+        GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(GPtrArray) layers = NULL;
+        g_autofree char *path = NULL;
+        LayerFormat format;
+
+        if (layer_uri_parse(uri, &path, &format) < 0 || layer_chain(path, format, &layers) < 0)
+                return paths;
+        for (guint i = 0; i < layers->len; i++)
+                g_ptr_array_add(paths, g_strdup(((Layer *)g_ptr_array_index(layers, i))->path));
+        return paths;
+}
+
+static bool open_images(Use *use, GPtrArray *images, StorageError **error)
+{
+        return image_use_open(use->manager->images, images, use->operation->deadline_usec) == 0 ||
+               storage_fail_internal(error, "Images of %s are being merged, which has not ended in time",
+                                     use->volume->key);
+}
+
+bool route_images_begin(Use *use, GPtrArray **ret, StorageError **error)
+{
+        g_autoptr(GPtrArray) images = NULL;
+
+        if (use->volume->uri == NULL && use->volume->uris.n == 0 && !learn(use, error))
+                return false;
+        images = images_of(use->volume->uri != NULL  ? use->volume->uri
+                           : use->volume->uris.n > 0 ? use->volume->uris.items[0]
+                                                     : "");
+        if (!open_images(use, images, error))
+                return false;
+        *ret = g_steal_pointer(&images);
+        return true;
+}
+
+void route_images_end(Use *use, GPtrArray *images)
+{
+        image_use_opened(use->manager->images, images);
+        g_ptr_array_unref(images);
+}
+
+static bool activate_disk(Route *route, const DiskName *disk, bool writable, StorageError **error)
+{
+        Manager *manager = route->use->manager;
+        GPtrArray *images;
+        bool good;
+
+        if (!route_images_begin(route->use, &images, error))
+                return false;
+        good = disk_activate(manager->disks, route->operation, disk, writable, error);
+        route_images_end(route->use, images);
+        return good;
+}
+
 bool route_activate(Route *route, const Datapath *datapath, bool read_only, StorageError **error)
 {
         DiskName disk = disk_of(route);
@@ -166,8 +222,7 @@ bool route_activate(Route *route, const Datapath *datapath, bool read_only, Stor
         if (route->direct)
                 return true;
         if (route->served)
-                return disk_activate(route->use->manager->disks, route->operation, &disk,
-                                     datapath->read_write && !read_only, error);
+                return activate_disk(route, &disk, datapath->read_write && !read_only, error);
         if (read_only)
                 good = smapi_datapath_activate_readonly(&route->caller.caller, 0, route->operation->dbg,
                                                         route->uri, datapath->vm, &failed);

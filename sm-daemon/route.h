@@ -27,6 +27,11 @@ bool route_deactivate(Route *route, const Datapath *datapath, StorageError **err
 bool route_detach(Route *route, const Datapath *datapath, StorageError **error);
 bool route_close(Route *route, StorageError **error);
 
+/* A volume's images are about to be opened, by whoever it is: merges that touch them are ended, and none begins until
+ * route_images_end. *ret is owned by that. */
+bool route_images_begin(Use *use, GPtrArray **ret, StorageError **error);
+void route_images_end(Use *use, GPtrArray *images);
+
 /* Whether the volume has a disk server at work. */
 bool route_serves(const Volume *volume);
 /* Whether any datapath writes to it. */

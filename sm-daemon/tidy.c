@@ -139,23 +139,24 @@ static guint holders(Tidy *tidy, const SmapiImage *image, const char **ret_volum
 typedef struct AtRest {
         Tidy *tidy;
         Volume *volume;
+        ImageMerge *images;
 } AtRest;
 
 static bool in_the_way(void *data)
 {
         const AtRest *merge = data;
 
-        return lock_wanted(&merge->volume->lock) || lock_wanted(&merge->volume->repository->lock) ||
-               merge->tidy->ends(merge->tidy->data);
+        return image_merge_unwanted(merge->images) || lock_wanted(&merge->volume->lock) ||
+               lock_wanted(&merge->volume->repository->lock) || merge->tidy->ends(merge->tidy->data);
 }
 
-/* By the plugin, of a volume that nobody uses; whoever comes to want it has precedence. */
-static bool merge_at_rest(Tidy *tidy, const char *volume)
+/* By the plugin, of a volume that nobody uses; whoever comes to want it, or its images, has precedence. */
+static bool merge_at_rest(Tidy *tidy, const char *volume, ImageMerge *images)
 {
         Operation operation = operation_for(MERGE_USEC), brief = operation_for(CALL_USEC);
         SmapiError *failed = NULL;
         StorageError *error = NULL;
-        AtRest merge = { .tidy = tidy };
+        AtRest merge = { .tidy = tidy, .images = images };
         bool done = false;
         Use use;
 
@@ -285,8 +286,20 @@ static bool live_step(Tidy *tidy, const char *volume, LiveStep step, const LiveM
         return good;
 }
 
+/* Somebody comes to open one of the images. Without the volume's lock, for which others may wait who wait for him. */
+static bool give_way(Tidy *tidy, const DiskName *name)
+{
+        Operation operation = operation_for(CALL_USEC);
+        StorageError *error = NULL;
+
+        if (!disk_merge_cancel(tidy->manager->disks, &operation, name, &error))
+                drop_error("A merge does not end", tidy, error);
+        tidy->failed = true;
+        return false;
+}
+
 /* By the disk server. The volume is not locked while bytes are copied: whoever changes its layers meanwhile ends this. */
-static bool merge_in_use(Tidy *tidy, const char *volume, const LiveMerge *merge)
+static bool merge_in_use(Tidy *tidy, const char *volume, const LiveMerge *merge, ImageMerge *images)
 {
         DiskName name = { .sr = tidy->sr, .vdi = volume };
         MergeState state;
@@ -299,6 +312,8 @@ static bool merge_in_use(Tidy *tidy, const char *volume, const LiveMerge *merge)
 
                 if (tidy->ends(tidy->data))
                         return false;
+                if (image_merge_unwanted(images))
+                        return give_way(tidy, &name);
                 g_usleep(POLL_USEC);
                 if (!disk_merge_state(tidy->manager->disks, &operation, &name, &state, &error)) {
                         drop_error("Images in use are not brought together", tidy, error);
@@ -328,21 +343,29 @@ static bool merge_with_child(Tidy *tidy, const SmapiImage *lower)
 {
         const SmapiImage *upper = only_child(tidy, lower);
         const char *volume = NULL;
+        ImageMerge *images;
         LiveMerge merge;
+        bool done;
         guint n;
 
         /* Of two that are no volume's, the lower waits until the upper one has gone. */
         if (upper == NULL || upper->volume == NULL)
                 return false;
         n = holders(tidy, upper, &volume);
-        if (n == 0)
-                return merge_at_rest(tidy, upper->volume);
         if (n > 1)
                 return false; /* when all but one are at rest */
+        images = image_merge_begin(tidy->manager->images, upper->path, lower->path);
+        if (images == NULL) {
+                tidy->failed = true;
+                return false;
+        }
         merge = (LiveMerge){ .merge = MERGE_UP, .upper = upper, .lower = lower };
-        if (strcmp(upper->volume, volume) == 0 && upper->physical_size < lower->physical_size)
+        if (n > 0 && strcmp(upper->volume, volume) == 0 && upper->physical_size < lower->physical_size)
                 merge.merge = MERGE_DOWN;
-        return merge_in_use(tidy, volume, &merge);
+        done =
+            n == 0 ? merge_at_rest(tidy, upper->volume, images) : merge_in_use(tidy, volume, &merge, images);
+        image_merge_end(images);
+        return done;
 }
 
 static void collect(Tidy *tidy)

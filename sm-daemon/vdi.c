@@ -165,6 +165,7 @@ typedef bool (*Copy)(BusCaller *caller, uint64_t timeout_usec, const char *dbg, 
 static bool copy(Manager *manager, const Operation *operation, Copy function, const char *sr,
                  const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error)
 {
+        GPtrArray *images = NULL;
         SmapiError *failed = NULL;
         BusDict keys = { 0 };
         SmapiVolume made;
@@ -180,6 +181,8 @@ static bool copy(Manager *manager, const Operation *operation, Copy function, co
                 good = false;
         else if (function == copy_here && route_writes(use.volume))
                 good = vdi_fail_in_use(error, info->vdi, "copy");
+        else if (function == copy_here && !route_images_begin(&use, &images, error))
+                good = false;
         else if (!function(&use.caller.caller, 0, operation->dbg, use_handle(&use), info->vdi,
                            text_or_empty(info->name_label), text_or_empty(info->name_description), &keys,
                            &made, &failed))
@@ -188,6 +191,8 @@ static bool copy(Manager *manager, const Operation *operation, Copy function, co
                 good = settle(&use, &made, info, &keys, ret, error);
         else
                 good = drop(&use, &made);
+        if (images != NULL)
+                route_images_end(&use, images);
         bus_dict_clear(&keys);
         use_end(&use);
         return good;
@@ -262,10 +267,25 @@ static bool stat_volume(Use *use, SmapiVolume *ret, StorageError **error)
         return false;
 }
 
+/* By the plugin, of a volume that no server has open. */
+static bool resize(Use *use, int64_t size_bytes, StorageError **error)
+{
+        SmapiError *failed = NULL;
+        GPtrArray *images;
+        bool good;
+
+        if (!route_images_begin(use, &images, error))
+                return false;
+        good = smapi_volume_resize(&use->caller.caller, 0, use->operation->dbg, use_handle(use),
+                                   use->volume->key, size_bytes, &failed) ||
+               plugin_fail(error, failed);
+        route_images_end(use, images);
+        return good;
+}
+
 bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
                 int64_t size_bytes, int64_t *ret_bytes, StorageError **error)
 {
-        SmapiError *failed = NULL;
         SmapiVolume found;
         bool good;
         Use use;
@@ -277,9 +297,7 @@ bool vdi_resize(Manager *manager, const Operation *operation, const char *sr, co
                                    &(DiskName){ .sr = sr, .vdi = vdi, .uri = use.volume->uri }, size_bytes,
                                    error);
         else
-                good = smapi_volume_resize(&use.caller.caller, 0, operation->dbg, use_handle(&use), vdi,
-                                           size_bytes, &failed) ||
-                       plugin_fail(error, failed);
+                good = resize(&use, size_bytes, error);
         if (good)
                 good = stat_volume(&use, &found, error);
         use_end(&use);

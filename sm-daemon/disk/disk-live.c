@@ -135,6 +135,20 @@ bool disk_merge_state(Disks *disks, const Operation *operation, const DiskName *
         return why == NULL || disk_fail(error, name, "merge", why);
 }
 
+bool disk_merge_cancel(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error)
+{
+        g_autofree char *why = NULL;
+        DiskRecord record;
+        int r;
+
+        r = disk_load(disks, name, &record);
+        /* Where no server runs, none merges. */
+        if (r == 0 && disk_server_runs(&record))
+                why = live_merge_cancel(&record, operation->deadline_usec);
+        disk_record_clear(&record);
+        return why == NULL || disk_fail(error, name, "merge", why);
+}
+
 /* The record is held from before the server lets go of the upper layer until the lower one has its name: a server that died
  * in between would begin again with the upper one, and what it wrote there would be lost by the change of name. */
 static bool merge_held(DiskRecord *record, const DiskName *name,

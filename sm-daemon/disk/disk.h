@@ -56,6 +56,8 @@ bool disk_merge_begin(Disks *disks, const Operation *operation, const DiskName *
                       const char *upper_path, StorageError **error);
 bool disk_merge_state(Disks *disks, const Operation *operation, const DiskName *name, MergeState *ret,
                       StorageError **error);
+/* Ends one, as if it had never begun. Needs no lock either. */
+bool disk_merge_cancel(Disks *disks, const Operation *operation, const DiskName *name, StorageError **error);
 /* Of one that is MERGE_READY. `set_top` gives the lower layer the disk's name, durably, and returns the disk's URI from then
  * on, owned (g_free), or NULL. Meanwhile the disk stands still. */
 bool disk_merge_finish(Disks *disks, const Operation *operation, const DiskName *name,

@@ -247,6 +247,16 @@ char *live_merge_state(const DiskRecord *record, uint64_t deadline_usec, MergeSt
         return with_server(record, deadline_usec, state, &look);
 }
 
+static char *cancel(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, void *data)
+{
+        return live_end_merge(qmp);
+}
+
+char *live_merge_cancel(const DiskRecord *record, uint64_t deadline_usec)
+{
+        return with_server(record, deadline_usec, cancel, NULL);
+}
+
 static char *take(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, void *data)
 {
         g_autofree char *status = NULL, *failed = NULL;

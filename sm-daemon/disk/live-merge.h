@@ -23,6 +23,8 @@ typedef enum MergeState {
  * owned, as all that follow. */
 char *live_merge_begin(const DiskRecord *record, Merge merge, const char *upper_path, uint64_t deadline_usec);
 char *live_merge_state(const DiskRecord *record, uint64_t deadline_usec, MergeState *ret);
+/* Ends the one that is under way, if there is one, as if it had never begun. */
+char *live_merge_cancel(const DiskRecord *record, uint64_t deadline_usec);
 /* Of one that is ready: takes the disk from those who use it, who wait, and ends the merge, so that all of the upper layer is
  * in the lower one. Then the lower one gets the disk's name, and live_merge_give follows. The record is held meanwhile; on
  * failure the server is to be started again, which finds the upper one on the lower one as ever. */

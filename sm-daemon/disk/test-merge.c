@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Images that are brought together under a client that writes. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "live-fixture.h"
+#include "qmp.h"
 #include "sm-daemon/vdi.h"
 
 static guint chain_length(Fixture *f)
@@ -190,6 +192,109 @@ static void test_merge_killed(Fixture *f, gconstpointer data)
         fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
 }
 
+/* Owned (free). */
+static char *clone_of(Fixture *f, char *vdi)
+{
+        StorageVdiInfo info = { .vdi = vdi, .name_label = (char *)"clone", .persistent = true }, made = { 0 };
+        char *clone;
+
+        OK(vdi_clone(f->manager, &f->operation, TEST_SR, &info, &made, &error));
+        clone = g_steal_pointer(&made.vdi);
+        storage_vdi_info_clear(&made);
+        return clone;
+}
+
+/* The disk becomes one that lies on a snapshot of its own, which lies on what it was cloned of: when *ret_first is destroyed,
+ * these two are brought together. The disk is in use as "guest". *ret_* are owned (free). */
+static void make_tower(Fixture *f, char **ret_first, char **ret_snapshot)
+{
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        write_some(f, 'l', 0, MIB / 4);
+        fixture_leave(f, "guest");
+        *ret_first = f->vdi;
+        f->vdi = clone_of(f, f->vdi);
+        g_free(f->socket);
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        write_some(f, 'u', MIB / 8, MIB / 4);
+        *ret_snapshot = fixture_snapshot(f);
+}
+
+static void check_tower(Fixture *f, const char *socket)
+{
+        struct nbd_handle *nbd = fixture_connect(socket);
+        char bytes[BLOCK];
+
+        for (int64_t at = 0; at < MIB / 2; at += BLOCK) {
+                g_assert_cmpint(nbd_pread(nbd, bytes, BLOCK, (uint64_t)at, 0), ==, 0);
+                g_assert_cmpint(bytes[0], ==, at < MIB / 8 ? 'l' : at < 3 * MIB / 8 ? 'u' : 0);
+        }
+        nbd_close(nbd);
+}
+
+static bool merge_under_way(Fixture *f)
+{
+        DiskRecord record = fixture_record(f);
+        json_t *jobs = NULL;
+        size_t n;
+        Qmp *qmp;
+
+        g_assert_cmpint(qmp_open(&record, f->operation.deadline_usec, &qmp), ==, 0);
+        g_assert_cmpint(qmp_call(qmp, "query-jobs", NULL, &jobs), ==, 0);
+        n = json_array_size(jobs);
+        json_decref(jobs);
+        qmp_close(qmp);
+        disk_record_clear(&record);
+        return n > 0;
+}
+
+/* Another VM's disk lies on what one VM's server is just bringing together. */
+static void test_way_in_use(Fixture *f, gconstpointer data)
+{
+        char *first, *taken, *other;
+        g_autofree char *socket = NULL;
+
+        make_tower(f, &first, &taken);
+        other = clone_of(f, taken);
+        destroy(f, first);
+        while (!merge_under_way(f))
+                g_usleep(100);
+        socket = fixture_use(f, other, "another", true);
+        check_tower(f, socket);
+        check_tower(f, f->socket);
+        fixture_leave(f, "another");
+        wait_for_chain(f, 2);
+        check_tower(f, f->socket);
+        fixture_kill_server(f);
+        check_tower(f, f->socket);
+        fixture_leave(f, "guest");
+        free(taken);
+        free(other);
+}
+
+/* The same, by a plugin that would be at it for long. */
+static void test_way_at_rest(Fixture *f, gconstpointer data)
+{
+        g_autofree char *marker = g_build_filename(f->scratch, "marker", NULL), *pid = NULL,
+                        *script = g_strdup_printf("echo $$ >'%s.new'; mv '%s.new' '%s'; exec sleep 600",
+                                                  marker, marker, marker);
+        char *first, *taken;
+
+        make_tower(f, &first, &taken);
+        fixture_leave(f, "guest");
+        test_plugin_script(f->plugin, "Volume.coalesce", script);
+        destroy(f, first);
+        while (!g_file_get_contents(marker, &pid, NULL, NULL))
+                g_usleep(1000);
+        g_free(f->socket);
+        f->socket = fixture_use(f, f->vdi, "guest", true);
+        g_assert_cmpint(kill((pid_t)atoi(pid), 0), ==, -1); /* it has ended first */
+        check_tower(f, f->socket);
+        wait_for_chain(f, 2);
+        check_tower(f, f->socket);
+        fixture_leave(f, "guest");
+        free(taken);
+}
+
 int main(int argc, char **argv)
 {
         static const struct {
@@ -198,7 +303,8 @@ int main(int argc, char **argv)
         } tests[] = {
                 { "down", test_merge_down },           { "up", test_merge_up },
                 { "up-killed", test_merge_up_killed }, { "between", test_merge_between },
-                { "killed", test_merge_killed },
+                { "killed", test_merge_killed },       { "way-in-use", test_way_in_use },
+                { "way-at-rest", test_way_at_rest },
         };
         static const char *const formats[] = { "raw", "qcow2" };
 
