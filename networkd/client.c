@@ -4,9 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include <gio/gio.h>
-
 #include "message-switch/lib/daemon.h"
+#include "message-switch/lib/system-bus.h"
 
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
 #define SYSTEMD_PATH "/org/freedesktop/systemd1"
@@ -14,7 +13,8 @@
 #define UNIT         "org.freedesktop.systemd1.Unit"
 #define PROPERTIES   "org.freedesktop.DBus.Properties"
 #define NO_SUCH_UNIT "org.freedesktop.systemd1.NoSuchUnit"
-#define CALL_MSEC    20000
+#define TALK_USEC    20000000u /* that a conversation may take in all: interfaces are not changed meanwhile */
+#define LOOK_USEC    5000000u  /* that a look may */
 
 char *client_instance(const char *name)
 {
@@ -35,20 +35,22 @@ static char *unit_of(const char *name)
         return g_strdup_printf("xapi-dhclient@%s.service", instance);
 }
 
-static GVariant *call(GDBusConnection *bus, const char *path, const char *interface, const char *method,
-                      GVariant *parameters, GError **error)
-{
-        return g_dbus_connection_call_sync(bus, SYSTEMD_NAME, path, interface, method, parameters, NULL,
-                                           G_DBUS_CALL_FLAGS_NONE, CALL_MSEC, NULL, error);
-}
-
 /* A conversation with systemd, on a connection and a context of its own. */
 typedef struct Talk {
+        uint64_t deadline_usec;
         GMainContext *context;
         GDBusConnection *bus; /* NULL: there is none */
         const char *job;      /* path; borrowed */
         bool ended, done;
 } Talk;
+
+static GVariant *call(const Talk *talk, const char *path, const char *interface, const char *method,
+                      GVariant *parameters, GError **error)
+{
+        return g_dbus_connection_call_sync(talk->bus, SYSTEMD_NAME, path, interface, method, parameters, NULL,
+                                           G_DBUS_CALL_FLAGS_NONE, system_bus_msec(talk->deadline_usec), NULL,
+                                           error);
+}
 
 static void on_removed(GDBusConnection *bus, const char *sender, const char *path, const char *interface,
                        const char *signal, GVariant *parameters, gpointer data)
@@ -63,19 +65,11 @@ static void on_removed(GDBusConnection *bus, const char *sender, const char *pat
         talk->done = strcmp(result, "done") == 0;
 }
 
-static void talk_begin(Talk *talk, GError **error)
+static void talk_begin(Talk *talk, uint64_t usec, GError **error)
 {
-        g_autofree char *address = NULL;
-
-        *talk = (Talk){ .context = g_main_context_new() };
+        *talk = (Talk){ .deadline_usec = clock_usec() + usec, .context = g_main_context_new() };
         g_main_context_push_thread_default(talk->context);
-        address = g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, NULL, error);
-        if (address != NULL)
-                talk->bus =
-                    g_dbus_connection_new_for_address_sync(address,
-                                                           G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-                                                               G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                                           NULL, NULL, error);
+        talk->bus = system_bus_connect(talk->deadline_usec, error);
 }
 
 static void talk_end(Talk *talk)
@@ -97,7 +91,7 @@ static gboolean on_late(gpointer data)
 /* Until the job is over, or it is late. */
 static bool talk_wait(Talk *talk, const char *job)
 {
-        g_autoptr(GSource) late = g_timeout_source_new(CALL_MSEC);
+        g_autoptr(GSource) late = g_timeout_source_new((guint)system_bus_msec(talk->deadline_usec));
 
         talk->job = job;
         g_source_set_callback(late, on_late, talk, NULL);
@@ -115,10 +109,10 @@ static int ask(Talk *talk, const char *method, const char *unit, GError **error)
 
         g_dbus_connection_signal_subscribe(talk->bus, SYSTEMD_NAME, MANAGER, "JobRemoved", SYSTEMD_PATH, NULL,
                                            G_DBUS_SIGNAL_FLAGS_NONE, on_removed, talk, NULL);
-        subscribed = call(talk->bus, SYSTEMD_PATH, MANAGER, "Subscribe", NULL, error);
+        subscribed = call(talk, SYSTEMD_PATH, MANAGER, "Subscribe", NULL, error);
         if (subscribed == NULL)
                 return -EOPNOTSUPP;
-        reply = call(talk->bus, SYSTEMD_PATH, MANAGER, method, g_variant_new("(ss)", unit, "replace"), error);
+        reply = call(talk, SYSTEMD_PATH, MANAGER, method, g_variant_new("(ss)", unit, "replace"), error);
         if (reply == NULL)
                 return -EOPNOTSUPP;
         g_variant_get(reply, "(&o)", &job);
@@ -132,7 +126,7 @@ static int manage(const char *method, const char *name)
         Talk talk;
         int r;
 
-        talk_begin(&talk, &error);
+        talk_begin(&talk, TALK_USEC, &error);
         r = talk.bus != NULL ? ask(&talk, method, unit, &error) : -EOPNOTSUPP;
         talk_end(&talk);
         if (error != NULL)
@@ -164,14 +158,14 @@ bool client_runs(const char *name)
         bool runs = false;
         Talk talk;
 
-        talk_begin(&talk, &error);
+        talk_begin(&talk, LOOK_USEC, &error);
         if (talk.bus != NULL)
                 unit_reply =
-                    call(talk.bus, SYSTEMD_PATH, MANAGER, "GetUnit", g_variant_new("(s)", unit), &error);
+                    call(&talk, SYSTEMD_PATH, MANAGER, "GetUnit", g_variant_new("(s)", unit), &error);
         if (unit_reply != NULL) {
                 g_variant_get(unit_reply, "(&o)", &path);
-                state_reply = call(talk.bus, path, PROPERTIES, "Get",
-                                   g_variant_new("(ss)", UNIT, "ActiveState"), &error);
+                state_reply =
+                    call(&talk, path, PROPERTIES, "Get", g_variant_new("(ss)", UNIT, "ActiveState"), &error);
         }
         if (state_reply != NULL) {
                 g_variant_get(state_reply, "(v)", &state);

@@ -3,17 +3,17 @@
  * (org.freedesktop.systemd1(5)) leaves it alone. */
 #include <stdlib.h>
 
-#include <gio/gio.h>
 #include <xenstore.h>
 
 #include "message-switch/lib/daemon.h"
+#include "message-switch/lib/system-bus.h"
 #include "xenlight.h"
 
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
 #define SYSTEMD_PATH "/org/freedesktop/systemd1"
 #define MANAGER      "org.freedesktop.systemd1.Manager"
 #define SLICE        "machine.slice"
-#define SYSTEMD_MSEC 5000 /* that systemd may take */
+#define SYSTEMD_USEC 5000000u /* that systemd and its bus may take in all */
 
 /* 0: the domain has none. */
 static guint32 device_model_pid(uint32_t domid)
@@ -44,23 +44,26 @@ static GVariant *scope_parameters(const char *vm, guint32 pid)
         return g_variant_new("(ssa(sv)a(sa(sv)))", unit, "replace", &properties, NULL);
 }
 
-static bool scope_start(const char *vm, guint32 pid, GError **error)
+static bool scope_ask(const char *vm, guint32 pid, GError **error)
 {
-        g_autofree char *address = g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, NULL, error);
-        g_autoptr(GDBusConnection) bus =
-            address
-                ? g_dbus_connection_new_for_address_sync(address,
-                                                         G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-                                                             G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                                         NULL, NULL, error)
-                : NULL;
+        uint64_t deadline = clock_usec() + SYSTEMD_USEC;
+        g_autoptr(GDBusConnection) bus = system_bus_connect(deadline, error);
         if (!bus)
                 return false;
         g_autoptr(GVariant) job = g_dbus_connection_call_sync(
             bus, SYSTEMD_NAME, SYSTEMD_PATH, MANAGER, "StartTransientUnit", scope_parameters(vm, pid),
-            G_VARIANT_TYPE("(o)"), G_DBUS_CALL_FLAGS_NONE, SYSTEMD_MSEC, NULL, error);
+            G_VARIANT_TYPE("(o)"), G_DBUS_CALL_FLAGS_NONE, system_bus_msec(deadline), NULL, error);
         g_dbus_connection_close_sync(bus, NULL, NULL);
         return job;
+}
+
+static bool scope_start(const char *vm, guint32 pid, GError **error)
+{
+        g_autoptr(GMainContext) context = g_main_context_new();
+        g_main_context_push_thread_default(context);
+        bool good = scope_ask(vm, pid, error);
+        g_main_context_pop_thread_default(context);
+        return good;
 }
 
 void xl_scope_adopt(const char *vm, uint32_t domid)
