@@ -16,6 +16,7 @@ typedef enum ChangeKind {
         CHANGE_MTU,            /* name; number */
         CHANGE_MAC,            /* name; text */
         CHANGE_SNOOPING,       /* name of a bridge; number: 0 or 1 */
+        CHANGE_ADVERTISEMENTS, /* name; number: 0 or 1 */
         CHANGE_ADD_ADDRESS,    /* name; address */
         CHANGE_REMOVE_ADDRESS, /* name; address */
         CHANGE_ADD_ROUTE,      /* name; address: the network; text: gateway */

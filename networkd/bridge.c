@@ -133,6 +133,10 @@ static bool apply_options(Manager *manager, const Link *link, const NetworkBridg
                             &(Change){ .kind = CHANGE_MAC, .name = link->name, .text = config->bridge_mac },
                             error))
                 return false;
+        /* Guests are on it, and none of them is this host's router. */
+        if (link->ours && link->advertised &&
+            !manager_change(manager, &(Change){ .kind = CHANGE_ADVERTISEMENTS, .name = link->name }, error))
+                return false;
         /* The kernel does not say how this is in what it tells of links, so it is set but once, or when it is asked for. */
         if (made && config->igmp_snooping != NULL &&
             !manager_change(

@@ -33,6 +33,7 @@ typedef struct Link {
         bool carrier; /* false while down */
         bool ours;    /* made by this daemon, one before it included */
         bool loopback;
+        bool advertised;   /* takes IPv6 addresses and routes that whoever is on its network tells it of */
         int master;        /* index of the bridge or bond whose port it is; 0: none */
         int parent;        /* a VLAN's: index of what carries it */
         int tag;           /* a VLAN's */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,20 @@ static void read_mac(Link *link, struct nlattr *attribute)
         if (nla_len(attribute) == 6)
                 snprintf(link->mac, sizeof(link->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
                          mac[2], mac[3], mac[4], mac[5]);
+}
+
+/* Left out where there is no IPv6. */
+static void read_ipv6(Link *link, struct nlattr *families)
+{
+        struct nlattr *ipv6[IFLA_INET6_MAX + 1],
+            *family = nla_find(nla_data(families), nla_len(families), AF_INET6);
+        int32_t settings[DEVCONF_ACCEPT_RA + 1];
+
+        if (family == NULL || nla_parse_nested(ipv6, IFLA_INET6_MAX, family, NULL) < 0 ||
+            ipv6[IFLA_INET6_CONF] == NULL || nla_len(ipv6[IFLA_INET6_CONF]) < (int)sizeof(settings))
+                return;
+        memcpy(settings, nla_data(ipv6[IFLA_INET6_CONF]), sizeof(settings));
+        link->advertised = settings[DEVCONF_ACCEPT_RA] != 0;
 }
 
 static uint32_t number(struct nlattr *attribute)
@@ -75,6 +90,8 @@ static int on_link(struct nl_msg *message, void *data)
                 read_mac(link, attributes[IFLA_ADDRESS]);
         if (attributes[IFLA_LINKINFO] != NULL)
                 read_kind(link, attributes[IFLA_LINKINFO]);
+        if (attributes[IFLA_AF_SPEC] != NULL)
+                read_ipv6(link, attributes[IFLA_AF_SPEC]);
         return NL_OK;
 }
 

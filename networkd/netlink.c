@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -18,7 +20,8 @@
 #include "netlink-internal.h"
 #include "sysfs.h"
 
-#define BUFFER_BYTES (1 << 20) /* for messages that wait; lists of thousands of links */
+#define IPV6_SETTINGS "/proc/sys/net/ipv6/conf"
+#define BUFFER_BYTES  (1 << 20) /* for messages that wait; lists of thousands of links */
 
 typedef struct Netlink {
         Backend backend;
@@ -189,6 +192,19 @@ static int set_snooping(Netlink *netlink, const Change *change, unsigned index)
         return message_send(netlink, message);
 }
 
+/* Netlink tells of it and does not take it. */
+static int set_advertisements(const Change *change)
+{
+        g_autofree char *path = g_strdup_printf(IPV6_SETTINGS "/%s/accept_ra", change->name);
+        int fd = open(path, O_WRONLY | O_CLOEXEC), r;
+
+        if (fd < 0)
+                return -errno;
+        r = write(fd, change->number != 0 ? "1" : "0", 1) < 0 ? -errno : 0;
+        close(fd);
+        return r;
+}
+
 static int change_link(Netlink *netlink, const Change *change, unsigned index)
 {
         unsigned up = change->kind == CHANGE_UP ? IFF_UP : 0,
@@ -292,6 +308,8 @@ static int backend_change(Backend *backend, const Change *change)
                 return client_start(change->name);
         case CHANGE_SNOOPING:
                 return set_snooping(netlink, change, index);
+        case CHANGE_ADVERTISEMENTS:
+                return set_advertisements(change);
         case CHANGE_ADD_ADDRESS:
         case CHANGE_REMOVE_ADDRESS:
                 return change_address(netlink, change, index);

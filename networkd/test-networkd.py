@@ -3,9 +3,12 @@
 """networkd and networkd-cli over a switch of the test's own, in a network namespace of the test's own.
 Arguments: the switch, networkd, networkd-cli."""
 import contextlib
+import ipaddress
 import json
 import os
 import resource
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,6 +38,20 @@ def links():
 
 def ports(bridge):
     return sorted(name for name, link in links().items() if link.get('master') == bridge)
+
+
+def advertisement(prefix):
+    """A frame by which a router (RFC 4861) gives every host that hears it a network and a default route."""
+    def bytes_of(text):
+        return ipaddress.IPv6Address(text).packed
+    body = struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 1800, 0, 0) + \
+        struct.pack('!BBBBIII16s', 3, 4, 64, 0xc0, 3600, 3600, 0, bytes_of(prefix))
+    ends = bytes_of('fe80::666') + bytes_of('ff02::1')
+    total = sum(struct.unpack(f'!{(len(ends) + 8 + len(body)) // 2}H', ends + struct.pack('!II', len(body), 58) + body))
+    total = (total & 0xffff) + (total >> 16)
+    total = ~(total + (total >> 16)) & 0xffff
+    return b'\x33\x33\0\0\0\1' + b'\x02\0\0\0\6\x66' + b'\x86\xdd' + struct.pack('!IHBB', 6 << 28, len(body), 58, 255) + \
+        ends + body[:2] + struct.pack('!H', total) + body[4:]
 
 
 class Failure(Exception):
@@ -484,6 +501,28 @@ class Netlink(Common, Base):
         ip('link', 'set', 'eth1', 'nomaster')
         self.restart()
         self.assertNotIn('xapi0', links())
+
+    def test_no_guest_becomes_the_router(self):
+        """What a guest advertises is not taken on a bridge made here, and is on another one."""
+        self.call('Bridge.create', name='xapi0')
+        ip('link', 'add', 'name', 'br0', 'type', 'bridge')
+        ip('link', 'set', 'br0', 'up')
+        for n, bridge in enumerate(('xapi0', 'br0')):
+            ip('link', 'set', f'far{n}', 'up')
+            ip('link', 'set', f'eth{n}', 'master', bridge, 'up')
+            self.eventually(lambda bridge=bridge: links()[bridge]['operstate'] == 'UP')
+
+        def routers():
+            for n in (0, 1):
+                with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+                    raw.bind((f'far{n}', 0))
+                    raw.send(advertisement(f'fd00:{n}::'))
+            return [route['dev'] for route in ip('-6', 'route') if route['dst'] == 'default']
+        self.eventually(lambda: 'br0' in routers())
+        self.assertEqual(routers(), ['br0'])
+        self.assertEqual(addresses('xapi0', 'inet6'), [])
+        ip('link', 'set', 'eth0', 'nomaster')
+        ip('link', 'set', 'eth1', 'nomaster')
 
     def test_bridge_of_others_stays(self):
         ip('link', 'add', 'br0', 'type', 'bridge')

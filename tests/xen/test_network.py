@@ -26,6 +26,7 @@ def test_bridge_addresses_and_vlan(dom0):
         BRIDGE: {'ipv4_conf': ['Static4', [[HERE, 24]]], 'persistent_i': True}})
     assert call(dom0, 'Bridge.get_interfaces', name=TAGGED) == [f'{CARD}.7']
     assert 'vlan protocol 802.1Q id 7' in dom0.run('ip', '-d', 'link', 'show', f'{CARD}.7')
+    assert dom0.run('cat', f'/proc/sys/net/ipv6/conf/{BRIDGE}/accept_ra').strip() == '0'
     dom0.eventually(lambda: dom0.run('ip', 'netns', 'exec', 'far', 'ping', '-c1', '-W1', HERE, check=False)[0] == 0)
 
     dom0.shell(f'ip netns exec far ping -i 0.2 {HERE} > /run/ping 2>&1 & echo $! > /run/ping-pid')
