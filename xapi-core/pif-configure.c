@@ -250,19 +250,6 @@ static bool ask_up(const Plan *p, XapiError **error)
         return (make_bridge(p, &e) && make_interfaces(p, &e)) || pif_fail(p->pif->row.ref, e, error);
 }
 
-bool pif_bring_up(Manager *manager, const char *dbg, const char *pif, XapiError **error)
-{
-        Plan p = { .manager = manager, .dbg = dbg };
-        bool ok = plan(&p, pif, error);
-
-        /* What carries a VLAN is no VLAN itself. */
-        if (ok && p.tagged)
-                ok = p.tagged->VLAN == PIF_NO_VLAN && pif_bring_up(manager, dbg, p.tagged->row.ref, error);
-        ok = ok && ask_up(&p, error) && note(manager, pif, true, error);
-        plan_clear(&p);
-        return ok;
-}
-
 static bool ask_down(const Plan *p, XapiError **error)
 {
         Bus *bus = p->manager->daemon->bus;
@@ -281,6 +268,31 @@ static bool ask_down(const Plan *p, XapiError **error)
                 return true;
         }
         return pif_fail(p->pif->row.ref, e, error);
+}
+
+/* What was not plugged before is not plugged by half. */
+static bool up(const Plan *p, XapiError **error)
+{
+        XapiError *ignored = NULL;
+
+        if (ask_up(p, error))
+                return true;
+        if (!p->pif->currently_attached && !ask_down(p, &ignored))
+                xapi_error_free(ignored);
+        return false;
+}
+
+bool pif_bring_up(Manager *manager, const char *dbg, const char *pif, XapiError **error)
+{
+        Plan p = { .manager = manager, .dbg = dbg };
+        bool ok = plan(&p, pif, error);
+
+        /* What carries a VLAN is no VLAN itself. */
+        if (ok && p.tagged)
+                ok = p.tagged->VLAN == PIF_NO_VLAN && pif_bring_up(manager, dbg, p.tagged->row.ref, error);
+        ok = ok && up(&p, error) && note(manager, pif, true, error);
+        plan_clear(&p);
+        return ok;
 }
 
 bool pif_bring_down(Manager *manager, const char *dbg, const char *pif, XapiError **error)

@@ -270,6 +270,25 @@ def test_what_nobody_asked_to_end(stack):
     xapi.call('network.destroy', network)
 
 
+def test_a_vlan_that_fails_in_the_middle(stack):
+    """Its bridge is made, and its size refused: nothing is left of either."""
+    xapi = stack.json()
+    pif = first_pif(xapi)
+    network, bridge = make_network(xapi, MTU=1400)
+    faults = stack.folder / 'networkd/faults'
+    (stack.folder / 'networkd.conf').write_text(f'[daemon]\nbackend=simulator\nfaults={faults}\n')
+    stack.kill('networkd')
+    faults.write_text(json.dumps({'mtu': {'errno': 5}}))
+    expect_error('PIF_CONFIGURATION_ERROR', xapi.call, 'VLAN.create', pif, 9, network)
+    assert faults.read_text() == '{}'
+    assert bridge not in bridges(stack) and 'eth0.9' not in networkd(stack, 'Interface.get_all')
+    assert ports(stack, 'xenbr0') == ['eth0']       # which was plugged before
+    vlan = xapi.call('VLAN.create', pif, 9, network)
+    assert ports(stack, bridge) == ['eth0.9']
+    xapi.call('VLAN.destroy', vlan)
+    xapi.call('network.destroy', network)
+
+
 def test_start_while_networkd_is_killed(stack):
     """At each of its steps: the VM runs in the end, on a bridge that is there."""
     xapi = stack.json()
