@@ -360,6 +360,33 @@ static bool see_found(Manager *manager, const char *name, NetworkError **error)
         return links != NULL;
 }
 
+static bool has_other_ports(const NetworkBridgeConfig *old, const NetworkBridgeConfig *config)
+{
+        for (size_t i = 0; i < config->ports.n; i++) {
+                const BusStrings *interfaces = &config->ports.items[i].value.interfaces;
+
+                for (size_t k = 0; k < interfaces->n; k++)
+                        if (!bridge_has_port(old, interfaces->items[k]))
+                                return true;
+        }
+        return false;
+}
+
+/* What carries them is another interface now. The bridge itself is as it is to be, whatever becomes of them. */
+static void move_vlans(Manager *manager, const char *name)
+{
+        g_autoptr(GPtrArray) above = on_vlans_of(manager, name);
+
+        for (guint i = 0; i < above->len; i++) {
+                NetworkError *ignored = NULL;
+
+                if (!bridge_apply(manager, g_ptr_array_index(above, i), &ignored))
+                        log_warning("A bridge does not follow what carries its VLAN", "NETWORK_INTERFACE",
+                                    g_ptr_array_index(above, i), NULL);
+                network_error_free(ignored);
+        }
+}
+
 bool bridge_configure(Manager *manager, const char *name, const NetworkBridgeConfig *config,
                       NetworkError **error)
 {
@@ -374,6 +401,8 @@ bool bridge_configure(Manager *manager, const char *name, const NetworkBridgeCon
                      apply(manager, name, true, error);
                 if (!ok)
                         undo(manager, name, old);
+                else if (has_other_ports(old, config))
+                        move_vlans(manager, name);
         }
         network_bridge_config_free(old);
         return ok;

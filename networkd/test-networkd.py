@@ -407,6 +407,10 @@ class Simulator(Common, Base):
         for tag in (-1, 4095):
             self.fails('No tag', 'Bridge.create', name='xapi2', vlan=['xenbr0', tag])
         self.fails('no port', 'Bridge.create', name='xapi2', vlan=['xapi1x', 5])
+        self.call('Bridge.remove_port', bridge='xenbr0', name='eth0')
+        self.call('Bridge.add_port', bridge='xenbr0', name='eth1', interfaces=['eth1'])
+        self.assertEqual(self.call('Bridge.get_interfaces', name='xapi1'), ['eth1.8'])
+        self.assertNotIn('eth0.8', self.call('Interface.get_all'))
         self.call('Bridge.destroy', name='xenbr0', force=False)
         self.assertIn('xenbr0', self.call('Bridge.get_all'))
         self.call('Bridge.destroy', name='xenbr0', force=True)
