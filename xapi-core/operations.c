@@ -46,21 +46,39 @@ bool operation_fail_busy(const OperationRules *rules, const Row *row, XapiError 
                          operations->str, tasks->str, NULL);
 }
 
-static void update(Txn *txn, const OperationRules *rules, Row *row)
+/* Returns how many of those offered may be done now. */
+static size_t find_allowed(Txn *txn, const OperationRules *rules, const Row *row, Value ret[OPERATIONS_MAX])
 {
-        const Type *element = (*allowed_slot(rules, row))->element;
-        Value allowed[OPERATIONS_MAX];
         size_t n = 0;
 
         for (const int64_t *operation = rules->offered; *operation >= 0; operation++) {
-                XapiError *error = NULL;
-
                 assert(n < OPERATIONS_MAX);
-                if (rules->check(txn, row, *operation, &error))
-                        allowed[n++].i = *operation;
-                xapi_error_free(error);
+                if (rules->check(txn, row, *operation, NULL))
+                        ret[n++].i = *operation;
         }
-        slot_set(allowed_slot(rules, row), set_new(element, n, allowed));
+        return n;
+}
+
+static void update(Txn *txn, const OperationRules *rules, Row *row)
+{
+        Value allowed[OPERATIONS_MAX];
+        size_t n = find_allowed(txn, rules, row, allowed);
+
+        slot_set(allowed_slot(rules, row), set_new((*allowed_slot(rules, row))->element, n, allowed));
+}
+
+/* Nothing is under way, and what is said to be allowed is. */
+static bool is_at_rest(Txn *txn, const OperationRules *rules, const Row *row)
+{
+        const Set *said = row_values(row)[rules->allowed_field].set;
+        Value allowed[OPERATIONS_MAX];
+
+        if (current(rules, row)->n > 0 || find_allowed(txn, rules, row, allowed) != said->n)
+                return false;
+        for (uint32_t i = 0; i < said->n; i++)
+                if (said->items[i].i != allowed[i].i)
+                        return false;
+        return true;
 }
 
 bool operation_begin(Txn *txn, const OperationRules *rules, const char *ref, int64_t operation,
@@ -136,10 +154,13 @@ void operations_clear(Txn *txn, const OperationRules *rules)
 
         txn_each(txn, rules->class, collect_ref, refs);
         for (guint i = 0; i < refs->len; i++) {
-                Row *row = txn_edit(txn, rules->class, refs->pdata[i]);
+                Row *row;
 
-                slot_map(current_slot(rules, row), map_empty(current(rules, row)->type));
-                update(txn, rules, row);
+                if (!is_at_rest(txn, rules, txn_get(txn, rules->class, refs->pdata[i]))) {
+                        row = txn_edit(txn, rules->class, refs->pdata[i]);
+                        slot_map(current_slot(rules, row), map_empty(current(rules, row)->type));
+                        update(txn, rules, row);
+                }
                 str_unref(refs->pdata[i]);
         }
         g_ptr_array_unref(refs);

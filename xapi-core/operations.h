@@ -9,7 +9,7 @@ typedef struct OperationRules {
         const Enum *operations;
         size_t allowed_field, current_field; /* indices into Class.fields */
         const int64_t *offered;              /* what allowed_operations may hold, ended by -1 */
-        /* Whether the operation may begin now; the transaction's view. */
+        /* Whether the operation may begin now, by the transaction's view; error NULL: nobody asks why not. */
         bool (*check)(Txn *txn, const Row *row, int64_t operation, XapiError **error);
 } OperationRules;
 

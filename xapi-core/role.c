@@ -172,38 +172,52 @@ bool role_check(const Message *m, const Value *params, uint32_t roles, bool loca
 
 /* ---- objects ---- */
 
+/* Returns borrowed until the transaction's end. */
 static Str role_row(Txn *txn, const char *name, const char *description, bool internal)
 {
         char uuid[UUID_TEXT_SIZE];
+        const Row *known;
         RoleRow *role;
 
         uuid_from_name(uuid, "role", name);
-        if (txn_get_by_uuid(txn, &CLASS_ROLE, uuid))
-                return str_ref(txn_get_by_uuid(txn, &CLASS_ROLE, uuid)->ref);
+        known = txn_get_by_uuid(txn, &CLASS_ROLE, uuid);
+        if (known)
+                return known->ref;
         role = (RoleRow *)txn_create(txn, &CLASS_ROLE, NULL, uuid);
         slot_str(&role->name_label, name);
         slot_str(&role->name_description, description);
         role->is_internal = internal;
-        return str_ref(role->row.ref);
+        return role->row.ref;
+}
+
+/* Each permission is of several roles, and finding its object takes a while. */
+static Str permission_ref(Txn *txn, GHashTable *refs, const char *name)
+{
+        Str ref = g_hash_table_lookup(refs, name);
+
+        if (!ref) {
+                ref = role_row(txn, name, "A basic permission", true);
+                g_hash_table_insert(refs, g_strdup(name), (void *)ref);
+        }
+        return ref;
 }
 
 void roles_create(Store *store)
 {
         Txn *txn = txn_begin(store);
+        g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
         for (size_t i = 0; i < G_N_ELEMENTS(ROLES); i++) {
-                auto_str ref = role_row(txn, ROLES[i].name, ROLES[i].description, ROLES[i].internal);
+                Str ref = role_row(txn, ROLES[i].name, ROLES[i].description, ROLES[i].internal);
                 Set *names = role_permissions(ROLES[i].bit);
                 Set *subroles =
                     set_empty(((const RoleRow *)txn_get(txn, &CLASS_ROLE, ref))->subroles->element);
                 Value *refs = g_new(Value, names->n + 1);
 
                 for (size_t k = 0; k < names->n; k++)
-                        refs[k].s = role_row(txn, names->items[k].s, "A basic permission", true);
+                        refs[k].s = permission_ref(txn, known, names->items[k].s);
                 slot_set(&((RoleRow *)txn_edit(txn, &CLASS_ROLE, ref))->subroles,
                          set_new(subroles->element, names->n, refs));
-                for (size_t k = 0; k < names->n; k++)
-                        str_unref(refs[k].s);
                 g_free(refs);
                 set_unref(names);
                 set_unref(subroles);

@@ -139,8 +139,11 @@ bool vm_fail_power_state(const VmRow *vm, unsigned states, XapiError **error)
 {
         static const int64_t ORDER[] = { VM_POWER_STATE_HALTED, VM_POWER_STATE_PAUSED,
                                          VM_POWER_STATE_SUSPENDED, VM_POWER_STATE_RUNNING };
-        g_autoptr(GString) expected = g_string_new("");
+        g_autoptr(GString) expected = NULL;
 
+        if (!error)
+                return false;
+        expected = g_string_new("");
         for (size_t i = 0; i < G_N_ELEMENTS(ORDER); i++)
                 if (states & (1u << ORDER[i]))
                         g_string_append_printf(expected, "%s%s", expected->len ? ", " : "",

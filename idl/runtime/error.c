@@ -50,6 +50,8 @@ void xapi_error_free(XapiError *e)
 bool xapi_fail(XapiError **error, const char *code, ...)
 {
         va_list args;
+        if (!error)
+                return false;
         va_start(args, code);
         *error = error_new_list(code, args);
         va_end(args);
@@ -59,6 +61,8 @@ bool xapi_fail(XapiError **error, const char *code, ...)
 bool xapi_fail_internal(XapiError **error, const char *format, ...)
 {
         va_list args;
+        if (!error)
+                return false;
         va_start(args, format);
         g_autofree char *text = g_strdup_vprintf(format, args);
         va_end(args);

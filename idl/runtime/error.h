@@ -23,7 +23,8 @@ XapiError *xapi_error_new(const char *code, ...) __attribute__((sentinel));
 XapiError *xapi_error_new_array(const char *code, size_t n, const char *const *params);
 XapiError *xapi_error_copy(const XapiError *e);
 void xapi_error_free(XapiError *e);
-/* Sets *error and returns false, so that a check reads `return xapi_fail(error, ERR_X, a, NULL);`. */
+/* Sets *error, unless error is NULL, when nobody asks why; returns false, so that a check reads `return xapi_fail(error,
+ * ERR_X, a, NULL);`. */
 bool xapi_fail(XapiError **error, const char *code, ...) __attribute__((sentinel));
 /* INTERNAL_ERROR with one formatted text. Returns false. */
 bool xapi_fail_internal(XapiError **error, const char *format, ...) __attribute__((format(printf, 2, 3)));
