@@ -7,8 +7,6 @@
 #include "operations.h"
 #include "pif.h"
 
-#define MTU_MIN   68
-#define MTU_MAX   65535
 #define MTU_USUAL 1500
 
 /* ---- networkd's answers ---- */
@@ -44,7 +42,8 @@ bool networkd_exists(Manager *manager, const char *dbg, const char *name, bool *
 /* Clients may set any; that of a network whose packets nothing can have is the usual one. */
 int64_t networkd_mtu(const NetworkRow *network)
 {
-        return network->MTU >= MTU_MIN && network->MTU <= MTU_MAX ? network->MTU : MTU_USUAL;
+        return network->MTU >= NETWORKD_MTU_MIN && network->MTU <= NETWORKD_MTU_MAX ? network->MTU
+                                                                                    : MTU_USUAL;
 }
 
 /* ---- what a PIF is, outside any transaction ---- */

@@ -8,6 +8,8 @@
 #include "xenapi.h"
 
 #define NETWORKD_CALL_USEC (UINT64_C(60) * 1000000)
+#define NETWORKD_MTU_MIN   68
+#define NETWORKD_MTU_MAX   65535
 #define PIF_NO_VLAN        (-1)
 #define PIF_VLAN_MAX       4094
 

@@ -7,9 +7,13 @@
 #include "device-number.h"
 #include "json-text.h"
 #include "manager.h"
+#include "pif.h"
+#include "scheduler-params.h"
 #include "vm.h"
 #include "xenapi.h"
 #include "xenops-internal.h"
+
+#define VIF_KBPS_MAX (INT64_C(1) << 32) /* more than any wire has */
 
 static char *borrowed(const char *text)
 {
@@ -132,7 +136,7 @@ static XenopsActionList after_exit(int64_t behaviour)
         return action(behaviour == ON_NORMAL_EXIT_RESTART ? RESTART : END);
 }
 
-static void describe_vm(const VmRow *vm, XenopsVm *ret)
+static void describe_vm(Manager *m, const VmRow *vm, XenopsVm *ret)
 {
         *ret = (XenopsVm){
                 .id = borrowed(vm->uuid),
@@ -155,6 +159,11 @@ static void describe_vm(const VmRow *vm, XenopsVm *ret)
         };
 
         describe_type(vm, &ret->ty);
+        const HostRow *host = STORE_GET(HostRow, CLASS_HOST, m->store, m->host);
+        scheduler_params_read(vm->VCPUs_params, host ? host->guest_VCPUs_params : NULL, vm->VCPUs_max,
+                              &ret->scheduler_params);
+        if (host)
+                row_unref(&host->row);
 }
 
 static void described_vm_clear(XenopsVm *v)
@@ -162,6 +171,7 @@ static void described_vm_clear(XenopsVm *v)
         g_free(v->xsdata.items);
         g_free(v->platformdata.items);
         g_free(v->bios_strings.items);
+        xenops_scheduler_params_clear(&v->scheduler_params);
 }
 
 bool xenops_set_on_crash(Xenops *x, const VmRow *vm, XapiError **error)
@@ -276,9 +286,18 @@ bool xenops_describe_vbd(Xenops *x, Manager *m, const VmRow *vm, const VbdRow *v
         return ok || xenops_fail(vm->row.ref, e, error);
 }
 
-static void describe_locking(const VifRow *vif, XenopsVif *v)
+static int64_t locking_mode(const VifRow *vif, const NetworkRow *network)
 {
-        switch (vif->locking_mode) {
+        if (vif->locking_mode != VIF_LOCKING_MODE_NETWORK_DEFAULT)
+                return vif->locking_mode;
+        return network && network->default_locking_mode == NETWORK_DEFAULT_LOCKING_MODE_DISABLED
+                   ? VIF_LOCKING_MODE_DISABLED
+                   : VIF_LOCKING_MODE_UNLOCKED;
+}
+
+static void describe_locking(const VifRow *vif, const NetworkRow *network, XenopsVif *v)
+{
+        switch (locking_mode(vif, network)) {
         case VIF_LOCKING_MODE_DISABLED:
                 v->locking_mode.tag = XENOPS_LOCKING_MODE_DISABLED;
                 break;
@@ -295,30 +314,60 @@ static void describe_locking(const VifRow *vif, XenopsVif *v)
         }
 }
 
+/* The network's, unless the interface is to differ; what is no number that can be is as if it were not there. */
+static int64_t mtu_of(const VifRow *vif, const NetworkRow *network)
+{
+        const char *text = map_get_str(vif->other_config, "mtu");
+        gint64 mtu;
+
+        if (text && g_ascii_string_to_signed(text, 10, NETWORKD_MTU_MIN, NETWORKD_MTU_MAX, &mtu, NULL))
+                return mtu;
+        return network ? networkd_mtu(network) : 0;
+}
+
+/* *ret_rate is what the interface's rate points to. */
+static void describe_rate(const VifRow *vif, XenopsVif *v, XenopsRate *ret_rate)
+{
+        const char *kbps = map_get_str(vif->qos_algorithm_params, "kbps");
+        gint64 n;
+
+        if (strcmp(vif->qos_algorithm_type, "ratelimit") != 0)
+                return;
+        if (!kbps || !g_ascii_string_to_signed(kbps, 10, 1, VIF_KBPS_MAX, &n, NULL)) {
+                log_warning("An interface's limit is no number", "XAPI_VIF", vif->uuid, NULL);
+                return;
+        }
+        *ret_rate = (XenopsRate){ .kbytes_per_s = n };
+        v->rate = ret_rate;
+}
+
 /* Borrows the row of the network. */
-static void describe_vif(const VmRow *vm, const VifRow *vif, const NetworkRow *network, XenopsVif *ret)
+static void describe_vif(const VmRow *vm, const VifRow *vif, const NetworkRow *network, XenopsRate *rate,
+                         XenopsVif *ret)
 {
         *ret = (XenopsVif){
                 .id = xenops_device(vm->uuid, vif->device),
                 .position = (int64_t)g_ascii_strtoll(vif->device, NULL, 10),
                 .mac = borrowed(vif->MAC),
                 .carrier = true,
-                .mtu = vif->MTU,
+                .mtu = mtu_of(vif, network),
                 .backend = { .tag = XENOPS_NETWORK_LOCAL, .local = borrowed(network ? network->bridge : "") },
                 .other_config = dict_of(vif->other_config),
         };
-        describe_locking(vif, ret);
+        describe_locking(vif, network, ret);
+        describe_rate(vif, ret, rate);
 }
 
 bool xenops_describe_vif(Xenops *x, Manager *m, const VmRow *vm, const VifRow *vif, XapiError **error)
 {
         const NetworkRow *network = STORE_GET(NetworkRow, CLASS_NETWORK, m->store, vif->network);
         XenopsVif v;
+        XenopsRate rate;
         XenopsDeviceId id = { 0 };
         XenopsError *e = NULL;
         bool ok;
 
-        describe_vif(vm, vif, network, &v);
+        describe_vif(vm, vif, network, &rate, &v);
         ok = xenops_vif_add(m->daemon->bus, XENOPS_CALL_USEC, "add", &v, &id, &e);
         xenops_device_id_clear(&id);
         g_free(v.other_config.items);
@@ -330,13 +379,18 @@ bool xenops_describe_vif(Xenops *x, Manager *m, const VmRow *vm, const VifRow *v
 bool xenops_set_locking(Xenops *x, const VmRow *vm, const VifRow *vif, char **ret_task, XapiError **error)
 {
         XenopsDeviceId id = xenops_device(vm->uuid, vif->device);
+        Manager *m = xenops_manager(x);
+        const NetworkRow *network = STORE_GET(NetworkRow, CLASS_NETWORK, m->store, vif->network);
         XenopsVif v = { 0 };
         XenopsError *e = NULL;
+        bool ok;
 
-        describe_locking(vif, &v);
-        return xenops_vif_set_locking_mode(xenops_manager(x)->daemon->bus, XENOPS_CALL_USEC, "locking", &id,
-                                           &v.locking_mode, ret_task, &e) ||
-               xenops_fail(vm->row.ref, e, error);
+        describe_locking(vif, network, &v);
+        ok = xenops_vif_set_locking_mode(m->daemon->bus, XENOPS_CALL_USEC, "locking", &id, &v.locking_mode,
+                                         ret_task, &e);
+        if (network)
+                row_unref(&network->row);
+        return ok || xenops_fail(vm->row.ref, e, error);
 }
 
 /* ---- all of it ---- */
@@ -366,10 +420,11 @@ static void collect_vifs(Manager *m, const VmRow *vm, XenopsVifList *ret)
                 const NetworkRow *network =
                     vif ? STORE_GET(NetworkRow, CLASS_NETWORK, m->store, vif->network) : NULL;
                 XenopsVif v;
+                XenopsRate rate;
 
                 if (!vif)
                         continue;
-                describe_vif(vm, vif, network, &v);
+                describe_vif(vm, vif, network, &rate, &v);
                 bus_value_copy(&xenops_type_vif, BUS_LIST_ADD(ret), &v);
                 g_free(v.other_config.items);
                 row_unref(&vif->row);
@@ -385,7 +440,7 @@ static char *metadata_text(Manager *m, const VmRow *vm)
         XenopsVm v;
         auto_buffer text = { 0 };
 
-        describe_vm(vm, &v);
+        describe_vm(m, vm, &v);
         bus_value_copy(&xenops_type_vm, &metadata.vm, &v);
         described_vm_clear(&v);
         collect_vbds(m, vm, &metadata.vbds);

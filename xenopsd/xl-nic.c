@@ -10,7 +10,8 @@
 #include "xl-port.h"
 
 #define RATE_INTERVAL_USEC 50000
-#define POSITION_MAX       63 /* so that a port's name fits, whatever the domain's id */
+#define RATE_KBYTES_MAX    (INT64_C(1) << 32) /* beyond it there is no limit */
+#define POSITION_MAX       63                 /* so that a port's name fits, whatever the domain's id */
 
 static bool fill_nic(const XenopsVif *vif, const char *model, libxl_device_nic *ret, XenopsError **error)
 {
@@ -32,7 +33,7 @@ static bool fill_nic(const XenopsVif *vif, const char *model, libxl_device_nic *
         ret->mtu = (int)vif->mtu;
         ret->model = g_strdup(model);
         ret->script = g_strdup(XAPI_LIBEXECDIR "/xen-hotplug");
-        if (vif->rate && vif->rate->kbytes_per_s > 0) {
+        if (vif->rate && vif->rate->kbytes_per_s > 0 && vif->rate->kbytes_per_s <= RATE_KBYTES_MAX) {
                 ret->rate_interval_usecs = RATE_INTERVAL_USEC;
                 ret->rate_bytes_per_interval =
                     (uint64_t)vif->rate->kbytes_per_s * 1024 * RATE_INTERVAL_USEC / 1000000;

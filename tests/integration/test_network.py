@@ -127,6 +127,58 @@ def test_hot_plugged_interface(stack):
         xapi.call('network.destroy', network)
 
 
+def described_vif(stack, xapi, vm, device='0'):
+    """The interface as xenopsd was told to make it."""
+    done = subprocess.run([build_folder() / 'xenopsd/xenops-cli', '--switch-path', stack.folder / 'run/switch', 'call',
+                           'VIF.stat', '--id', json.dumps([xapi.call('VM.get_uuid', vm), device])],
+                          stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(done.stdout)[0]
+
+
+def test_what_an_interface_takes_from_its_network(stack):
+    xapi = stack.json()
+    network, _ = make_network(xapi, MTU=9000)
+    vm = xapi.make_vm('limited')
+    vif = xapi.call('VIF.create', {'VM': vm, 'network': network, 'device': '0', 'MAC': '', 'MTU': 0, 'other_config': {},
+                                   'qos_algorithm_type': 'ratelimit', 'qos_algorithm_params': {'kbps': '100'}})
+    xapi.call('network.set_default_locking_mode', network, 'disabled')
+    xapi.run('VM.start', vm, False, False)
+    told = described_vif(stack, xapi, vm)
+    assert (told['mtu'], told['rate'], told['locking_mode']) == (9000, [100, 0], 'Disabled'), told
+    # Interfaces that are plugged would not follow.
+    assert expect_error('VIF_IN_USE', xapi.call, 'network.set_default_locking_mode', network, 'unlocked') == [network, vif]
+    assert expect_error('NETWORK_CONTAINS_VIF', xapi.call, 'network.destroy', network) == [vif]
+    xapi.call('VIF.set_locking_mode', vif, 'unlocked')
+    assert described_vif(stack, xapi, vm)['locking_mode'] == 'Unlocked'
+    xapi.call('VIF.set_locking_mode', vif, 'network_default')
+    assert described_vif(stack, xapi, vm)['locking_mode'] == 'Disabled'
+    xapi.run('VM.hard_shutdown', vm)
+    xapi.call('VIF.set_qos_algorithm_params', vif, {'kbps': '-1'})
+    xapi.call('VIF.set_other_config', vif, {'mtu': '1400'})
+    xapi.call('network.set_default_locking_mode', network, 'unlocked')
+    xapi.run('VM.start', vm, False, False)
+    told = described_vif(stack, xapi, vm)
+    assert (told['mtu'], told.get('rate'), told['locking_mode']) == (1400, None, 'Unlocked'), told
+    xapi.run('VM.hard_shutdown', vm)
+    xapi.remove_vm(vm)
+    xapi.call('network.destroy', network)
+
+
+def test_networks_of_clients(stack):
+    xapi = stack.json()
+    network, _ = make_network(xapi, MTU=0)
+    assert int(xapi.call('network.get_MTU', network)) == 1500
+    other, _ = make_network(xapi)
+    for bridge in ('xenbr9', 'xapi99', 'vif1.0', 'tap0', 'eth0', 'sixteen-letters-'):
+        assert expect_error('INVALID_VALUE', xapi.call, 'network.create', {**NETWORK, 'bridge': bridge}) == ['bridge', bridge]
+    xapi.call('network.add_purpose', network, 'nbd')
+    xapi.call('network.add_purpose', network, 'nbd')
+    assert expect_error('NETWORK_INCOMPATIBLE_PURPOSES', xapi.call, 'network.add_purpose', other, 'insecure_nbd') == \
+        ['insecure_nbd', 'nbd']
+    for ref in (network, other):
+        xapi.call('network.destroy', ref)
+
+
 def test_unmanaged_network(stack):
     xapi = stack.json()
     network, bridge = make_network(xapi, bridge='br7', managed=False)

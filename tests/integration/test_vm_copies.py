@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """VMs made from VMs: clones, copies, snapshots and what they bring back, templates and the disks that they ask for."""
 import http.client
+import json
 import subprocess
 
 from harness.client import NULL, eventually, expect_error
@@ -208,6 +209,28 @@ def test_a_template_that_asks_for_too_much(stack):
         assert xapi.call('VM.get_is_a_template', vm) and xapi.call('VM.get_current_operations', vm) == {}
     remove(xapi, vm)
     expect_error('VM_CANNOT_DELETE_DEFAULT_TEMPLATE', xapi.call, 'VM.destroy', xapi.template('Debian'))
+
+
+def test_share_of_processors(stack):
+    xapi = stack.json()
+    vm, host = xapi.make_vm('shares'), xapi.call('host.get_all')[0]
+
+    def told():
+        xapi.call('VM.start', vm, False, False)
+        done = subprocess.run([build_folder() / 'xenopsd/xenops-cli', '--switch-path', stack.folder / 'run/switch', 'call',
+                               'VM.stat', '--id', xapi.call('VM.get_uuid', vm)], stdout=subprocess.PIPE, check=True, text=True)
+        xapi.call('VM.hard_shutdown', vm)
+        params = json.loads(done.stdout)[0]['scheduler_params']
+        return params['priority'], params['affinity']
+    assert told() == ([256, 0], [])
+    xapi.call('VM.set_VCPUs_params', vm, {'weight': '512', 'cap': '50', 'mask': '0,1;2'})
+    assert told() == ([512, 50], [[0, 1]])      # there is but one
+    xapi.call('host.set_guest_VCPUs_params', host, {'mask': '1,2'})
+    assert told() == ([512, 50], [[1]])
+    xapi.call('host.set_guest_VCPUs_params', host, {})
+    xapi.call('VM.set_VCPUs_params', vm, {'weight': 'much', 'cap': '101'})
+    assert told() == ([256, 0], [])
+    xapi.remove_vm(vm)
 
 
 def test_changes_that_a_running_guest_feels(stack):

@@ -9,6 +9,7 @@
 #include "xenapi.h"
 
 #define BRIDGE_NAME_MAX 15 /* bytes: IFNAMSIZ less the NUL */
+#define MTU_USUAL       1500
 
 /* ---- bridges ---- */
 
@@ -28,11 +29,23 @@ static bool bridge_taken(Txn *txn, const char *name)
         return !name;
 }
 
+/* Of the host's own interfaces. */
+static bool has_reserved_prefix(const char *name)
+{
+        static const char *const PREFIXES[] = { "xen", "xapi", "vif", "tap", "eth" };
+
+        for (size_t i = 0; i < G_N_ELEMENTS(PREFIXES); i++)
+                if (g_str_has_prefix(name, PREFIXES[i]))
+                        return true;
+        return false;
+}
+
 static bool bridge_is_valid(const char *name)
 {
         size_t n = strlen(name);
 
-        return n <= BRIDGE_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+        return n <= BRIDGE_NAME_MAX && !has_reserved_prefix(name) && strcmp(name, ".") != 0 &&
+               strcmp(name, "..") != 0 &&
                strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
 }
 
@@ -62,6 +75,8 @@ static bool create(Call *call, const NetworkCreateParams *p, XapiError **error)
         NetworkRow *network = (NetworkRow *)row_copy(p->args);
 
         slot_str(&network->uuid, "");
+        if (network->MTU <= 0)
+                network->MTU = MTU_USUAL;
         if (!choose_bridge(call_txn(call), network, error)) {
                 row_unref(&network->row);
                 return false;
@@ -70,17 +85,35 @@ static bool create(Call *call, const NetworkCreateParams *p, XapiError **error)
         return call_return_str(call, network->row.ref);
 }
 
-static bool check_unused(Txn *txn, const NetworkRow *network, XapiError **error)
+/* The refs of the interfaces that are plugged into it, borrowed from the rows; owned (g_ptr_array_unref). */
+static GPtrArray *plugged(Txn *txn, const NetworkRow *network)
 {
-        if (network->PIFs->n)
-                return xapi_fail(error, ERR_NETWORK_CONTAINS_PIF, network->PIFs->items[0].s, NULL);
+        GPtrArray *refs = g_ptr_array_new();
+
         for (uint32_t i = 0; i < network->VIFs->n; i++) {
                 const VifRow *vif = (const VifRow *)txn_get(txn, &CLASS_VIF, network->VIFs->items[i].s);
 
                 if (vif && vif->currently_attached)
-                        return xapi_fail(error, ERR_NETWORK_CONTAINS_VIF, vif->row.ref, NULL);
+                        g_ptr_array_add(refs, (gpointer)network->VIFs->items[i].s);
         }
-        return true;
+        return refs;
+}
+
+/* Every one of them is named in the error. */
+static bool check_unused(Txn *txn, const NetworkRow *network, XapiError **error)
+{
+        g_autoptr(GPtrArray) refs = plugged(txn, network);
+        const char *code = ERR_NETWORK_CONTAINS_VIF;
+
+        if (refs->len == 0) {
+                code = ERR_NETWORK_CONTAINS_PIF;
+                for (uint32_t i = 0; i < network->PIFs->n; i++)
+                        g_ptr_array_add(refs, (gpointer)network->PIFs->items[i].s);
+        }
+        if (refs->len == 0)
+                return true;
+        *error = xapi_error_new_array(code, refs->len, (const char *const *)refs->pdata);
+        return false;
 }
 
 /* Interfaces that are not plugged go with their network. */
@@ -117,6 +150,9 @@ static bool set_default_locking_mode(Call *call, const NetworkSetDefaultLockingM
 
         if (!network)
                 return false;
+        g_autoptr(GPtrArray) vifs = plugged(call->txn, network);
+        if (vifs->len > 0)
+                return xapi_fail(error, ERR_VIF_IN_USE, p->network, vifs->pdata[0], NULL);
         network->default_locking_mode = p->value;
         return true;
 }
@@ -134,22 +170,40 @@ static bool attach(Call *call, const NetworkAttachParams *p, XapiError **error)
         return ok;
 }
 
-/* Encrypted and open access to disks exclude each other, on one network and between networks. */
-static bool check_purpose(const NetworkRow *network, int64_t purpose, XapiError **error)
-{
-        int64_t other = purpose == NETWORK_PURPOSE_NBD ? NETWORK_PURPOSE_INSECURE_NBD : NETWORK_PURPOSE_NBD;
+typedef struct Purpose {
+        int64_t wanted;
+        bool found;
+} Purpose;
 
-        if (!set_contains(network->purpose, (Value){ .i = other }))
-                return true;
-        return xapi_fail(error, ERR_NETWORK_INCOMPATIBLE_PURPOSES, ENUM_NETWORK_PURPOSE.values[purpose],
-                         ENUM_NETWORK_PURPOSE.values[other], NULL);
+static bool has_purpose(const Row *row, void *user)
+{
+        Purpose *purpose = user;
+
+        purpose->found = set_contains(((const NetworkRow *)row)->purpose, (Value){ .i = purpose->wanted });
+        return !purpose->found;
+}
+
+/* Encrypted and open access to disks exclude each other, on one network and between networks. */
+static bool check_purpose(Txn *txn, int64_t purpose, XapiError **error)
+{
+        Purpose other = { .wanted = purpose == NETWORK_PURPOSE_NBD ? NETWORK_PURPOSE_INSECURE_NBD
+                                                                   : NETWORK_PURPOSE_NBD };
+
+        txn_each(txn, &CLASS_NETWORK, has_purpose, &other);
+        return !other.found ||
+               xapi_fail(error, ERR_NETWORK_INCOMPATIBLE_PURPOSES, ENUM_NETWORK_PURPOSE.values[purpose],
+                         ENUM_NETWORK_PURPOSE.values[other.wanted], NULL);
 }
 
 static bool add_purpose(Call *call, const NetworkAddPurposeParams *p, XapiError **error)
 {
         NetworkRow *network = (NetworkRow *)txn_require_edit(call_txn(call), &CLASS_NETWORK, p->self, error);
 
-        if (!network || !check_purpose(network, p->value, error))
+        if (!network)
+                return false;
+        if (set_contains(network->purpose, (Value){ .i = p->value }))
+                return true;
+        if (!check_purpose(call->txn, p->value, error))
                 return false;
         slot_set(&network->purpose, set_with(network->purpose, (Value){ .i = p->value }));
         return true;
