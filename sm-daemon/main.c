@@ -44,9 +44,9 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         }
         settle_start(&settle, manager);
-        services = services_new(manager, daemon->bus, daemon->workers);
+        services = services_new(manager, daemon->loop, daemon->bus, daemon->workers);
         daemon_run(daemon);
-        updates_close(manager->updates);
+        services_stop_waiting(services);
         daemon_close(daemon);
         settle_stop(&settle);
         services_free(services);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "manager.h"
+#include "message-switch/lib/waiters.h"
 
 /* One queue; what the functions are given as `data`. */
 typedef struct Door {
@@ -10,6 +11,7 @@ typedef struct Door {
         char *type; /* of the plugin whose queue it is; NULL: the queue of all */
         char *queue;
         BusService *service;
+        Waiters *waiters; /* for updates; on the loop alone */
 } Door;
 
 static inline Manager *door_manager(void *door)

@@ -9,6 +9,8 @@
 
 struct Services {
         StorageService functions;
+        Manager *manager;
+        Waiters *waiters; /* for updates */
         GPtrArray *doors;
 };
 
@@ -75,26 +77,54 @@ static bool on_plugin_list(void *data, const ServiceCall *call, StoragePluginLis
         return true;
 }
 
+typedef struct Getter {
+        Updates *updates;
+        BusRequest *request;
+} Getter;
+
+static void answer(uint64_t since, void *data)
+{
+        StorageUpdates updates = { 0 };
+        Getter *getter = data;
+
+        updates_take(getter->updates, since, &updates);
+        bus_request_respond(getter->request, bus_encode(&storage_type_updates, &updates), NULL, NULL, 0);
+        storage_updates_clear(&updates);
+        g_free(getter);
+}
+
+/* On the loop: it holds no thread. */
 static bool on_updates_get(void *data, const ServiceCall *call, StorageUpdatesGetArgs *args,
                            StorageUpdates *ret, StorageError **error)
 {
         uint64_t until_usec = call->deadline_usec - UPDATES_REPLY_USEC;
+        Updates *updates = door_manager(data)->updates;
+        Getter *getter = g_new(Getter, 1);
 
         if (args->timeout != NULL && *args->timeout >= 0 && *args->timeout < G_MAXINT32)
                 until_usec = MIN(until_usec, clock_usec() + (uint64_t)*args->timeout * 1000000);
-        return updates_get(door_manager(data)->updates, args->from, until_usec, ret, error);
+        *getter = (Getter){ .updates = updates, .request = service_call_defer(call) };
+        waiters_wait(((Door *)data)->waiters, updates_since(updates, args->from), until_usec, answer, getter);
+        return true;
+}
+
+static void on_changed(uint64_t number, void *data)
+{
+        waiters_advance(data, number);
 }
 
 static void add_door(Services *services, Manager *manager, Bus *bus, Workers *workers, const char *type)
 {
+        static const char *const on_loop[] = { "UPDATES.get", NULL };
         Door *door = g_new0(Door, 1);
 
         door->manager = manager;
+        door->waiters = services->waiters;
         door->type = g_strdup(type);
         door->queue = type != NULL ? g_strconcat(PLUGIN_QUEUE_PREFIX, type, NULL) : g_strdup(STORAGE_QUEUE);
-        door->service =
-            storage_serve(&services->functions, door,
-                          &(BusServiceOptions){ .bus = bus, .workers = workers, .queue = door->queue });
+        door->service = storage_serve(
+            &services->functions, door,
+            &(BusServiceOptions){ .bus = bus, .workers = workers, .queue = door->queue, .on_loop = on_loop });
         g_ptr_array_add(services->doors, door);
 }
 
@@ -108,11 +138,14 @@ static void door_free(gpointer data)
         g_free(door);
 }
 
-Services *services_new(Manager *manager, Bus *bus, Workers *workers)
+Services *services_new(Manager *manager, Loop *loop, Bus *bus, Workers *workers)
 {
         g_autoptr(GPtrArray) types = plugins_names(manager->plugins, PLUGIN_VOLUME);
         Services *services = g_new0(Services, 1);
 
+        services->manager = manager;
+        services->waiters = waiters_new(loop);
+        updates_listen(manager->updates, on_changed, services->waiters);
         services->functions = (StorageService){
                 .query_query = on_query,
                 .query_diagnostics = on_diagnostics,
@@ -126,6 +159,12 @@ Services *services_new(Manager *manager, Bus *bus, Workers *workers)
                 add_door(services, manager, bus, workers, g_ptr_array_index(types, i));
         add_door(services, manager, bus, workers, NULL);
         return services;
+}
+
+void services_stop_waiting(Services *services)
+{
+        updates_listen(services->manager->updates, NULL, NULL);
+        g_clear_pointer(&services->waiters, waiters_free);
 }
 
 void services_free(Services *services)

@@ -8,6 +8,8 @@
 
 typedef struct Services Services;
 
-/* Both borrowed until services_free, which must come after bus_close and workers_free. */
-Services *services_new(Manager *manager, Bus *bus, Workers *workers);
+/* All borrowed until services_free, which must come after bus_close and workers_free. */
+Services *services_new(Manager *manager, Loop *loop, Bus *bus, Workers *workers);
+/* Answers who waits for updates; on the loop's thread, when nobody is served any more. */
+void services_stop_waiting(Services *services);
 void services_free(Services *services);

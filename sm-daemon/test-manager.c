@@ -398,26 +398,37 @@ static void test_parallel(Fixture *f, gconstpointer data)
         g_assert_cmpint(state_of(f), ==, STORAGE_VDI_STATE_DETACHED);
 }
 
+static void on_changed(uint64_t number, void *data)
+{
+        *(uint64_t *)data = number;
+}
+
 static void test_updates(Fixture *f, gconstpointer data)
 {
-        StorageUpdates updates = { 0 }, later = { 0 };
+        Updates *updates = f->manager->updates;
+        StorageUpdates first = { 0 }, later = { 0 }, none = { 0 }, all = { 0 };
+        uint64_t latest = 0;
 
-        OK(updates_get(f->manager->updates, "", 0, &updates, &error));
-        g_assert_cmpuint(updates.events.n, ==, 0);
+        updates_listen(updates, on_changed, &latest);
+        updates_take(updates, updates_since(updates, ""), &first);
+        g_assert_cmpuint(first.events.n, ==, 0);
         attach_sr(f);
         make_vdi(f);
         free(attach(f, DP));
-        OK(updates_get(f->manager->updates, updates.next, f->operation.deadline_usec, &later, &error));
+        g_assert_cmpuint(latest, ==, 2);
+        updates_take(updates, updates_since(updates, first.next), &later);
         g_assert_cmpuint(later.events.n, ==, 2);
         g_assert_cmpstr(later.events.items[0].dp, ==, DP);
-        storage_updates_clear(&updates);
-        OK(updates_get(f->manager->updates, later.next, 0, &updates, &error));
-        g_assert_cmpuint(updates.events.n, ==, 0);
-        storage_updates_clear(&updates);
-        OK(updates_get(f->manager->updates, "nonsense", 0, &updates, &error));
-        g_assert_cmpuint(updates.events.n, ==, 2);
-        storage_updates_clear(&updates);
+        g_assert_cmpuint(updates_since(updates, later.next), ==, latest);
+        updates_take(updates, updates_since(updates, later.next), &none);
+        g_assert_cmpuint(none.events.n, ==, 0);
+        updates_take(updates, updates_since(updates, "nonsense"), &all);
+        g_assert_cmpuint(all.events.n, ==, 2);
+        updates_listen(updates, NULL, NULL);
+        storage_updates_clear(&first);
         storage_updates_clear(&later);
+        storage_updates_clear(&none);
+        storage_updates_clear(&all);
 }
 
 int main(int argc, char **argv)

@@ -14,10 +14,11 @@
 #include "idl/bus/storage.h"
 #include "message-switch/test-switch.h"
 
-#define SR  "5e2a6a4e-0000-4000-8000-000000000002"
-#define DP  "vbd/7/xvda"
-#define VM  "vm"
-#define MIB (INT64_C(1) << 20)
+#define WORKERS "8"
+#define SR      "5e2a6a4e-0000-4000-8000-000000000002"
+#define DP      "vbd/7/xvda"
+#define VM      "vm"
+#define MIB     (INT64_C(1) << 20)
 
 typedef struct Fixture {
         TestSwitch *bus;
@@ -30,6 +31,7 @@ typedef struct Fixture {
 /* Returns once it can be called. */
 static void start(Fixture *f)
 {
+        g_autofree char *config = g_build_filename(f->scratch, "config", NULL);
         StorageQueryResult query = { 0 };
         StorageError *error = NULL;
 
@@ -37,7 +39,8 @@ static void start(Fixture *f)
         if (f->pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
                 execl(g_getenv("SM_DAEMON"), "sm-daemon", "--state", f->scratch, "--runtime", f->scratch,
-                      "--switch-path", f->bus->path, "--plugins", f->plugins, "--log-level", "error", NULL);
+                      "--switch-path", f->bus->path, "--plugins", f->plugins, "--log-level", "error",
+                      "--config", config, NULL);
                 _exit(127);
         }
         while (!storage_query_query(f->to, 0, "", &query, &error)) {
@@ -71,7 +74,7 @@ static char *plugin_path(Fixture *f, const char *kind, const char *name)
 
 static void setup(Fixture *f, gconstpointer data)
 {
-        g_autofree char *dir = NULL, *file = NULL, *bad = NULL;
+        g_autofree char *dir = NULL, *file = NULL, *bad = NULL, *config = NULL;
         g_autofree char *real_dir =
             g_build_filename(g_getenv("SM_PLUGINS"), "volume/org.xen.xapi.storage.dir", NULL);
         g_autofree char *real_file = g_build_filename(g_getenv("SM_PLUGINS"), "datapath/file", NULL);
@@ -87,6 +90,8 @@ static void setup(Fixture *f, gconstpointer data)
         g_assert_cmpint(symlink(real_dir, dir), ==, 0);
         g_assert_cmpint(symlink(real_file, file), ==, 0);
         g_assert_cmpint(g_mkdir(bad, 0755), ==, 0);
+        config = g_build_filename(f->scratch, "config", NULL);
+        g_assert_true(g_file_set_contents(config, "[daemon]\nworkers=" WORKERS "\n", -1, NULL));
         start(f);
 }
 
@@ -314,6 +319,40 @@ static void test_open_data(Fixture *f, gconstpointer data)
         storage_backend_clear(&backend);
 }
 
+#define POLLS 100 /* more than there are WORKERS */
+
+static void *poll_updates(void *data)
+{
+        Fixture *f = data;
+        StorageUpdates updates = { 0 };
+        int64_t seconds = 300;
+
+        OK(storage_updates_get(f->to, 0, "", "", &seconds, &updates, &error));
+        g_assert_cmpuint(updates.events.n, >=, 1);
+        storage_updates_clear(&updates);
+        return NULL;
+}
+
+/* Those who wait for news hold up nobody, and all hear them. */
+static void test_polls(Fixture *f, gconstpointer data)
+{
+        StorageUpdates updates = { 0 };
+        GThread *threads[POLLS];
+        g_autofree char *vdi = NULL;
+        int64_t none = 0;
+
+        attach_sr(f);
+        vdi = make_vdi(f);
+        for (size_t i = 0; i < POLLS; i++)
+                threads[i] = g_thread_new("poll", poll_updates, f);
+        OK(storage_updates_get(f->to, 0, "", "", &none, &updates, &error));
+        g_assert_cmpuint(updates.events.n, ==, 0);
+        storage_updates_clear(&updates);
+        g_free(attach(f, vdi));
+        for (size_t i = 0; i < POLLS; i++)
+                g_thread_join(threads[i]);
+}
+
 /* Queues, and what is not written. */
 static void test_answers(Fixture *f, gconstpointer data)
 {
@@ -345,7 +384,7 @@ int main(int argc, char **argv)
         } tests[] = {
                 { "/service/killed", test_killed },   { "/service/killed-often", test_killed_often },
                 { "/service/stuck", test_stuck },     { "/service/open-data", test_open_data },
-                { "/service/answers", test_answers },
+                { "/service/answers", test_answers }, { "/service/polls", test_polls },
         };
 
         g_test_init(&argc, &argv, NULL);

@@ -6,6 +6,8 @@
 
 #include <glib.h>
 
+#include "message-switch/lib/waiters.h"
+
 /* An object, or a barrier, at the place of its latest change. */
 typedef struct Change {
         uint64_t number;
@@ -15,17 +17,15 @@ typedef struct Change {
         GList link;             /* in Updates.changes; its data is the change */
 } Change;
 
-typedef struct Waiter {
-        uint64_t since, deadline_usec;
+typedef struct Getter {
+        Updates *updates;
         void (*done)(UpdateBatch *batch, void *data);
         void *data;
-        struct Waiter *next;
-} Waiter;
+} Getter;
 
 struct Updates {
         Loop *loop;
-        uv_timer_t *timer;
-        Waiter *waiters; /* the loop's own */
+        Waiters *waiters;
 
         pthread_mutex_t lock;
         GHashTable *by_id;    /* UpdateId -> Change */
@@ -33,7 +33,6 @@ struct Updates {
         GQueue changes;       /* by number */
         GQueue gone;          /* of Change, borrowed, in the order of going */
         uint64_t last;
-        bool flush_posted;
 };
 
 static guint update_id_hash(gconstpointer p)
@@ -136,66 +135,6 @@ static UpdateBatch updates_collect(Updates *updates, uint64_t since)
         return batch;
 }
 
-static void updates_flush(Updates *updates, bool all);
-
-static void on_timer(uv_timer_t *timer)
-{
-        updates_flush(timer->data, false);
-}
-
-/* Answers, on the loop, every waiter that has something to hear, or whose time is over. */
-static void updates_flush(Updates *updates, bool all)
-{
-        uint64_t now = clock_usec(), soonest = UINT64_MAX;
-        Waiter *ready = NULL, **end = &ready;
-        pthread_mutex_lock(&updates->lock);
-        uint64_t last = updates->last;
-        pthread_mutex_unlock(&updates->lock);
-        for (Waiter **place = &updates->waiters; *place;) {
-                Waiter *waiter = *place;
-                if (all || waiter->since < last || waiter->deadline_usec <= now) {
-                        *place = waiter->next;
-                        waiter->next = NULL;
-                        *end = waiter;
-                        end = &waiter->next;
-                } else {
-                        soonest = MIN(soonest, waiter->deadline_usec);
-                        place = &waiter->next;
-                }
-        }
-        if (soonest == UINT64_MAX)
-                uv_timer_stop(updates->timer);
-        else
-                uv_timer_start(updates->timer, on_timer, (soonest - now + 999) / 1000, 0);
-        while (ready) {
-                Waiter *waiter = ready;
-                ready = waiter->next;
-                pthread_mutex_lock(&updates->lock);
-                UpdateBatch batch = updates_collect(updates, waiter->since);
-                pthread_mutex_unlock(&updates->lock);
-                waiter->done(&batch, waiter->data);
-                g_free(waiter);
-        }
-}
-
-static void on_posted(void *data)
-{
-        Updates *updates = data;
-        pthread_mutex_lock(&updates->lock);
-        updates->flush_posted = false;
-        pthread_mutex_unlock(&updates->lock);
-        updates_flush(updates, false);
-}
-
-/* With the lock held: the loop is to look at its waiters. */
-static void updates_post_flush(Updates *updates)
-{
-        if (updates->flush_posted)
-                return;
-        updates->flush_posted = true;
-        loop_post(updates->loop, on_posted, updates);
-}
-
 static void updates_change(Updates *updates, UpdateKind kind, const char *id, const char *device, bool gone)
 {
         UpdateId key = { kind, (char *)id, (char *)device };
@@ -216,7 +155,7 @@ static void updates_change(Updates *updates, UpdateKind kind, const char *id, co
                 g_queue_push_tail(&updates->gone, change);
         while (updates->gone.length > UPDATES_GONE_MAX)
                 change_drop(updates, updates->gone.head->data);
-        updates_post_flush(updates);
+        waiters_advance(updates->waiters, updates->last);
         pthread_mutex_unlock(&updates->lock);
 }
 
@@ -261,7 +200,7 @@ int updates_inject_barrier(Updates *updates, int64_t barrier, const char *vm, si
         change->barrier->n_ids = n_devices + 1;
         g_hash_table_insert(updates->barriers, &change->barrier->id, change);
         change_append(updates, change);
-        updates_post_flush(updates);
+        waiters_advance(updates->waiters, updates->last);
         pthread_mutex_unlock(&updates->lock);
         return 0;
 }
@@ -283,48 +222,49 @@ uint64_t updates_last(Updates *updates)
         return last;
 }
 
+static void answer(uint64_t since, void *data)
+{
+        Getter *getter = data;
+        Updates *updates = getter->updates;
+        pthread_mutex_lock(&updates->lock);
+        UpdateBatch batch = updates_collect(updates, since);
+        pthread_mutex_unlock(&updates->lock);
+        getter->done(&batch, getter->data);
+        g_free(getter);
+}
+
 void updates_wait(Updates *updates, uint64_t since, uint64_t deadline_usec,
                   void (*done)(UpdateBatch *batch, void *data), void *data)
 {
-        Waiter *waiter = g_new0(Waiter, 1);
-        pthread_mutex_lock(&updates->lock);
-        *waiter = (Waiter){ since > updates->last ? 0 : since, deadline_usec, done, data, updates->waiters };
-        updates_post_flush(updates);
-        updates->waiters = waiter;
-        pthread_mutex_unlock(&updates->lock);
+        Getter *getter = g_new(Getter, 1);
+        *getter = (Getter){ updates, done, data };
+        waiters_wait(updates->waiters, since > updates_last(updates) ? 0 : since, deadline_usec, answer,
+                     getter);
 }
 
 Updates *updates_new(Loop *loop)
 {
         Updates *updates = g_new0(Updates, 1);
         updates->loop = loop;
-        updates->timer = g_new0(uv_timer_t, 1);
-        uv_timer_init(loop_uv(loop), updates->timer);
-        updates->timer->data = updates;
+        updates->waiters = waiters_new(loop);
         pthread_mutex_init(&updates->lock, NULL);
         updates->by_id = g_hash_table_new(update_id_hash, update_id_equal);
         updates->barriers = g_hash_table_new(g_int64_hash, g_int64_equal);
         g_queue_init(&updates->changes);
         g_queue_init(&updates->gone);
         updates->last = clock_real_usec();
+        waiters_advance(updates->waiters, updates->last);
         return updates;
 }
 
-static void on_closed(uv_handle_t *handle)
-{
-        g_free(handle);
-}
-
-/* Comes after every flush that was posted. */
 static void updates_finish(void *data)
 {
         Updates *updates = data;
-        updates_flush(updates, true);
+        waiters_free(updates->waiters);
         while (updates->changes.head)
                 change_drop(updates, updates->changes.head->data);
         g_hash_table_destroy(updates->by_id);
         g_hash_table_destroy(updates->barriers);
-        uv_close((uv_handle_t *)updates->timer, on_closed);
         pthread_mutex_destroy(&updates->lock);
         g_free(updates);
 }
