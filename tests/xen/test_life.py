@@ -56,15 +56,15 @@ def snapshot_and_revert(site, vm, console):
     site.xapi.run('VM.revert', snapshot)
 
 
-def test_life(dom0, folder):
+def life(dom0, folder, kind):
     before = what_is_there(dom0)
     site = Site(dom0)
-    vm, _ = make_guest(site, folder, 'pvh')
-    console, boot = start(site, vm)
+    vm, _ = make_guest(site, folder, kind)
+    console, boot = start(site, vm, kind)
     console = suspend_and_resume(site, vm, console, boot)
     shrink_and_grow(site, vm, console)
     snapshot_and_revert(site, vm, console)
-    console, _ = start(site, vm)
+    console, _ = start(site, vm, kind)
     assert console.ask(f'check xvda {FREE_BLOCK + BLOCKS} {BLOCKS} 1') == 'ok'
     boot = console.ask('id')
     site.xapi.run('VM.clean_reboot', vm)
@@ -76,3 +76,11 @@ def test_life(dom0, folder):
     site.destroy(vm)
     site.leave()
     expect_nothing_left(dom0, before)
+
+
+def test_pvh(dom0, folder):
+    life(dom0, folder, 'pvh')
+
+
+def test_pv(dom0, folder):
+    life(dom0, folder, 'pv')

@@ -12,9 +12,8 @@ EVENT_CLASSES = ['vm', 'vbd', 'vif', 'vm_metrics']
 
 def make_guest(site, folder, kind, name='guest'):
     """A VM with a disk that was uploaded and an interface; halted -> (vm, vdi)"""
-    kernel = 'guest-vmlinux' if kind == 'pv' else 'guest-vmlinuz'
     path = folder / 'disk'
-    guest.make_disk(path, f'nonce={NONCE} address={ADDRESS} gateway={GATEWAY}', kernel)
+    guest.make_disk(path, kind, f'nonce={NONCE} address={ADDRESS} gateway={GATEWAY}')
     vdi = site.disk('root', content=path)
     vm = site.vm(name, kind)
     site.vbd(vm, vdi, 0)
@@ -22,14 +21,14 @@ def make_guest(site, folder, kind, name='guest'):
     return vm, vdi
 
 
-def start(site, vm):
-    """-> its console and boot id, once it has found its network."""
+def start(site, vm, kind='pvh'):
+    """-> its console and boot id, once it is up as this kind of guest, from its disk, and has found its network."""
     site.xapi.run('VM.start', vm, True, False)
     site.give_bridge_address()
     console = site.console(vm)
     site.call('VM.unpause', vm)
     up = console.expect(r'guest: up type=(?P<type>\S+) boot=(?P<boot>\S+) nonce=(?P<nonce>\S+)', guest.UP_SEC)
-    assert up['nonce'] == NONCE
+    assert (up['type'].lower(), up['nonce']) == (kind, NONCE)
     console.expect('guest: ping answered')
     return console, up['boot']
 
@@ -93,14 +92,14 @@ def check_export(site, vdi, folder):
     assert data[end:] == uploaded[end:]
 
 
-def test_pvh(dom0, folder):
+def scenario(dom0, folder, kind):
     """Boots from an uploaded disk, finds its gateway, takes a disk and an interface while it runs and gives them back,
     and leaves nothing."""
     before = what_is_there(dom0)
     site = Site(dom0)
-    vm, vdi = make_guest(site, folder, 'pvh')
+    vm, vdi = make_guest(site, folder, kind)
     token = site.call('event.from', EVENT_CLASSES, '', 0.1)['token']
-    console, boot = start(site, vm)
+    console, boot = start(site, vm, kind)
     assert power_state(site, vm) == 'Running'
     check_events(site, vm, token)
     check_metrics(site, vm)
@@ -116,3 +115,11 @@ def test_pvh(dom0, folder):
     site.destroy(vm)
     site.leave()
     expect_nothing_left(dom0, before)
+
+
+def test_pvh(dom0, folder):
+    scenario(dom0, folder, 'pvh')
+
+
+def test_pv(dom0, folder):
+    scenario(dom0, folder, 'pv')

@@ -2,8 +2,10 @@
 """Guests of tests/xen: the program in tests/xen/guest as the first process of Debian's cloud kernel, on a disk of its own
 that boots by GRUB; and conversations with it over its console."""
 import functools
+import gzip
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 import time
@@ -12,11 +14,15 @@ from pathlib import Path
 from . import states
 
 SOURCES = states.HERE.parent / 'guest'
-KERNEL_OPTIONS = 'console=hvc0 quiet panic=-1 mitigations=off nokaslr'
+KERNEL_OPTIONS = 'quiet panic=-1 mitigations=off nokaslr'
+CONSOLES = {'pvh': 'console=hvc0', 'pv': 'console=hvc0', 'hvm': 'console=tty0 console=ttyS0'}
 DISK_MIB, FILES_MIB = 64, 40        # what is behind the files is for the tests to write to
 BLOCK_BYTES = 4096
 FREE_BLOCK = (FILES_MIB << 20) // BLOCK_BYTES
-ANSWER_SEC, UP_SEC = 120, 400
+BOOT_LOADER_MIB = 63                # where that of an HVM guest's disk is
+SECTOR_BYTES = 512
+GRUB, GRUB_MODULES = Path('/usr/lib/grub/i386-pc'), ('biosdisk', 'configfile', 'ext2', 'gzio', 'linux', 'normal')
+ANSWER_SEC, UP_SEC = 120, 900
 
 
 @functools.cache
@@ -38,25 +44,51 @@ def make_initrd(modules, to):
         shutil.copytree(modules, root / 'modules')
         (root / 'dev').mkdir()
         names = '\n'.join(str(path.relative_to(root)) for path in sorted(root.rglob('*')))
-        with open(to, 'wb') as file:
-            subprocess.run(['cpio', '--quiet', '-o', '-H', 'newc', '-R', '0:0'], input=names.encode(), cwd=root,
-                           stdout=file, check=True)
+        done = subprocess.run(['cpio', '--quiet', '-o', '-H', 'newc', '-R', '0:0'], input=names.encode(), cwd=root,
+                              stdout=subprocess.PIPE, check=True)
+    Path(to).write_bytes(gzip.compress(done.stdout))
 
 
-def make_disk(to, options, kernel='guest-vmlinuz'):
-    """A disk with a file system, in it the kernel and what GRUB needs to start it with these options."""
-    image = states.named('installed').image
+def put_kernel(kind, to):
+    """Compressed: every byte that a BIOS reads is dear. (What the kernel unpacks itself, GRUB cannot for PV.)"""
+    kernel = states.named('installed').image / ('guest-vmlinux' if kind == 'pv' else 'guest-vmlinuz')
+    to.write_bytes(gzip.compress(kernel.read_bytes(), 6))
+
+
+def put_boot_loader(path):
+    """The GRUB of a BIOS: its first sector is the disk's, which the file system leaves free; the rest is where the first
+    is told that it is."""
+    first = (BOOT_LOADER_MIB << 20) // SECTOR_BYTES
+    boot = bytearray((GRUB / 'boot.img').read_bytes())
+    struct.pack_into('<Q', boot, 0x5c, first)
+    with tempfile.NamedTemporaryFile() as file:
+        subprocess.run(['grub-mkimage', '-O', GRUB.name, '-p', '(hd0)/boot/grub', '-o', file.name, *GRUB_MODULES],
+                       check=True, stdin=subprocess.DEVNULL)
+        core = bytearray(file.read())
+    assert len(core) < (DISK_MIB - BOOT_LOADER_MIB) << 20
+    struct.pack_into('<Q', core, SECTOR_BYTES - 12, first + 1)
+    with open(path, 'r+b') as file:
+        file.write(boot)
+        file.seek(first * SECTOR_BYTES)
+        file.write(core)
+
+
+def make_disk(to, kind, options):
+    """A disk with a file system, in it the kernel and what GRUB needs to start it with these options as a guest of this
+    kind: "pvh" and "pv", for which GRUB comes from the host, or "hvm", which finds it on the disk."""
     with tempfile.TemporaryDirectory() as folder:
         boot = Path(folder) / 'boot'
         (boot / 'grub').mkdir(parents=True)
-        shutil.copy(image / kernel, boot / 'kernel')
-        make_initrd(image / 'guest-modules', boot / 'initrd')
-        (boot / 'grub/grub.cfg').write_text(f'linux /boot/kernel {KERNEL_OPTIONS} {options}\n'
+        put_kernel(kind, boot / 'kernel')
+        make_initrd(states.named('installed').image / 'guest-modules', boot / 'initrd')
+        (boot / 'grub/grub.cfg').write_text(f'linux /boot/kernel {CONSOLES[kind]} {KERNEL_OPTIONS} {options}\n'
                                             'initrd /boot/initrd\nboot\n')
         subprocess.run(['mke2fs', '-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', folder, to,
                         f'{FILES_MIB}M'], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     with open(to, 'r+b') as file:
         file.truncate(DISK_MIB << 20)
+    if kind == 'hvm':
+        put_boot_loader(to)
 
 
 class Console:

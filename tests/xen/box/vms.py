@@ -89,9 +89,9 @@ class Site:
         return self.call('VIF.create', {'VM': vm, 'network': self.network, 'device': str(device), 'MAC': '',
                                         'MTU': 1500, **NO_QOS})
 
-    def console(self, vm):
-        """-> a guest.Console, by CONNECT to the location that the VM's console has."""
-        ref = next(ref for ref in self.call('VM.get_consoles', vm) if self.call('console.get_protocol', ref) == 'vt100')
+    def connect(self, vm, protocol):
+        """-> a socket, by CONNECT to the location that the VM's console of this protocol has."""
+        ref = next(ref for ref in self.call('VM.get_consoles', vm) if self.call('console.get_protocol', ref) == protocol)
         location = urllib.parse.urlsplit(self.call('console.get_location', ref))
         port = urllib.parse.urlsplit(self.dom0.url).port
         plain = socket.create_connection(('127.0.0.1', port), timeout=CALL_SEC)
@@ -104,7 +104,11 @@ class Site:
             assert byte, head
             head += byte
         assert b' 200 ' in head.splitlines()[0], head
-        return guest.Console(connection)
+        return connection
+
+    def console(self, vm):
+        """-> a guest.Console"""
+        return guest.Console(self.connect(vm, 'vt100'))
 
     def start(self, vm):
         """-> its console, once the guest is up, and what it said then."""
