@@ -166,7 +166,7 @@ static bool listen_all(Manager *m, const ManagerOptions *options, XapiError **er
         if (r < 0)
                 return fail_errno(error, "Cannot listen on",
                                   options->listen ? options->listen : "any address", r);
-        return write_port(m, port, error);
+        return options->port || write_port(m, port, error);
 }
 
 static bool start(Manager *m, const ManagerOptions *options, XapiError **error)

@@ -252,9 +252,12 @@ Str sessions_open(Sessions *s, const Principal *who, const char *originator, Xap
                 return secret;
         /* Somebody has to get in to make room on a full disk: this session ends with the process. */
         secret = make_session(s, who, originator, false, &second);
+        xapi_error_free(second);
+        /* Nor can any row change where nothing could be written since this process began. */
+        if (!secret && who->local_root)
+                secret = sessions_open_local(s);
         if (secret)
                 g_clear_pointer(error, xapi_error_free);
-        xapi_error_free(second);
         return secret;
 }
 

@@ -30,8 +30,8 @@ typedef struct SessionInfo {
 
 /* What this session may do; refreshes last_active where that is due. SESSION_INVALID [secret] otherwise. On the loop. */
 bool sessions_check(Sessions *sessions, const char *secret, SessionInfo *ret, XapiError **error);
-/* A new session, the oldest of its user or originator dropped where there are too many. Durable when it returns; on a
- * worker. Returns its secret, owned, or NULL. */
+/* A new session, the oldest of its user or originator dropped where there are too many. Durable when it returns, where
+ * the disk takes it; on a worker. Returns its secret, owned, or NULL. */
 Str sessions_open(Sessions *sessions, const Principal *who, const char *originator, XapiError **error);
 /* A session of the local super-user that is in memory only, for when there is no pool to ask; the one that was idle for
  * longest is dropped where there are too many. Any thread. Returns its secret, owned. */

@@ -6,9 +6,9 @@ import resource
 import threading
 import time
 
-from harness.client import XapiError, eventually
+from harness.client import XapiError, eventually, expect_error
 from harness.stack import DEATH, Stack
-from fault_parts import disks, domains
+from fault_parts import daemons, disks, domains
 from fault_parts.clients import SMALL, Client
 from fault_parts.report import milliseconds, tell
 from fault_parts.storm import compare, disagreements, no_operation_is_under_way, no_task_pends, views
@@ -131,6 +131,14 @@ def test_full_disk_of_the_store():
             stack.xenops_cli('guest', xapi.call('VM.get_uuid', ends), 'poweroff')
             eventually(lambda: not domains.living(stack))
             assert stack.json().call('VM.get_name_label', vm), 'somebody must get in to make room'
+            daemons.kill(stack, 'xapi-core')
+            daemons.wait_serving(stack, 'xapi-core')
+            xapi = stack.json()
+            writes_are_refused(stack, xapi, vm, ('OUT_OF_SPACE',))
+            reads_go_on(xapi, vm)
+            xapi.call('session.logout')
+            expect_error('SESSION_INVALID', xapi.call, 'VM.get_all')
+        xapi = stack.json()
         xapi.wait_for('VM', ends, lambda r: r['power_state'] == 'Halted')
         all_is_well(stack, xapi, vm)
 

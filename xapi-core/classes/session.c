@@ -48,17 +48,26 @@ static bool slave_local_login_with_password(Call *call, const SessionSlaveLocalL
         return call_return(call, (Value){ .s = sessions_open_local(call->manager->sessions) });
 }
 
+/* False: it is no local one. */
+static bool close_local(Call *call)
+{
+        if (!sessions_close_local(call->manager->sessions, call->session))
+                return false;
+        watches_end_session(call->manager->watches, call->session);
+        return true;
+}
+
 static bool logout(Call *call, const SessionLogoutParams *p, XapiError **error)
 {
-        txn_delete(call_txn(call), &CLASS_SESSION, call->session);
+        if (!close_local(call))
+                txn_delete(call_txn(call), &CLASS_SESSION, call->session);
         return true;
 }
 
 /* Of a session that is no local one nothing ends, as upstream. */
 static bool local_logout(Call *call, const SessionLocalLogoutParams *p, XapiError **error)
 {
-        if (sessions_close_local(call->manager->sessions, call->session))
-                watches_end_session(call->manager->watches, call->session);
+        close_local(call);
         return true;
 }
 
