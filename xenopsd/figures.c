@@ -52,6 +52,7 @@ static void look(void *data)
 static void on_time(uv_timer_t *timer)
 {
         Figures *figures = timer->data;
+        queues_kick(figures->manager->queues);
         if (!figures->looks)
                 figures->looks = workers_run(figures->manager->workers, false, look, figures);
 }

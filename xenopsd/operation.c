@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "operation.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,11 +108,9 @@ void operation_submit_own(Manager *manager, const OperationKind *kind, const cha
 {
         Operation *operation =
             operation_new(manager, kind, vm, tasks_begin_silent(manager->tasks, kind->name), false);
-        if (queues_push(manager->queues, operation->vm, &operation->job) < 0) {
-                log_error("Operation refused: too many at a time", "XAPI_OPERATION", kind->name, "XAPI_VM",
-                          vm, NULL);
-                operation_free(&operation->job);
-        }
+        operation->job.owed = true;
+        int r = queues_push(manager->queues, operation->vm, &operation->job);
+        assert(r == 0);
 }
 
 bool operation_domain(const Operation *operation, BackendDomain *ret, XenopsError **error)

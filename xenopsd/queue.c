@@ -15,12 +15,15 @@ typedef struct Queue {
         Job *head, *tail; /* urgent ones first */
         Job *last_urgent;
         size_t n_waiting;
+        bool idle; /* no thread was free for it */
+        struct Queue *next_idle;
 } Queue;
 
 struct Queues {
         Workers *workers;
         pthread_mutex_t lock;
         GHashTable *by_vm; /* Queue.vm -> Queue */
+        Queue *idle, *last_idle;
         size_t length;
 };
 
@@ -72,11 +75,35 @@ static Job *queue_take(Queue *queue)
         return job;
 }
 
-static void queue_run(void *data)
+/* With the lock, as what follows. */
+static void idle_append(Queues *queues, Queue *queue)
 {
-        Queue *queue = data;
-        Queues *queues = queue->queues;
-        pthread_mutex_lock(&queues->lock);
+        queue->idle = true;
+        if (queues->idle)
+                queues->last_idle->next_idle = queue;
+        else
+                queues->idle = queue;
+        queues->last_idle = queue;
+}
+
+static void idle_remove(Queues *queues, Queue *queue)
+{
+        Queue *before = NULL;
+        for (Queue *other = queues->idle; other != queue; other = other->next_idle)
+                before = other;
+        if (before)
+                before->next_idle = queue->next_idle;
+        else
+                queues->idle = queue->next_idle;
+        if (queues->last_idle == queue)
+                queues->last_idle = before;
+        queue->idle = false;
+        queue->next_idle = NULL;
+}
+
+/* Until there is none left. */
+static void queue_work(Queues *queues, Queue *queue)
+{
         Job *job;
         while ((job = queue_take(queue))) {
                 queue->running = job;
@@ -90,9 +117,39 @@ static void queue_run(void *data)
                 pthread_mutex_lock(&queues->lock);
         }
         g_hash_table_remove(queues->by_vm, queue->vm);
-        pthread_mutex_unlock(&queues->lock);
         g_free(queue->vm);
         g_free(queue);
+}
+
+static void queue_run(void *data)
+{
+        Queue *queue = data;
+        Queues *queues = queue->queues;
+        pthread_mutex_lock(&queues->lock);
+        for (; queue; queue = queues->idle) {
+                if (queue->idle)
+                        idle_remove(queues, queue);
+                queue_work(queues, queue);
+        }
+        pthread_mutex_unlock(&queues->lock);
+}
+
+/* With the lock: for one that waits for a thread, or is new. */
+static bool queue_begin(Queue *queue, bool urgent)
+{
+        if (!workers_run(queue->queues->workers, urgent, queue_run, queue))
+                return false;
+        if (queue->idle)
+                idle_remove(queue->queues, queue);
+        return true;
+}
+
+void queues_kick(Queues *queues)
+{
+        pthread_mutex_lock(&queues->lock);
+        while (queues->idle && queue_begin(queues->idle, false))
+                ;
+        pthread_mutex_unlock(&queues->lock);
 }
 
 int queues_push(Queues *queues, const char *vm, Job *job)
@@ -101,25 +158,30 @@ int queues_push(Queues *queues, const char *vm, Job *job)
         Queue *queue = g_hash_table_lookup(queues->by_vm, vm);
         int r;
         if (queue) {
-                if (!job->urgent && queue->n_waiting >= QUEUE_JOBS_MAX) {
+                if (!job->urgent && !job->owed && queue->n_waiting >= QUEUE_JOBS_MAX) {
                         r = -EAGAIN;
                         goto out;
                 }
                 queue_append(queue, job);
                 if (job->urgent && queue->running && queue->running->overtake)
                         queue->running->overtake(queue->running);
+                if (job->urgent && queue->idle)
+                        queue_begin(queue, true);
         } else {
                 queue = g_new0(Queue, 1);
                 queue->queues = queues;
                 queue->vm = g_strdup(vm);
                 queue_append(queue, job);
-                if (!workers_run(queues->workers, job->urgent, queue_run, queue)) {
+                bool begun = queue_begin(queue, job->urgent);
+                if (!begun && !job->owed) {
                         g_free(queue->vm);
                         g_free(queue);
                         r = -EAGAIN;
                         goto out;
                 }
                 g_hash_table_insert(queues->by_vm, queue->vm, queue);
+                if (!begun)
+                        idle_append(queues, queue);
         }
         queues->length++;
         r = 0;

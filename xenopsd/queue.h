@@ -19,6 +19,7 @@ typedef struct Job {
          * held, perhaps several times, only while `run` is under way. */
         void (*overtake)(struct Job *job);
         bool urgent; /* goes before those that wait and are not, and overtakes the one that runs */
+        bool owed;   /* nobody would ask again: never refused, but late where no thread is free */
         struct Job *next;
 } Job;
 
@@ -27,7 +28,10 @@ void queues_free(Queues *queues); /* nothing may run or wait any more */
 
 #define QUEUE_JOBS_MAX 256u /* that wait for one VM, urgent ones not counted */
 
-/* 0; -EAGAIN: no thread is free, or too many wait for this VM; then neither `run` nor `free` is called. Any thread. */
+/* 0; -EAGAIN: no thread is free, or too many wait for this VM; then neither `run` nor `free` is called. Any thread. Never
+ * for one that is owed: its VM's queue waits until another's ends, or queues_kick. */
 int queues_push(Queues *queues, const char *vm, Job *job);
+/* Gives threads that have become free otherwise to queues that wait for one. Any thread. */
+void queues_kick(Queues *queues);
 /* Jobs that wait or run. */
 size_t queues_length(Queues *queues);

@@ -46,13 +46,12 @@ static void job_overtake(Job *job)
                 sem_post(test->go_on);
 }
 
-static int push(Queues *queues, const char *vm, char mark, bool urgent, sem_t *begun, sem_t *go_on,
-                bool yields)
+static int push_job(Queues *queues, const char *vm, char mark, Job job, sem_t *begun, sem_t *go_on)
 {
         TestJob *test = g_new0(TestJob, 1);
-        test->job = (Job){
-                .run = job_run, .free = job_free, .urgent = urgent, .overtake = yields ? job_overtake : NULL
-        };
+        test->job = job;
+        test->job.run = job_run;
+        test->job.free = job_free;
         test->mark = mark;
         test->begun = begun;
         test->go_on = go_on;
@@ -60,6 +59,18 @@ static int push(Queues *queues, const char *vm, char mark, bool urgent, sem_t *b
         if (r < 0)
                 g_free(test);
         return r;
+}
+
+static int push(Queues *queues, const char *vm, char mark, bool urgent, sem_t *begun, sem_t *go_on,
+                bool yields)
+{
+        Job job = { .urgent = urgent, .overtake = yields ? job_overtake : NULL };
+        return push_job(queues, vm, mark, job, begun, go_on);
+}
+
+static void push_owed(Queues *queues, const char *vm, char mark)
+{
+        g_assert_cmpint(push_job(queues, vm, mark, (Job){ .owed = true }, NULL, NULL), ==, 0);
 }
 
 static void set_up(void)
@@ -160,6 +171,61 @@ static void test_limit(void)
         finish(queues, workers, expected);
 }
 
+/* What nobody would ask for again is done, however much there is to do. */
+static void test_owed(void)
+{
+        set_up();
+        Workers *workers = workers_new(1, 1);
+        Queues *queues = queues_new(workers);
+        sem_t begun, go_on, urgent;
+        sem_init(&begun, 0, 0);
+        sem_init(&go_on, 0, 0);
+        sem_init(&urgent, 0, 0);
+        push(queues, "vm", 'a', false, &begun, &go_on, false);
+        sem_wait(&begun);
+        push_owed(queues, "another", 'b');
+        push_owed(queues, "third", 'c');
+        push_owed(queues, "fourth", 'd');
+        queues_kick(queues); /* no thread is free yet */
+        /* An urgent one brings its VM's queue a thread; that then sees to the others. */
+        g_assert_cmpint(push(queues, "third", 'U', true, &urgent, NULL, false), ==, 0);
+        sem_wait(&urgent);
+        while (queues_length(queues) > 1)
+                g_usleep(100);
+        for (unsigned i = 0; i < QUEUE_JOBS_MAX; i++)
+                push(queues, "vm", 'e', false, NULL, NULL, false);
+        push_owed(queues, "vm", 'f');
+        push_owed(queues, "fifth", 'g');
+        sem_post(&go_on);
+        g_autofree char *many = g_strnfill(QUEUE_JOBS_MAX, 'e');
+        g_autofree char *expected = g_strdup_printf("Ucbda%sfg", many);
+        finish(queues, workers, expected);
+}
+
+static void wait_for(void *data)
+{
+        sem_wait(data);
+}
+
+static void test_kick(void)
+{
+        set_up();
+        Workers *workers = workers_new(1, 1);
+        Queues *queues = queues_new(workers);
+        sem_t go_on;
+        sem_init(&go_on, 0, 0);
+        g_assert_true(workers_run(workers, false, wait_for, &go_on)); /* nothing of the queues' */
+        push_owed(queues, "vm", 'a');
+        push_owed(queues, "another", 'b');
+        queues_kick(queues);
+        g_assert_cmpuint(queues_length(queues), ==, 2);
+        sem_post(&go_on);
+        while (workers_busy(workers) > 0)
+                g_usleep(100);
+        queues_kick(queues);
+        finish(queues, workers, "ab");
+}
+
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
@@ -167,5 +233,7 @@ int main(int argc, char **argv)
         g_test_add_func("/queue/side-by-side", test_side_by_side);
         g_test_add_func("/queue/overtake", test_overtake);
         g_test_add_func("/queue/limit", test_limit);
+        g_test_add_func("/queue/owed", test_owed);
+        g_test_add_func("/queue/kick", test_kick);
         return g_test_run();
 }
