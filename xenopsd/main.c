@@ -14,6 +14,8 @@
 #define GUEST_DELAY_MS_DEFAULT 50
 #define ACKNOWLEDGE_MS_DEFAULT 60000
 #define FIGURES_MS_DEFAULT     5000
+#define RESTLESS_MS_DEFAULT    120000
+#define REST_MS_DEFAULT        15000
 #define MILLISECONDS_MAX       (24 * 3600 * 1000)
 #define KERNEL_FOLDERS_DEFAULT "/var/lib/xapi/kernels:/boot/guest"
 
@@ -38,6 +40,9 @@ int main(int argc, char **argv)
                 .xenlight = { .cores = cores, .kernel_folders = kernel_folders },
                 .acknowledge_timeout_ms = daemon_setting_int(daemon, "shutdown-acknowledge-timeout-ms",
                                                              ACKNOWLEDGE_MS_DEFAULT, 1, MILLISECONDS_MAX),
+                .restless_window_ms =
+                    daemon_setting_int(daemon, "restless-window-ms", RESTLESS_MS_DEFAULT, 0, MILLISECONDS_MAX),
+                .rest_ms = daemon_setting_int(daemon, "rest-ms", REST_MS_DEFAULT, 0, MILLISECONDS_MAX),
                 .simulator = {
                         .path = *path ? path : NULL,
                         .memory_mib = daemon_setting_int(daemon, "simulator-memory-mib", MEMORY_MIB_DEFAULT, 1,

@@ -69,6 +69,8 @@ Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *worke
         manager->updates = updates_new(loop);
         manager->tasks = tasks_new(manager->updates);
         manager->queues = queues_new(workers);
+        manager->rests =
+            rests_new((uint64_t)settings->restless_window_ms * 1000, (uint64_t)settings->rest_ms * 1000);
         g_autofree char *path = g_build_filename(settings->path, "ledger", NULL);
         manager->ledger = ledger_open(path, ret_error);
         manager->backend = manager->ledger ? make_backend(manager, settings, ret_error) : NULL;
@@ -122,6 +124,7 @@ void manager_free(Manager *manager)
         vm_store_free(manager->vms);
         ledger_close(manager->ledger);
         queues_free(manager->queues);
+        rests_free(manager->rests);
         tasks_free(manager->tasks);
         updates_free(manager->updates);
         xenops_host_clear(&manager->host);
@@ -179,5 +182,6 @@ bool manager_remove_vm(Manager *manager, const char *vm, XenopsError **error)
         DEVICES_FORGET(UPDATE_VGPU, &config->metadata.vgpus);
         DEVICES_FORGET(UPDATE_VUSB, &config->metadata.vusbs);
         updates_gone(manager->updates, UPDATE_VM, vm, NULL);
+        rests_forget(manager->rests, vm);
         return true;
 }

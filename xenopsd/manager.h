@@ -9,6 +9,7 @@
 #include "journal.h"
 #include "message-switch/lib/daemon.h"
 #include "queue.h"
+#include "rest.h"
 #include "task.h"
 #include "updates.h"
 #include "vm-store.h"
@@ -24,6 +25,7 @@ typedef struct Manager {
         Updates *updates;
         Tasks *tasks;
         Queues *queues;
+        Rests *rests;
         XenopsHost host;
         int64_t acknowledge_timeout_ms; /* of guests that are asked for something */
         pthread_mutex_t memory_lock;    /* of what follows; not held while squeezed is asked */
@@ -37,6 +39,7 @@ typedef struct Manager {
 typedef struct ManagerSettings {
         const char *path; /* folder for what need not outlive a reboot */
         int64_t acknowledge_timeout_ms;
+        int64_t restless_window_ms, rest_ms; /* of guests that restart themselves */
         const char *backend; /* "xenlight", "simulator", or "auto": xenlight where this is a control domain */
         SimulatorSettings simulator; /* its path NULL: in `path` */
         XenlightSettings xenlight;   /* its path NULL: `path` */

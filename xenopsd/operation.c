@@ -17,6 +17,7 @@ static void operation_free(Job *job)
         free(operation->reservation);
         g_free(operation->vm);
         cancel_destroy(&operation->never);
+        cancel_destroy(&operation->rest);
         g_free(operation);
 }
 
@@ -59,6 +60,11 @@ static void operation_overtake(Job *job)
         cancel_ask(task_cancel(((Operation *)job)->task));
 }
 
+static void operation_end_rest(Job *job)
+{
+        cancel_ask(&((Operation *)job)->rest);
+}
+
 /* Takes the task. */
 static Operation *operation_new(Manager *manager, const OperationKind *kind, const char *vm, Task *task,
                                 bool urgent)
@@ -67,12 +73,15 @@ static Operation *operation_new(Manager *manager, const OperationKind *kind, con
         operation->job = (Job){ .run = operation_run,
                                 .free = operation_free,
                                 .urgent = urgent,
-                                .overtake = kind->yields ? operation_overtake : NULL };
+                                .overtake = kind->yields  ? operation_overtake
+                                            : kind->rests ? operation_end_rest
+                                                          : NULL };
         operation->manager = manager;
         operation->kind = kind;
         operation->vm = g_strdup(vm);
         operation->task = task;
         cancel_init(&operation->never);
+        cancel_init(&operation->rest);
         return operation;
 }
 

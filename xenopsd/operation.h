@@ -15,6 +15,8 @@ typedef struct OperationKind {
         bool (*run)(Operation *operation, XenopsError **error);
         bool yields; /* an urgent operation of the same VM cancels it */
         bool silent; /* tells of changes itself */
+        bool
+            rests; /* an urgent operation of the same VM ends what it does while it can still leave all as it is */
 } OperationKind;
 
 struct Operation {
@@ -32,6 +34,7 @@ struct Operation {
         BackendContext *context; /* ends with the task's cancelling */
         BackendContext *undo;    /* does not: for what must be done in any case */
         Cancel never;
+        Cancel rest; /* asked for when one that rests is to make way */
         char *
             reservation; /* squeezed's, of memory that the domain does not have yet; owned (free); NULL: none */
 };

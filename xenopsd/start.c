@@ -62,13 +62,26 @@ static const XenopsActionList *actions_of(const XenopsVm *vm, BackendReason reas
                                           : &vm->on_shutdown;
 }
 
+/* False: somebody wants something else done to the VM, at once. */
+static bool rest(Operation *operation, XenopsError **error)
+{
+        uint64_t usec = rests_note(operation->manager->rests, operation->vm, clock_usec());
+        if (usec > 0)
+                log_warning("A guest ends again and again: it rests", "XAPI_VM", operation->vm, NULL);
+        return !cancel_sleep(&operation->rest, usec) || xenops_fail_cancelled(error, operation->vm);
+}
+
 /* What a guest was like when it crashed. It ends as its configuration says all the same if that cannot be written. */
 static void dump_core(Operation *operation)
 {
         const BackendOperations *backend = operation->backend->operations;
         XenopsError *error = NULL;
-        if (!backend->core_dump ||
-            backend->core_dump(operation->context, &operation->config->metadata.vm, &error))
+        if (!backend->core_dump)
+                return;
+        BackendContext *context = backend->context_new(operation->backend, &operation->rest);
+        bool good = backend->core_dump(context, &operation->config->metadata.vm, &error);
+        backend->context_free(context);
+        if (good)
                 return;
         char *text = xenops_error_text(error);
         log_warning("A crashed guest could not be dumped", "XAPI_VM", operation->vm, "ERROR", text, NULL);
@@ -83,10 +96,10 @@ static bool run_action(Operation *operation, XenopsAction action, XenopsError **
                 return lifecycle_shut_down(operation, error);
         case XENOPS_ACTION_START:
         case XENOPS_ACTION_SOFTREBOOT:
-                return lifecycle_reboot(operation, error);
+                return rest(operation, error) && lifecycle_reboot(operation, error);
         case XENOPS_ACTION_COREDUMP:
                 dump_core(operation);
-                break;
+                return !cancel_asked(&operation->rest) || xenops_fail_cancelled(error, operation->vm);
         case XENOPS_ACTION_PAUSE: /* a domain that shut down stays as it is */
                 break;
         }
@@ -104,7 +117,7 @@ static bool run_check(Operation *operation, XenopsError **error)
         bool good;
         if (domain.reason == BACKEND_SUSPEND) {
                 /* Nobody waits for it any more. */
-                good = backend->fast_resume(operation->context, vm, error);
+                good = rest(operation, error) && backend->fast_resume(operation->context, vm, error);
         } else {
                 const XenopsActionList *actions = actions_of(vm, domain.reason);
                 good = true;
@@ -119,4 +132,4 @@ static bool run_check(Operation *operation, XenopsError **error)
 const OperationKind operation_start = { "VM.start", run_start, false, false };
 const OperationKind operation_shutdown = { "VM.shutdown", run_shutdown, true, false };
 const OperationKind operation_reboot = { "VM.reboot", run_reboot, true, false };
-const OperationKind operation_check = { "check", run_check, false, true };
+const OperationKind operation_check = { "check", run_check, .silent = true, .rests = true };

@@ -12,7 +12,7 @@ typedef struct Fixture {
         pthread_t thread;
         Workers *workers;
         Manager *manager; /* NULL until fixture_start */
-        int64_t memory_mib, guest_delay_ms, acknowledge_timeout_ms;
+        int64_t memory_mib, guest_delay_ms, acknowledge_timeout_ms, restless_window_ms, rest_ms;
 } Fixture;
 
 void fixture_init(Fixture *fixture);

@@ -141,6 +141,39 @@ static void test_guest_acts(void)
         tear_down();
 }
 
+/* A guest that restarts itself rests the second time, and makes way for whoever wants it shut down or restarted meanwhile. */
+static void test_restless_guest(void)
+{
+        BackendDomain before, after;
+        fixture_init(&fixture);
+        fixture.restless_window_ms = fixture.rest_ms = 3600 * 1000;
+        fixture_start(&fixture);
+        fixture_add_vm(&fixture, "vm", 0, 0);
+        g_assert_null(fixture_start_vm(&fixture, "vm"));
+        Backend *backend = fixture.manager->backend;
+        g_assert_true(backend->operations->stat(backend, "vm", &before));
+        fixture_trigger(&fixture, "guest", "vm=vm", "do=reboot", NULL);
+        do
+                fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_RUNNING);
+        while (!backend->operations->stat(backend, "vm", &after) || after.domid == before.domid);
+        for (int i = 0; i < 2; i++) {
+                fixture_trigger(&fixture, "guest", "vm=vm", i ? "do=suspend" : "do=reboot", NULL);
+                while (queues_length(fixture.manager->queues) == 0)
+                        g_usleep(100);
+                g_assert_null(fixture_end(
+                    &fixture, fixture_begin(&fixture, &operation_reboot, "VM.reboot", "vm", "{}", true)));
+                g_assert_true(backend->operations->stat(backend, "vm", &after));
+                g_assert_false(after.shut_down);
+        }
+        fixture_trigger(&fixture, "guest", "vm=vm", "do=reboot", NULL);
+        while (queues_length(fixture.manager->queues) == 0)
+                g_usleep(100);
+        g_assert_null(fixture_end(
+            &fixture, fixture_begin(&fixture, &operation_shutdown, "VM.shutdown", "vm", "{}", true)));
+        fixture_assert_nothing_left(&fixture);
+        tear_down();
+}
+
 static char *make_image(void)
 {
         char *path = g_build_filename(fixture.path, "image", NULL);
@@ -349,6 +382,7 @@ int main(int argc, char **argv)
         g_test_add_func("/lifecycle/hard-overtakes-clean", test_hard_overtakes_clean);
         g_test_add_func("/lifecycle/no-answer", test_no_answer);
         g_test_add_func("/lifecycle/guest-acts", test_guest_acts);
+        g_test_add_func("/lifecycle/restless-guest", test_restless_guest);
         g_test_add_func("/lifecycle/suspend-resume", test_suspend_resume);
         g_test_add_func("/lifecycle/suspend-fails", test_suspend_fails);
         g_test_add_func("/lifecycle/damaged-image", test_damaged_image);
