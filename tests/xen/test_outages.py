@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What goes wrong with the software under a guest that runs and writes: its disk's server, and each daemon, is killed or
+started again. The guest goes on, and every write that was acknowledged is there."""
+from harness.client import XapiError
+from xen.box.guest import FREE_BLOCK
+from xen.box.host import UNITS
+from xen.box.vms import Site, expect_nothing_left, what_is_there
+from xen.test_life import start_writer, stop_writer
+from xen.test_scenario import BLOCKS, make_guest, power_state, start
+
+TEST_SEC = 900
+WRITES = 8              # that show that the guest goes on
+
+
+def log_in_again(dom0, site):
+    """For a client whose server was restarted."""
+    def try_it():
+        try:
+            return dom0.login()
+        except (OSError, XapiError):
+            return None
+    site.xapi = dom0.eventually(try_it)
+    site.call = site.xapi.call
+
+
+def goes_on(dom0, console):
+    """From now on."""
+    written = int(console.ask('written'))
+    dom0.eventually(lambda: int(console.ask('written')) > written + WRITES)
+
+
+def disk_server(dom0):
+    """-> the process that serves the disk; 0 while there is none."""
+    return int(dom0.run('systemctl', 'show', '-P', 'MainPID', 'xapi-disk-*').strip() or 0)
+
+
+def kill_disk_server(dom0, console, *others):
+    server = disk_server(dom0)
+    dom0.run('kill', '-9', str(server), *others)
+    dom0.eventually(lambda: disk_server(dom0) not in (0, server))
+    goes_on(dom0, console)
+
+
+def kill_with_its_master(dom0, console):
+    """Nobody but systemd is left to see to it."""
+    master = dom0.pid('sm-daemon')
+    kill_disk_server(dom0, console, str(master))
+    dom0.eventually(lambda: dom0.pid('sm-daemon') not in (0, master) and dom0.is_active('sm-daemon'))
+
+
+def restart_units(dom0, site, vm, console):
+    """Each -> a console, for that of before ends with xapi-core."""
+    for unit in UNITS:
+        dom0.run('systemctl', 'restart', unit)
+        assert dom0.is_active(unit)
+        if unit == 'xapi-core':
+            log_in_again(dom0, site)
+            console = site.console(vm)
+        goes_on(dom0, console)
+    return console
+
+
+def test_under_a_writing_guest(dom0, folder):
+    before = what_is_there(dom0)
+    site = Site(dom0)
+    vm, _ = make_guest(site, folder, 'pvh')
+    console, boot = start(site, vm)
+    domid = site.call('VM.get_domid', vm)
+    start_writer(console)
+    kill_disk_server(dom0, console)
+    kill_with_its_master(dom0, console)
+    console = restart_units(dom0, site, vm, console)
+    assert (site.call('VM.get_domid', vm), power_state(site, vm), console.ask('id')) == (domid, 'Running', boot)
+    stop_writer(console)
+    site.xapi.run('VM.clean_shutdown', vm)
+    site.destroy(vm)
+    site.leave()
+    expect_nothing_left(dom0, before)
