@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The fuzzers, one after another, each for so long; what they learn can be kept as the corpora that `tests/run` replays."""
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ BUILD = SOURCE / 'build-fuzz'
 KEPT_BYTES_MAX = 4096           # of an input that is kept
 SLOW_SEC = 25                   # one input may take no longer
 SHOWN_BYTES = 3000
+LEARNED = re.compile(r'[0-9a-f]{40}')       # libFuzzer names an input after its SHA-1
 
 
 def targets():
@@ -49,13 +51,16 @@ def fuzz(name, seconds, folder):
 
 
 def keep(name, folder):
-    """The smallest set of inputs that reaches all that was reached, in place of the corpus."""
+    """The smallest set of inputs that reaches all that was reached, in place of the corpus but for what was put there by
+    hand, under a name that says what it is."""
     smallest = folder / 'smallest'
     smallest.mkdir()
     subprocess.run([program(name), '-merge=1', f'-max_len={KEPT_BYTES_MAX}', smallest, folder / 'corpus', CORPORA / name],
                    check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    shutil.rmtree(CORPORA / name)
-    shutil.copytree(smallest, CORPORA / name)
+    for path in (CORPORA / name).iterdir():
+        if LEARNED.fullmatch(path.name):
+            path.unlink()
+    shutil.copytree(smallest, CORPORA / name, dirs_exist_ok=True)
 
 
 def run(seconds, only, keeps):
