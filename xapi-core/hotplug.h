@@ -5,20 +5,31 @@
 #include "operations.h"
 #include "xenops.h"
 
+/* A class of devices. The fields are indices into Class.fields. */
+typedef struct HotplugClass {
+        const OperationRules *rules;
+        size_t vm_field;   /* whose it is */
+        size_t name_field; /* what xenopsd calls it within the VM */
+} HotplugClass;
+
 typedef struct Hotplug {
         Call *call;
-        const OperationRules *rules; /* of the device's class */
-        const char *device;          /* its ref */
+        const HotplugClass *class;
+        const char *device; /* its ref */
         int64_t operation;
-        /* Calls xenopsd; *ret_task is its task (owned), NULL where there is nothing to wait for. */
-        bool (*ask)(struct Hotplug *hotplug, const char *vm_uuid, char **ret_task, XapiError **error);
+        /* Calls xenopsd; *ret_task is its task (owned), NULL where there is nothing to wait for. False: xenopsd's refusal,
+         * owned, or else *error. */
+        bool (*ask)(struct Hotplug *hotplug, char **ret_task, XenopsError **refusal, XapiError **error);
         /* In the last transaction, when all went well; may be NULL. */
         void (*finish)(Txn *txn, struct Hotplug *hotplug);
         const void *data;
-        /* Filled in by hotplug_run: */
-        Str vm; /* ref */
+        /* Filled in by hotplug_run; for ask: */
+        Bus *bus;
+        const Row *row; /* of the device, as it is while nobody else changes anything of the VM at xenopsd */
+        const VmRow *vm;
+        XenopsDeviceId id;
+        Str vm_ref;
         bool failed;
 } Hotplug;
 
-/* `vm_field` is the index of the device's field that names its VM. */
-bool hotplug_run(Hotplug *hotplug, size_t vm_field, XapiError **error);
+bool hotplug_run(Hotplug *hotplug, XapiError **error);

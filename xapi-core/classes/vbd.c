@@ -135,83 +135,40 @@ static bool destroy(Call *call, const VbdDestroyParams *p, XapiError **error)
 
 /* ---- plug, unplug ---- */
 
-typedef struct Device {
-        const VbdRow *vbd;
-        const VmRow *vm;
-} Device;
+static const HotplugClass DEVICES = { &VBD_OPERATION_RULES, VBD_FIELD_VM, VBD_FIELD_userdevice };
 
-static bool device_get(Hotplug *h, Device *ret, XapiError **error)
-{
-        *ret = (Device){ 0 };
-        ret->vbd = (const VbdRow *)store_require(h->call->store, &CLASS_VBD, h->device, error);
-        if (ret->vbd)
-                ret->vm = (const VmRow *)store_require(h->call->store, &CLASS_VM, ret->vbd->VM, error);
-        return ret->vm;
-}
-
-static void device_clear(Device *d)
-{
-        if (d->vbd)
-                row_unref(&d->vbd->row);
-        if (d->vm)
-                row_unref(&d->vm->row);
-}
-
-static bool ask_plug(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask_plug(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
         Manager *m = h->call->manager;
-        XenopsError *e = NULL;
-        XenopsDeviceId id;
-        Device d;
-        bool ok = device_get(h, &d, error) && xenops_describe_vbd(m->xenops, m, d.vm, d.vbd, error);
 
-        if (ok) {
-                id = xenops_device(uuid, d.vbd->userdevice);
-                ok = xenops_vbd_plug(m->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, ret_task, &e) ||
-                     xenops_fail(h->device, e, error);
-        }
-        device_clear(&d);
-        return ok;
+        return xenops_describe_vbd(m->xenops, m, h->vm, (const VbdRow *)h->row, error) &&
+               xenops_vbd_plug(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, ret_task, refusal);
 }
 
 static bool plug(Call *call, const VbdPlugParams *p, XapiError **error)
 {
         Hotplug h = { .call = call,
-                      .rules = &VBD_OPERATION_RULES,
+                      .class = &DEVICES,
                       .device = p->self,
                       .operation = VBD_OPERATIONS_PLUG,
                       .ask = ask_plug };
 
-        return hotplug_run(&h, VBD_FIELD_VM, error);
+        return hotplug_run(&h, error);
 }
 
-static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask_unplug(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
-        bool force = h->operation == VBD_OPERATIONS_UNPLUG_FORCE;
-        XenopsError *e = NULL;
-        XenopsDeviceId id;
-        Device d;
-        bool ok = device_get(h, &d, error);
-
-        if (ok) {
-                id = xenops_device(uuid, d.vbd->userdevice);
-                ok = xenops_vbd_unplug(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
-                                       force, ret_task, &e) ||
-                     xenops_fail(h->device, e, error);
-        }
-        device_clear(&d);
-        return ok;
+        return xenops_vbd_unplug(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id,
+                                 h->operation == VBD_OPERATIONS_UNPLUG_FORCE, ret_task, refusal);
 }
 
 static bool unplug_by(Call *call, const char *self, int64_t operation, XapiError **error)
 {
-        Hotplug h = { .call = call,
-                      .rules = &VBD_OPERATION_RULES,
-                      .device = self,
-                      .operation = operation,
-                      .ask = ask_unplug };
+        Hotplug h = {
+                .call = call, .class = &DEVICES, .device = self, .operation = operation, .ask = ask_unplug
+        };
 
-        return hotplug_run(&h, VBD_FIELD_VM, error);
+        return hotplug_run(&h, error);
 }
 
 static bool unplug(Call *call, const VbdUnplugParams *p, XapiError **error)
@@ -226,45 +183,24 @@ static bool unplug_force(Call *call, const VbdUnplugForceParams *p, XapiError **
 
 /* ---- media ---- */
 
-static bool is_attached(Hotplug *h, const Device *d)
+static bool is_attached(const Hotplug *h)
 {
-        return d->vbd->currently_attached && d->vm->power_state != VM_POWER_STATE_HALTED;
+        return ((const VbdRow *)h->row)->currently_attached && h->vm->power_state != VM_POWER_STATE_HALTED;
 }
 
-static bool ask_insert(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask_insert(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
         g_autofree char *text = xenops_disk_of_vdi(h->call->store, h->data);
         XenopsDisk disk = { .tag = XENOPS_DISK_VDI, .vdi = text };
-        XenopsError *e = NULL;
-        XenopsDeviceId id;
-        Device d;
-        bool ok = device_get(h, &d, error);
 
-        if (ok && is_attached(h, &d)) {
-                id = xenops_device(uuid, d.vbd->userdevice);
-                ok = xenops_vbd_insert(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
-                                       &disk, ret_task, &e) ||
-                     xenops_fail(h->device, e, error);
-        }
-        device_clear(&d);
-        return ok;
+        return !is_attached(h) ||
+               xenops_vbd_insert(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, &disk, ret_task, refusal);
 }
 
-static bool ask_eject(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask_eject(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
-        XenopsError *e = NULL;
-        XenopsDeviceId id;
-        Device d;
-        bool ok = device_get(h, &d, error);
-
-        if (ok && is_attached(h, &d)) {
-                id = xenops_device(uuid, d.vbd->userdevice);
-                ok = xenops_vbd_eject(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
-                                      ret_task, &e) ||
-                     xenops_fail(h->device, e, error);
-        }
-        device_clear(&d);
-        return ok;
+        return !is_attached(h) ||
+               xenops_vbd_eject(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, ret_task, refusal);
 }
 
 static void finish_medium(Txn *txn, Hotplug *h)
@@ -281,7 +217,7 @@ static void finish_medium(Txn *txn, Hotplug *h)
 static bool insert(Call *call, const VbdInsertParams *p, XapiError **error)
 {
         Hotplug h = { .call = call,
-                      .rules = &VBD_OPERATION_RULES,
+                      .class = &DEVICES,
                       .device = p->vbd,
                       .operation = VBD_OPERATIONS_INSERT,
                       .ask = ask_insert,
@@ -292,19 +228,19 @@ static bool insert(Call *call, const VbdInsertParams *p, XapiError **error)
         if (!vdi)
                 return false;
         row_unref(vdi);
-        return hotplug_run(&h, VBD_FIELD_VM, error);
+        return hotplug_run(&h, error);
 }
 
 static bool eject(Call *call, const VbdEjectParams *p, XapiError **error)
 {
         Hotplug h = { .call = call,
-                      .rules = &VBD_OPERATION_RULES,
+                      .class = &DEVICES,
                       .device = p->vbd,
                       .operation = VBD_OPERATIONS_EJECT,
                       .ask = ask_eject,
                       .finish = finish_medium };
 
-        return hotplug_run(&h, VBD_FIELD_VM, error);
+        return hotplug_run(&h, error);
 }
 
 /* ---- the rest ---- */

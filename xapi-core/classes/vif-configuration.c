@@ -57,8 +57,8 @@ static void set_row(VifRow *vif, const Configuration *c)
         slot_str(&vif->ipv6_gateway, is_static ? c->gateway : "");
 }
 
-static bool ask_ipv4(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAddresses *addresses,
-                     char **ret_task, XenopsError **e)
+static bool ask_ipv4(Hotplug *h, const XenopsStaticAddresses *addresses, char **ret_task,
+                     XenopsError **refusal)
 {
         static const XenopsIpv4ConfigurationTag TAGS[] = {
                 [VIF_IPV4_CONFIGURATION_MODE_NONE] = XENOPS_IPV4_CONFIGURATION_UNSPECIFIED4,
@@ -68,12 +68,12 @@ static bool ask_ipv4(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAdd
         const Configuration *c = h->data;
         XenopsIpv4Configuration to = { .tag = TAGS[c->mode], .static4 = *addresses };
 
-        return xenops_vif_set_ipv4_configuration(h->call->manager->daemon->bus, XENOPS_CALL_USEC,
-                                                 h->call->task, id, &to, ret_task, e);
+        return xenops_vif_set_ipv4_configuration(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, &to,
+                                                 ret_task, refusal);
 }
 
-static bool ask_ipv6(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAddresses *addresses,
-                     char **ret_task, XenopsError **e)
+static bool ask_ipv6(Hotplug *h, const XenopsStaticAddresses *addresses, char **ret_task,
+                     XenopsError **refusal)
 {
         static const XenopsIpv6ConfigurationTag TAGS[] = {
                 [VIF_IPV6_CONFIGURATION_MODE_NONE] = XENOPS_IPV6_CONFIGURATION_UNSPECIFIED6,
@@ -83,29 +83,19 @@ static bool ask_ipv6(Hotplug *h, const XenopsDeviceId *id, const XenopsStaticAdd
         const Configuration *c = h->data;
         XenopsIpv6Configuration to = { .tag = TAGS[c->mode], .static6 = *addresses };
 
-        return xenops_vif_set_ipv6_configuration(h->call->manager->daemon->bus, XENOPS_CALL_USEC,
-                                                 h->call->task, id, &to, ret_task, e);
+        return xenops_vif_set_ipv6_configuration(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, &to,
+                                                 ret_task, refusal);
 }
 
-static bool ask(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
-        const VifRow *vif = (const VifRow *)store_require(h->call->store, &CLASS_VIF, h->device, error);
         const Configuration *c = h->data;
         char *address = (char *)c->address;
         XenopsStaticAddresses addresses = { .cidrs = { 1, &address },
                                             .gateway = *c->gateway ? (char *)c->gateway : NULL };
-        XenopsError *e = NULL;
-        bool ok = vif;
 
-        if (ok && vif->currently_attached) {
-                XenopsDeviceId id = xenops_device(uuid, vif->device);
-
-                ok = (c->family == AF_INET ? ask_ipv4 : ask_ipv6)(h, &id, &addresses, ret_task, &e) ||
-                     xenops_fail(h->vm, e, error);
-        }
-        if (vif)
-                row_unref(&vif->row);
-        return ok;
+        return !((const VifRow *)h->row)->currently_attached ||
+               (c->family == AF_INET ? ask_ipv4 : ask_ipv6)(h, &addresses, ret_task, refusal);
 }
 
 static bool change_row(Call *call, const char *self, const Configuration *c, XapiError **error)
@@ -124,13 +114,13 @@ static bool change_row(Call *call, const char *self, const Configuration *c, Xap
 static bool configure(Call *call, const char *self, const Configuration *c, XapiError **error)
 {
         Hotplug h = { .call = call,
-                      .rules = &VIF_OPERATION_RULES,
+                      .class = &VIF_DEVICES,
                       .device = self,
                       .operation = VIF_OPERATIONS_ATTACH,
                       .ask = ask,
                       .data = c };
 
-        return change_row(call, self, c, error) && hotplug_run(&h, VIF_FIELD_VM, error);
+        return change_row(call, self, c, error) && hotplug_run(&h, error);
 }
 
 bool vif_configure_ipv4(Call *call, const VifConfigureIpv4Params *p, XapiError **error)

@@ -92,6 +92,8 @@ static bool destroy(Call *call, const VifDestroyParams *p, XapiError **error)
 
 /* ---- plug, unplug, move ---- */
 
+const HotplugClass VIF_DEVICES = { &VIF_OPERATION_RULES, VIF_FIELD_VM, VIF_FIELD_device };
+
 /* The network whose bridge is held while an interface is put on it. */
 typedef struct Held {
         Str network; /* owned */
@@ -114,73 +116,30 @@ static void held_clear(Call *call, Held *held)
         str_unref(held->network);
 }
 
-typedef struct Device {
-        const VifRow *vif;
-        const VmRow *vm;
-} Device;
-
-static bool device_get(Hotplug *h, Device *ret, XapiError **error)
-{
-        *ret = (Device){ 0 };
-        ret->vif = (const VifRow *)store_require(h->call->store, &CLASS_VIF, h->device, error);
-        if (ret->vif)
-                ret->vm = (const VmRow *)store_require(h->call->store, &CLASS_VM, ret->vif->VM, error);
-        return ret->vm;
-}
-
-static void device_clear(Device *d)
-{
-        if (d->vif)
-                row_unref(&d->vif->row);
-        if (d->vm)
-                row_unref(&d->vm->row);
-}
-
-static bool ask_plug(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask_plug(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
         Manager *m = h->call->manager;
-        XenopsError *e = NULL;
-        XenopsDeviceId id;
-        Device d;
-        bool ok = device_get(h, &d, error) && hold(h, d.vif->network, error) &&
-                  xenops_describe_vif(m->xenops, m, d.vm, d.vif, error);
+        const VifRow *vif = (const VifRow *)h->row;
 
-        if (ok) {
-                id = xenops_device(uuid, d.vif->device);
-                ok = xenops_vif_plug(m->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, ret_task, &e) ||
-                     xenops_fail(h->device, e, error);
-        }
-        device_clear(&d);
-        return ok;
+        return hold(h, vif->network, error) && xenops_describe_vif(m->xenops, m, h->vm, vif, error) &&
+               xenops_vif_plug(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, ret_task, refusal);
 }
 
-static bool ask_unplug(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask_unplug(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
-        XenopsError *e = NULL;
-        XenopsDeviceId id;
-        Device d;
-        bool ok = device_get(h, &d, error);
-
-        if (ok) {
-                id = xenops_device(uuid, d.vif->device);
-                ok = xenops_vif_unplug(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id,
-                                       h->data, ret_task, &e) ||
-                     xenops_fail(h->device, e, error);
-        }
-        device_clear(&d);
-        return ok;
+        return xenops_vif_unplug(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, h->data, ret_task, refusal);
 }
 
 static bool plug(Call *call, const VifPlugParams *p, XapiError **error)
 {
         Held held = { .network = str_empty() };
         Hotplug h = { .call = call,
-                      .rules = &VIF_OPERATION_RULES,
+                      .class = &VIF_DEVICES,
                       .device = p->self,
                       .operation = VIF_OPERATIONS_PLUG,
                       .ask = ask_plug,
                       .data = &held };
-        bool ok = hotplug_run(&h, VIF_FIELD_VM, error);
+        bool ok = hotplug_run(&h, error);
 
         held_clear(call, &held);
         return ok;
@@ -189,13 +148,13 @@ static bool plug(Call *call, const VifPlugParams *p, XapiError **error)
 static bool unplug_by(Call *call, const char *self, bool force, XapiError **error)
 {
         Hotplug h = { .call = call,
-                      .rules = &VIF_OPERATION_RULES,
+                      .class = &VIF_DEVICES,
                       .device = self,
                       .operation = VIF_OPERATIONS_UNPLUG,
                       .ask = ask_unplug,
                       .data = force ? call : NULL };
 
-        return hotplug_run(&h, VIF_FIELD_VM, error);
+        return hotplug_run(&h, error);
 }
 
 static bool unplug(Call *call, const VifUnplugParams *p, XapiError **error)
@@ -208,30 +167,27 @@ static bool unplug_force(Call *call, const VifUnplugForceParams *p, XapiError **
         return unplug_by(call, p->self, true, error);
 }
 
-/* The new network, and xenopsd told where the interface is plugged. */
-static bool ask_move(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool move_to(Hotplug *h, const NetworkRow *network, char **ret_task, XenopsError **refusal,
+                    XapiError **error)
+{
+        XenopsNetwork to = { .tag = XENOPS_NETWORK_LOCAL, .local = (char *)network->bridge };
+
+        return hold(h, network->row.ref, error) &&
+               xenops_vif_move(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, &to, ret_task, refusal);
+}
+
+/* xenopsd hears of it where the interface is plugged. */
+static bool ask_move(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
         const Held *held = h->data;
         const NetworkRow *network =
             (const NetworkRow *)store_require(h->call->store, &CLASS_NETWORK, held->network, error);
-        XenopsError *e = NULL;
-        XenopsNetwork to;
-        XenopsDeviceId id;
-        Device d = { 0 };
-        bool ok = network && device_get(h, &d, error);
+        bool ok;
 
-        if (ok && d.vif->currently_attached)
-                ok = hold(h, network->row.ref, error);
-        if (ok && d.vif->currently_attached) {
-                to = (XenopsNetwork){ .tag = XENOPS_NETWORK_LOCAL, .local = (char *)network->bridge };
-                id = xenops_device(uuid, d.vif->device);
-                ok = xenops_vif_move(h->call->manager->daemon->bus, XENOPS_CALL_USEC, h->call->task, &id, &to,
-                                     ret_task, &e) ||
-                     xenops_fail(h->device, e, error);
-        }
-        device_clear(&d);
-        if (network)
-                row_unref(&network->row);
+        if (!network)
+                return false;
+        ok = !((const VifRow *)h->row)->currently_attached || move_to(h, network, ret_task, refusal, error);
+        row_unref(&network->row);
         return ok;
 }
 
@@ -247,13 +203,13 @@ static bool move(Call *call, const VifMoveParams *p, XapiError **error)
 {
         Held held = { .network = str_new(p->network) };
         Hotplug h = { .call = call,
-                      .rules = &VIF_OPERATION_RULES,
+                      .class = &VIF_DEVICES,
                       .device = p->self,
                       .operation = VIF_OPERATIONS_ATTACH,
                       .ask = ask_move,
                       .finish = finish_move,
                       .data = &held };
-        bool ok = hotplug_run(&h, VIF_FIELD_VM, error);
+        bool ok = hotplug_run(&h, error);
 
         held_clear(call, &held);
         return ok;
@@ -275,28 +231,23 @@ static bool check_addresses(int family, const Set *addresses, const char *field,
         return true;
 }
 
-/* xenopsd hears of it where the interface is plugged. */
-static bool ask_locking(Hotplug *h, const char *uuid, char **ret_task, XapiError **error)
+static bool ask_locking(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
-        Manager *m = h->call->manager;
-        Device d;
-        bool ok = device_get(h, &d, error);
+        const VifRow *vif = (const VifRow *)h->row;
 
-        if (ok && d.vif->currently_attached)
-                ok = xenops_set_locking(m->xenops, d.vm, d.vif, ret_task, error);
-        device_clear(&d);
-        return ok;
+        return !vif->currently_attached ||
+               xenops_set_locking(h->call->manager->xenops, h->vm, vif, ret_task, error);
 }
 
 static bool apply_locking(Call *call, const char *self, XapiError **error)
 {
         Hotplug h = { .call = call,
-                      .rules = &VIF_OPERATION_RULES,
+                      .class = &VIF_DEVICES,
                       .device = self,
                       .operation = VIF_OPERATIONS_ATTACH,
                       .ask = ask_locking };
 
-        return hotplug_run(&h, VIF_FIELD_VM, error);
+        return hotplug_run(&h, error);
 }
 
 /* Changes the row first, durably: it is what the next start goes by. */
@@ -408,15 +359,15 @@ const VifHandlers vif_handlers = {
 
 /* ---- VM.get_allowed_VIF_devices ---- */
 
-#define VIF_DEVICES 7
+#define VIFS_MAX 7
 
 Set *vif_free_devices(Txn *txn, const VmRow *vm, const Type *element)
 {
-        const char *free_devices[VIF_DEVICES + 1] = { NULL };
-        static const char *const NAMES[VIF_DEVICES] = { "0", "1", "2", "3", "4", "5", "6" };
+        const char *free_devices[VIFS_MAX + 1] = { NULL };
+        static const char *const NAMES[VIFS_MAX] = { "0", "1", "2", "3", "4", "5", "6" };
         size_t n = 0;
 
-        for (size_t i = 0; i < VIF_DEVICES; i++)
+        for (size_t i = 0; i < VIFS_MAX; i++)
                 if (!device_taken(txn, vm, NAMES[i]))
                         free_devices[n++] = NAMES[i];
         return set_of_strings(element, free_devices);
