@@ -53,7 +53,7 @@ static bool open_export(const Use *use, bool read_write, StorageDataChannel *ret
         if (!disk_open(use->manager->disks, &name, ret_fd, error))
                 return false;
         ret->tag = STORAGE_DATA_CHANNEL_EXPORT;
-        ret->export = bus_strdup(read_write ? DISK_EXPORT : DISK_EXPORT_READ_ONLY);
+        ret->export = bus_strdup(read_write ? DISK_EXPORT_FILL : DISK_EXPORT_READ_ONLY);
         return true;
 }
 

@@ -11,8 +11,12 @@
 
 #include "layer.h"
 
-#define DISK_EXPORT           "disk"           /* what the server calls the disk */
-#define DISK_EXPORT_READ_ONLY "disk-read-only" /* and the same disk for those who may only read */
+/* What the server calls the disk: for a guest, who is told that a write is done when it has reached the image; for those
+ * who may only read; and for those who fill it and flush in the end, which is several times as fast: what they have
+ * written is lost with the server, and with it their connection. */
+#define DISK_EXPORT           "disk"
+#define DISK_EXPORT_READ_ONLY "disk-read-only"
+#define DISK_EXPORT_FILL      "disk-fill"
 #define DISK_SERVER_FOLDER    "server"
 #define DISK_SOCKET           "nbd" /* the server's files */
 #define DISK_CONTROL          "qmp"

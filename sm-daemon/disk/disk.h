@@ -62,8 +62,8 @@ bool disk_merge_cancel(Disks *disks, const Operation *operation, const DiskName 
  * on, owned (g_free), or NULL. Meanwhile the disk stands still. */
 bool disk_merge_finish(Disks *disks, const Operation *operation, const DiskName *name,
                        char *(*set_top)(void *data, StorageError **error), void *data, StorageError **error);
-/* A connection to the server of a disk that is active, nothing said yet; its exports are DISK_EXPORT and
- * DISK_EXPORT_READ_ONLY. *ret_fd is the caller's. */
+/* A connection to the server of a disk that is active, nothing said yet; its exports are
+ * DISK_EXPORT and its like. *ret_fd is the caller's. */
 bool disk_open(Disks *disks, const DiskName *name, int *ret_fd, StorageError **error);
 /* The disk's server, device and images, as lines of text for people, indented by `indent`; needs no lock. Appends nothing for a
  * disk that is not attached. */

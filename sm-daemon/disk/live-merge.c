@@ -266,7 +266,7 @@ static char *take(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, void *d
                 return why;
         if (g_strcmp0(status, "ready") != 0)
                 return g_strdup("The merge is not ready");
-        why = live_close(qmp);
+        why = live_close(qmp, record);
         if (why != NULL)
                 return why;
         if (qmp_call(qmp, "job-complete", json_pack("{s:s}", "id", LIVE_JOB), NULL) < 0)

@@ -17,5 +17,5 @@ bool live_is_layer(GPtrArray *layers, const char *node); /* a node of one of the
 /* Ends a merge that is under way (live-merge.h), as if it had never begun. */
 char *live_end_merge(Qmp *qmp);
 /* Takes the disk from those who use it, who wait (the kernel) or are cut off; and gives it back. */
-char *live_close(Qmp *qmp);
+char *live_close(Qmp *qmp, const DiskRecord *record);
 char *live_reopen(Qmp *qmp, const DiskRecord *record, const char *node, bool through);

@@ -107,34 +107,37 @@ static char *remove_export(Qmp *qmp, const char *id)
         }
 }
 
-char *live_close(Qmp *qmp)
+char *live_close(Qmp *qmp, const DiskRecord *record)
 {
-        char *why = remove_export(qmp, SERVER_EXPORT);
+        char *why = NULL;
 
-        return why != NULL ? why : remove_export(qmp, SERVER_READ);
+        nbd_hurry_device(record);
+        for (ServerExport i = 0; why == NULL && i < SERVER_EXPORTS; i++)
+                why = remove_export(qmp, server_export_id(i));
+        return why;
 }
 
-static char *add_export(Qmp *qmp, const DiskRecord *record, const char *node, bool through, bool read_only)
+static char *add_export(Qmp *qmp, const DiskRecord *record, const char *node, bool through,
+                        ServerExport export)
 {
         g_autofree char *exported = NULL;
-        char *why = live_exported(qmp, read_only ? SERVER_READ : SERVER_EXPORT, &exported);
+        char *why = live_exported(qmp, server_export_id(export), &exported);
 
         if (why != NULL || exported != NULL)
                 return why;
-        if (qmp_call(qmp, "block-export-add", server_export_options(record, node, through, read_only), NULL) <
-            0)
+        if (qmp_call(qmp, "block-export-add", server_export_options(record, node, through, export), NULL) < 0)
                 return live_failed(qmp, "block-export-add");
         return NULL;
 }
 
 char *live_reopen(Qmp *qmp, const DiskRecord *record, const char *node, bool through)
 {
-        char *why = add_export(qmp, record, node, through, false);
         const char *what = "";
+        char *why = NULL;
         int r;
 
-        if (why == NULL)
-                why = add_export(qmp, record, node, through, true);
+        for (ServerExport i = 0; why == NULL && i < SERVER_EXPORTS; i++)
+                why = add_export(qmp, record, node, through, i);
         if (why != NULL)
                 return why;
         r = nbd_connect_device(record, &what);
@@ -185,7 +188,7 @@ static char *follow(Qmp *qmp, const DiskRecord *record, GPtrArray *layers)
         int at;
 
         if (why == NULL)
-                why = live_exported(qmp, SERVER_EXPORT, &exported);
+                why = live_exported(qmp, server_export_id(SERVER_DISK), &exported);
         if (why != NULL)
                 return why;
         at = exported != NULL ? served_layer(layers, exported) : topmost_layer(qmp, layers);
@@ -195,7 +198,7 @@ static char *follow(Qmp *qmp, const DiskRecord *record, GPtrArray *layers)
         closed = exported == NULL || (at > 0 && (guint)at + 1 == layers->len &&
                                       ((Layer *)g_ptr_array_index(layers, (guint)at))->format == LAYER_RAW);
         if (closed)
-                why = live_close(qmp);
+                why = live_close(qmp, record);
         for (int i = at; why == NULL && i > 0; i--)
                 why =
                     cover(qmp, g_ptr_array_index(layers, (guint)i), g_ptr_array_index(layers, (guint)i - 1));
@@ -225,7 +228,7 @@ char *live_follow(const DiskRecord *record, uint64_t deadline_usec)
 static char *resize(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, int64_t bytes)
 {
         g_autofree char *top = server_node(g_ptr_array_index(layers, 0)), *again = NULL;
-        char *why = live_close(qmp);
+        char *why = live_close(qmp, record);
         bool good;
 
         if (why != NULL)

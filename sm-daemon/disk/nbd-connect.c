@@ -19,6 +19,7 @@
 
 #define PROBE_BYTES  4096u
 #define ATTEMPT_USEC (50u * 1000u)    /* between attempts to connect */
+#define HURRY_USEC   (100u * 1000u)
 #define CONNECT_USEC (20u * 1000000u) /* for all attempts; systemd's or sm-daemon's next start tries again */
 
 char *nbd_backend_name(const DiskRecord *record)
@@ -296,6 +297,15 @@ int nbd_find_device(const DiskRecord *record)
 
         nbd_device_each(compare, &search);
         return search.device;
+}
+
+void nbd_hurry_device(const DiskRecord *record)
+{
+        g_autofree char *backend = nbd_backend_name(record);
+
+        /* What was asked for earlier has been answered when that time is over, as a rule. */
+        if (record->device != DISK_NO_DEVICE && nbd_device_hurry(record->device, backend) == 0)
+                g_usleep(HURRY_USEC);
 }
 
 int nbd_disconnect_device(const DiskRecord *record)

@@ -8,6 +8,8 @@
  * returns when it answers. Nothing is done for a record without device. 0 or negative errno; *ret_why, static, says what
  * it was that failed. */
 int nbd_connect_device(const DiskRecord *record, const char **ret_why);
+/* Before the server's connections are cut on purpose: what is under way then is the guest's wait. */
+void nbd_hurry_device(const DiskRecord *record);
 /* Also when the record does not know the device. */
 int nbd_disconnect_device(const DiskRecord *record);
 /* The name by which the device is known as this disk's, of this sm-daemon's and not of another's that runs beside it (a test,

@@ -16,6 +16,7 @@
 
 #define SECTOR_BYTES   512u /* as guests expect of a disk */
 #define GONE_POLL_USEC 5000u
+#define HURRY_SEC      1u
 
 bool nbd_device_supported(void)
 {
@@ -151,6 +152,23 @@ int nbd_device_reconnect(int device, const NbdConnection *connection)
                 return r;
         message = message_new(&channel, NBD_CMD_RECONFIGURE, device);
         put_connection(message, connection);
+        r = channel_talk(&channel, message);
+        nl_socket_free(channel.socket);
+        return r;
+}
+
+int nbd_device_hurry(int device, const char *backend)
+{
+        struct nl_msg *message;
+        Channel channel;
+        int r;
+
+        r = channel_open(&channel);
+        if (r < 0)
+                return r;
+        message = message_new(&channel, NBD_CMD_RECONFIGURE, device);
+        nla_put_u64(message, NBD_ATTR_TIMEOUT, HURRY_SEC);
+        nla_put_string(message, NBD_ATTR_BACKEND_IDENTIFIER, backend);
         r = channel_talk(&channel, message);
         nl_socket_free(channel.socket);
         return r;

@@ -34,6 +34,9 @@ int nbd_device_connect(int device, const NbdConnection *connection);
 /* Gives the device another connection in place of one that is dead (and nothing, successfully, if none is dead yet), and
  * its size. */
 int nbd_device_reconnect(int device, const NbdConnection *connection);
+/* What is asked of it from now on, and not answered in a second, is asked again as soon as there is another connection, and
+ * not after NBD_TIMEOUT_SEC only; until nbd_device_reconnect. */
+int nbd_device_hurry(int device, const char *backend);
 /* Returns when it is disconnected, but no later than in NBD_GONE_USEC, which it needs if somebody has it open. 0 also
  * when it is not connected, or is another's. */
 int nbd_device_disconnect(int device, const char *backend);

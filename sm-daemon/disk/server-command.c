@@ -43,15 +43,28 @@ json_t *server_node_options(const Layer *layer, const char *below, bool read_onl
         return options;
 }
 
-json_t *server_export_options(const DiskRecord *record, const char *node, bool writes_must_reach,
-                              bool read_only)
-{
-        bool writable = record->writable && !read_only;
+static const struct {
+        const char *id, *name;
+        bool writable, through;
+} exports[SERVER_EXPORTS] = {
+        [SERVER_DISK] = { "rw", DISK_EXPORT, .writable = true, .through = true },
+        [SERVER_READ] = { "ro", DISK_EXPORT_READ_ONLY, .writable = false, .through = false },
+        [SERVER_FILL] = { "fill", DISK_EXPORT_FILL, .writable = true, .through = false },
+};
 
-        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "type", "nbd", "id",
-                         read_only ? SERVER_READ : SERVER_EXPORT, "node-name", node, "name",
-                         read_only ? DISK_EXPORT_READ_ONLY : DISK_EXPORT, "writable", writable,
-                         "writethrough", writable && writes_must_reach);
+const char *server_export_id(ServerExport export)
+{
+        return exports[export].id;
+}
+
+json_t *server_export_options(const DiskRecord *record, const char *node, bool writes_must_reach,
+                              ServerExport export)
+{
+        bool writable = record->writable && exports[export].writable;
+
+        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "type", "nbd", "id", exports[export].id,
+                         "node-name", node, "name", exports[export].name, "writable", writable,
+                         "writethrough", writable && writes_must_reach && exports[export].through);
 }
 
 bool server_writes_through(GPtrArray *layers)
@@ -124,8 +137,8 @@ int server_command(const DiskRecord *record, char ***ret_argv)
         add(argv, "--monitor", g_strdup("chardev=" DISK_CONTROL));
         add_layers(argv, record, layers);
         add(argv, "--nbd-server", socket_value(record, "addr.type=unix,addr.path=", DISK_SOCKET, ""));
-        add_json(argv, "--export", server_export_options(record, top, through, false));
-        add_json(argv, "--export", server_export_options(record, top, through, true));
+        for (ServerExport i = 0; i < SERVER_EXPORTS; i++)
+                add_json(argv, "--export", server_export_options(record, top, through, i));
         g_ptr_array_add(argv, NULL);
         *ret_argv = (char **)g_ptr_array_free(g_steal_pointer(&argv), FALSE);
         return 0;

@@ -7,8 +7,9 @@
 #include "disk-record.h"
 
 #define SERVER_PROGRAM "/usr/bin/qemu-storage-daemon"
-#define SERVER_EXPORT  "rw" /* ids of the exports */
-#define SERVER_READ    "ro"
+
+typedef enum ServerExport { SERVER_DISK, SERVER_READ, SERVER_FILL, SERVER_EXPORTS } ServerExport;
+const char *server_export_id(ServerExport export);
 
 /* Names of a layer's node, and of the file's below it: of the file's identity, so that which file a running server has
  * open can be told whatever the file is called by now. Returned owned (g_free). */
@@ -20,7 +21,7 @@ json_t *server_file_options(const Layer *layer, bool read_only);
 json_t *server_node_options(const Layer *layer, const char *below, bool read_only);
 /* The options of an export of that node. Returned owned. */
 json_t *server_export_options(const DiskRecord *record, const char *node, bool writes_must_reach,
-                              bool read_only);
+                              ServerExport export);
 /* Whether a write is done only when it has reached the file: with qcow2 in the chain, what the server has not written of
  * its tables is lost when it is killed, and so would be what was said to be written. */
 bool server_writes_through(GPtrArray *layers);

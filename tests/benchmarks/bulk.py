@@ -67,17 +67,20 @@ class Disks:
     def __init__(self, measured):
         self.measured, self.api = measured, measured.api
 
-    def repository(self, name):
+    def repository(self, name, form='raw'):
+        """Of plain images, or of such as have a server each while they are used."""
         host, = self.api.call('host.get_all')
-        return self.api.call('SR.create', host, {'location': str(self.measured.folder / name)}, 0, name, '', 'dir',
-                             'user', False, {})
+        config = {'location': str(self.measured.folder / name)}
+        if form != 'raw':
+            config['preferred-image-formats'] = form
+        return self.api.call('SR.create', host, config, 0, name, '', 'dir' if form == 'raw' else 'file', 'user', False, {})
 
     def make(self, sr, mib):
         return self.api.call('VDI.create', {'name_label': 'disk', 'SR': sr, 'virtual_size': mib * MIB, 'type': 'user',
                                             'sharable': False, 'read_only': False, 'other_config': {}})
 
-    def image(self, vdi):
-        found, = self.measured.folder.glob(f'**/{self.api.call("VDI.get_location", vdi)}.raw')
+    def image(self, vdi, form='raw'):
+        found, = self.measured.folder.glob(f'**/{self.api.call("VDI.get_location", vdi)}.{form}')
         return found
 
     def url(self, path, vdi):
@@ -106,12 +109,22 @@ def over_https(measured, nginx, mib, count):
     return rows
 
 
-def copied(measured, mib, every, count, what):
+def fill(measured, image, form, mib, every):
+    if form == 'raw':
+        write_image(image, mib, every)
+        return
+    plain = measured.folder / 'plain'
+    write_image(plain, mib, every)
+    ran(['qemu-img', 'convert', '-f', 'raw', '-O', form, plain, image])
+    plain.unlink()
+
+
+def copied(measured, mib, every, count, form):
     disks, sides = Disks(measured), Sides(mib)
-    here, there = disks.repository(f'from-{every}'), disks.repository(f'to-{every}')
+    here, there = (disks.repository(f'{name}-{form}-{every}', form) for name in ('from', 'to'))
     vdi = disks.make(here, mib)
-    source, target = disks.image(vdi), measured.folder / 'copy.raw'
-    write_image(source, mib, every)
+    source, target = disks.image(vdi, form), measured.folder / 'copy'
+    fill(measured, source, form, mib, every)
     pids = [measured.stack.pid(daemon) for daemon in ('xapi-core', 'sm-daemon')]
 
     def ours():
@@ -123,11 +136,12 @@ def copied(measured, mib, every, count, what):
 
     def peer():
         # -t writeback: in the end it is on the disk, as ours is
-        figures = ran(pinned(SERVERS, ['qemu-img', 'convert', '-f', 'raw', '-O', 'raw', '-t', 'writeback', source, target]))
+        figures = ran(pinned(SERVERS, ['qemu-img', 'convert', '-f', form, '-O', form, '-t', 'writeback', source, target]))
         target.unlink()
         return figures
     taken = rounds(count, {'VDI.copy': sides.side('VDI.copy', pids, ours), 'qemu-img': sides.side('qemu-img', [], peer)})
-    return compare(what, 'MiB/s', taken, 'VDI.copy', 'qemu-img', GOAL, 1, note=sides.note())
+    what = 'of data' if every == 1 else 'with little data'
+    return compare(f'VDI.copy, {mib} MiB {what}, {form}, qemu-img convert', 'MiB/s', taken, 'VDI.copy', 'qemu-img', GOAL, 1, note=sides.note())
 
 
 def measure(scale):
@@ -135,6 +149,7 @@ def measure(scale):
     mib, count = (QUICK_MIB, 2) if quick else (FULL_MIB, ROUNDS)
     with Measured() as measured:
         rows = over_https(measured, Nginx(measured, measured.stack.certificate), mib, count)
-        rows.append(copied(measured, mib, 1, count, f'VDI.copy, {mib} MiB of data, qemu-img convert'))
-        rows.append(copied(measured, mib, SPARSE_PART, count, f'VDI.copy, {mib} MiB with little data, qemu-img convert'))
+        for form in 'raw', 'qcow2':
+            for every in 1, SPARSE_PART:
+                rows.append(copied(measured, mib, every, count, form))
     return rows, {}
