@@ -3,6 +3,7 @@
 #pragma once
 
 #include "call.h"
+#include "xenapi.h"
 
 typedef struct OperationRules {
         const Class *class;
@@ -29,3 +30,6 @@ void operations_clear(Txn *txn, const OperationRules *rules);
 
 /* OTHER_OPERATION_IN_PROGRESS [class; ref; operations; tasks]; false. */
 bool operation_fail_busy(const OperationRules *rules, const Row *row, XapiError **error);
+
+/* Whether the VDI has a VM's memory, of one that is suspended or of a checkpoint: what the host restores as root. */
+bool vdi_holds_memory(Txn *txn, const VdiRow *vdi);

@@ -93,22 +93,10 @@ static Interrupted interrupted_find(Store *store)
         return found;
 }
 
-static bool is_image_of(const Row *row, void *user)
-{
-        const char **ref = user;
-
-        if (strcmp(((const VmRow *)row)->suspend_VDI, *ref) == 0)
-                *ref = NULL;
-        return *ref;
-}
-
 /* Whether it is a part of any VM. */
 static bool needed(Txn *txn, const VdiRow *vdi)
 {
-        const char *ref = vdi->row.ref;
-
-        txn_each(txn, &CLASS_VM, is_image_of, &ref);
-        return !ref || vdi->VBDs->n || vdi->current_operations->n;
+        return vdi_holds_memory(txn, vdi) || vdi->VBDs->n || vdi->current_operations->n;
 }
 
 /* The volume's object if it has one. Returns owned, or NULL. */

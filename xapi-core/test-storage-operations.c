@@ -132,6 +132,18 @@ static void test_vdi_of_suspended_vm(World *w, gconstpointer data)
         check_vdi(w, VDI_OPERATIONS_DESTROY, NULL);
 }
 
+/* What holds a VM's memory is restored by the host's root: it may be read, but nobody writes to it. */
+static void test_vdi_of_memory(World *w, gconstpointer data)
+{
+        w->vdi->type = VDI_TYPE_SUSPEND;
+        mark(w, &VDI_OPERATION_RULES, "vdi", VDI_OPERATIONS_BLOCKED, "task");
+        operation_end(w->txn, &VDI_OPERATION_RULES, "vdi", "task");
+        slot_str(&w->vm->suspend_VDI, "vdi");
+        check_vdi(w, VDI_OPERATIONS_BLOCKED, "VDI_INCOMPATIBLE_TYPE: [vdi; suspend]");
+        check_vdi(w, VDI_OPERATIONS_COPY, NULL);
+        check_vdi(w, VDI_OPERATIONS_DESTROY, NULL);
+}
+
 static void test_vdi_beside_others(World *w, gconstpointer data)
 {
         mark(w, &VDI_OPERATION_RULES, "vdi", VDI_OPERATIONS_CLONE, "task");
@@ -263,6 +275,7 @@ int main(int argc, char **argv)
         ADD("vdi/idle", test_vdi_idle);
         ADD("vdi/attached", test_vdi_attached);
         ADD("vdi/of-suspended-vm", test_vdi_of_suspended_vm);
+        ADD("vdi/of-memory", test_vdi_of_memory);
         ADD("vdi/beside-others", test_vdi_beside_others);
         ADD("vdi/beside-plug", test_vdi_beside_plug);
         ADD("vdi/unplugged", test_vdi_unplugged);

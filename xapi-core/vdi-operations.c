@@ -208,6 +208,30 @@ static bool check_changed_blocks(const VdiRow *vdi, int64_t operation, XapiError
                xapi_fail(error, ERR_VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION, NULL);
 }
 
+static bool is_image_of(const Row *row, void *user)
+{
+        const char **ref = user;
+
+        if (strcmp(((const VmRow *)row)->suspend_VDI, *ref) == 0)
+                *ref = NULL;
+        return *ref;
+}
+
+bool vdi_holds_memory(Txn *txn, const VdiRow *vdi)
+{
+        const char *ref = vdi->row.ref;
+
+        txn_each(txn, &CLASS_VM, is_image_of, &ref);
+        return !ref;
+}
+
+/* BLOCKED is what those mark who write to it. */
+static bool check_memory(Txn *txn, const VdiRow *vdi, int64_t operation, XapiError **error)
+{
+        return operation != OP(BLOCKED) || vdi->type != VDI_TYPE_SUSPEND || !vdi_holds_memory(txn, vdi) ||
+               fail_type(vdi, error);
+}
+
 static bool check_kind(const VdiRow *vdi, int64_t operation, XapiError **error)
 {
         bool removes = operation == OP(DESTROY) || operation == OP(FORGET) || operation == OP(DATA_DESTROY);
@@ -236,7 +260,8 @@ static bool check(Txn *txn, const Row *row, int64_t operation, XapiError **error
         const VdiRow *vdi = (const VdiRow *)row;
 
         return check_others(vdi, operation, error) && check_vbds(txn, vdi, operation, error) &&
-               check_sr(txn, vdi, operation, error) && check_kind(vdi, operation, error);
+               check_sr(txn, vdi, operation, error) && check_memory(txn, vdi, operation, error) &&
+               check_kind(vdi, operation, error);
 }
 
 const OperationRules VDI_OPERATION_RULES = {

@@ -41,6 +41,7 @@ static int status_of(const XapiError *error)
                 { ERR_UUID_INVALID, 404 },
                 { ERR_RBAC_PERMISSION_DENIED, 403 },
                 { ERR_OPERATION_NOT_ALLOWED, 403 },
+                { ERR_VDI_INCOMPATIBLE_TYPE, 403 },
                 { ERR_TOO_BUSY, 503 },
                 { ERR_VDI_TOO_SMALL, 413 },
                 { ERR_NOT_IMPLEMENTED, 501 },

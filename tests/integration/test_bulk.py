@@ -11,6 +11,7 @@ from harness.stream import Stream, basic
 QUICK = True
 SANITIZED = True
 MIB = 1 << 20
+NULL = 'OpaqueRef:NULL'
 UNKNOWN_LENGTH = 1 << 50        # what clients announce that do not know
 COPIES_MAX = 16                 # disks that are moved at a time
 ROLES = ['pool-admin', 'pool-operator', 'vm-power-admin', 'vm-admin', 'vm-operator', 'read-only']
@@ -336,6 +337,32 @@ def test_a_disk_that_a_vm_has(stack):
     put(stack, xapi, vdi, b'z' * MIB)
     xapi.call('VM.start', vm, False, False)
     xapi.remove_vm(vm)
+
+
+def test_the_memory_of_a_vm(stack):
+    """May be read, by those who may; but what is restored as root is what was saved."""
+    xapi = stack.json()
+    vm, other = xapi.make_vm('asleep'), xapi.make_vm('other')
+    xapi.call('VM.start', vm, False, False)
+    xapi.call('VM.suspend', vm)
+    memory = xapi.call('VM.get_suspend_VDI', vm)
+    before, _ = get(stack, xapi, memory)
+    task = xapi.call('task.create', 'forged', '')
+    with begin_import(stack, xapi, memory, MIB, task_id=task) as stream:
+        assert stream.head()[0] == 403
+    assert ended(xapi, task)[1] == ['VDI_INCOMPATIBLE_TYPE', memory, 'suspend']
+    forged = make_disk(xapi, int(xapi.call('VDI.get_virtual_size', memory)))
+    for mode in 'RW', 'RO':
+        expect_error('VDI_INCOMPATIBLE_TYPE', xapi.call, 'VBD.create', {
+            'VM': other, 'VDI': memory, 'userdevice': '0', 'bootable': False, 'mode': mode, 'type': 'Disk',
+            'unpluggable': True, 'empty': False, 'other_config': {}, 'qos_algorithm_type': '',
+            'qos_algorithm_params': {}})
+    expect_error('VDI_INCOMPATIBLE_TYPE', xapi.call, 'VDI.copy', forged, NULL, NULL, memory)
+    assert get(stack, xapi, memory)[0] == before
+    xapi.call('VM.resume', vm, False, False)
+    remove(xapi, forged)
+    for each in vm, other:
+        xapi.remove_vm(each)
 
 
 def test_as_many_as_may(stack):

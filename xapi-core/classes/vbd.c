@@ -20,6 +20,10 @@ static bool check_vdi(Txn *txn, const VbdRow *vbd, XapiError **error)
         vdi = (const VdiRow *)txn_require(txn, &CLASS_VDI, vbd->VDI, error);
         if (!vdi)
                 return false;
+        /* What it held would be what a VM, and the host's restoring of it, goes on with. */
+        if (vdi->type == VDI_TYPE_SUSPEND && vdi_holds_memory(txn, vdi))
+                return xapi_fail(error, ERR_VDI_INCOMPATIBLE_TYPE, vbd->VDI, ENUM_VDI_TYPE.values[vdi->type],
+                                 NULL);
         if (vdi->read_only && vbd->mode == VBD_MODE_RW)
                 return xapi_fail(error, ERR_VDI_READONLY, vbd->VDI, NULL);
         return true;
