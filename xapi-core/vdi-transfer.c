@@ -37,16 +37,11 @@ static int status_of(const XapiError *error)
                 const char *code;
                 int status;
         } STATUSES[] = {
-                { ERR_HANDLE_INVALID, 404 },
-                { ERR_UUID_INVALID, 404 },
-                { ERR_RBAC_PERMISSION_DENIED, 403 },
-                { ERR_OPERATION_NOT_ALLOWED, 403 },
-                { ERR_VDI_INCOMPATIBLE_TYPE, 403 },
-                { ERR_TOO_BUSY, 503 },
-                { ERR_VDI_TOO_SMALL, 413 },
-                { ERR_NOT_IMPLEMENTED, 501 },
-                { ERR_VDI_IO_ERROR, 400 },
-                { ERR_IMPORT_ERROR_CANNOT_HANDLE_CHUNKED, 403 },
+                { ERR_HANDLE_INVALID, 404 },         { ERR_UUID_INVALID, 404 },
+                { ERR_RBAC_PERMISSION_DENIED, 403 }, { ERR_OPERATION_NOT_ALLOWED, 403 },
+                { ERR_VDI_INCOMPATIBLE_TYPE, 403 },  { ERR_TOO_BUSY, 503 },
+                { ERR_VDI_TOO_SMALL, 413 },          { ERR_NOT_IMPLEMENTED, 501 },
+                { ERR_VDI_IO_ERROR, 400 },           { ERR_IMPORT_ERROR_CANNOT_HANDLE_CHUNKED, 403 },
         };
 
         for (size_t i = 0; i < G_N_ELEMENTS(STATUSES); i++)

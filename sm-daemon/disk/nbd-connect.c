@@ -18,7 +18,7 @@
 #include "server-command.h"
 
 #define PROBE_BYTES  4096u
-#define ATTEMPT_USEC (50u * 1000u)    /* between attempts to connect */
+#define ATTEMPT_USEC (50u * 1000u) /* between attempts to connect */
 #define HURRY_USEC   (100u * 1000u)
 #define CONNECT_USEC (20u * 1000000u) /* for all attempts; systemd's or sm-daemon's next start tries again */
 

@@ -9,6 +9,7 @@
 #include <gio/gio.h>
 
 #include "message-switch/lib/loop.h"
+#include "message-switch/lib/system-bus.h"
 #include "server-unit.h"
 
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
@@ -42,11 +43,9 @@ static void on_job_removed(GDBusConnection *bus, const char *sender, const char 
 static GVariant *talk_call_at(Talk *talk, const char *path, const char *interface, const char *method,
                               GVariant *parameters, GError **error)
 {
-        uint64_t now = clock_usec(), deadline = talk->operation->deadline_usec;
-        uint64_t msec = deadline > now ? (deadline - now) / 1000 + 1 : 1;
-
         return g_dbus_connection_call_sync(talk->bus, SYSTEMD_NAME, path, interface, method, parameters, NULL,
-                                           G_DBUS_CALL_FLAGS_NONE, (int)MIN(msec, G_MAXINT), NULL, error);
+                                           G_DBUS_CALL_FLAGS_NONE,
+                                           system_bus_msec(talk->operation->deadline_usec), NULL, error);
 }
 
 static GVariant *talk_call(Talk *talk, const char *method, GVariant *parameters, GError **error)
@@ -56,15 +55,9 @@ static GVariant *talk_call(Talk *talk, const char *method, GVariant *parameters,
 
 static bool talk_connect(Talk *talk, GError **error)
 {
-        g_autofree char *address = g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, NULL, error);
         g_autoptr(GVariant) subscribed = NULL;
 
-        if (address == NULL)
-                return false;
-        talk->bus = g_dbus_connection_new_for_address_sync(address,
-                                                           G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-                                                               G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                                           NULL, NULL, error);
+        talk->bus = system_bus_connect(talk->operation->deadline_usec, error);
         if (talk->bus == NULL)
                 return false;
         g_dbus_connection_signal_subscribe(talk->bus, SYSTEMD_NAME, MANAGER, "JobRemoved", SYSTEMD_PATH, NULL,

@@ -63,7 +63,6 @@ ssize_t __real_write(int fd, const void *data, size_t n);
 ssize_t __wrap_write(int fd, const void *data, size_t n);
 int __real_ftruncate64(int fd, off_t size);
 int __wrap_ftruncate64(int fd, off_t size);
-int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 
 static void note(StepKind kind, ino_t inode, const char *from, const char *to)
@@ -165,21 +164,45 @@ int __wrap_ftruncate64(int fd, off_t size)
         return r;
 }
 
+/* Sparse as it is: what the file holds at this moment, under its inode's number. */
+static void keep(int fd, const struct stat *st)
+{
+        g_autofree char *path = g_strdup_printf("%s/%lu", kept, (unsigned long)st->st_ino),
+                        *own = g_strdup_printf("/proc/self/fd/%d", fd);
+        int from = __real_openat64(AT_FDCWD, own, O_RDONLY | O_CLOEXEC);
+        int to = __real_openat64(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        off_t at = 0, end;
+
+        g_assert_cmpint(to, >=, 0);
+        g_assert_cmpint(__real_ftruncate64(to, st->st_size), ==, 0);
+        while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+                char bytes[65536];
+                ssize_t n;
+
+                for (end = lseek(from, at, SEEK_HOLE); at < end; at += n) {
+                        n = pread(from, bytes, (size_t)MIN(end - at, (off_t)sizeof(bytes)), at);
+                        g_assert_cmpint(n, >, 0);
+                        g_assert_cmpint(__real_pwrite64(to, bytes, (size_t)n, at), ==, n);
+                }
+        }
+        close(from);
+        close(to);
+}
+
 int __wrap_fsync(int fd)
 {
-        int r = __real_fsync(fd);
         struct stat st;
 
+        /* What it would do is what is tried out here, not left to this machine's disk. */
         if (!recording || fstat(fd, &st) < 0)
-                return r;
+                return 0;
         if (!S_ISREG(st.st_mode)) {
                 note(STEP_SYNC_DIRECTORY, 0, "", "");
-                return r;
+                return 0;
         }
-        g_assert_true(run("cp --sparse=always /proc/%d/fd/%d %s/%lu", (int)getpid(), fd, kept,
-                          (unsigned long)st.st_ino));
+        keep(fd, &st);
         note(STEP_SYNC, st.st_ino, "", "");
-        return r;
+        return 0;
 }
 
 /* ---- what is done, and what must be found afterwards ---- */

@@ -124,21 +124,30 @@ void fill(const char *sr, const char *key, int pattern, int64_t offset, int64_t 
         const char *format;
         g_autofree char *path = image_of(sr, key, &format);
 
-        g_assert_true(run("qemu-io -f %s -c 'write -q -P %d %" G_GINT64_FORMAT " %" G_GINT64_FORMAT "' %s",
+        g_assert_true(run("qemu-io -t unsafe -f %s -c 'write -q -P %d %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
+                          "' %s",
                           format, pattern, offset, bytes, path));
 }
 
-/* qemu-io's status does not tell of a pattern that was not found. */
 bool holds(const char *sr, const char *key, int pattern, int64_t offset, int64_t bytes)
 {
+        return holds_all(sr, key, &(Range){ pattern, offset, bytes }, 1);
+}
+
+/* qemu-io's status does not tell of a pattern that was not found. */
+bool holds_all(const char *sr, const char *key, const Range *ranges, size_t n)
+{
         const char *format;
-        g_autofree char *path = image_of(sr, key, &format), *command = NULL, *output = NULL;
+        g_autofree char *path = image_of(sr, key, &format), *output = NULL;
+        g_autoptr(GString) command = g_string_new(NULL);
         int status;
 
-        command =
-            g_strdup_printf("qemu-io -r -f %s -c 'read -P %d %" G_GINT64_FORMAT " %" G_GINT64_FORMAT "' %s",
-                            format, pattern, offset, bytes, path);
-        g_assert_true(g_spawn_command_line_sync(command, &output, NULL, &status, NULL));
+        g_string_printf(command, "qemu-io -r -f %s", format);
+        for (size_t i = 0; i < n; i++)
+                g_string_append_printf(command, " -c 'read -P %d %" G_GINT64_FORMAT " %" G_GINT64_FORMAT "'",
+                                       ranges[i].pattern, ranges[i].offset, ranges[i].bytes);
+        g_string_append_printf(command, " %s", path);
+        g_assert_true(g_spawn_command_line_sync(command->str, &output, NULL, &status, NULL));
         return status == 0 && strstr(output, "Pattern verification failed") == NULL;
 }
 

@@ -43,6 +43,12 @@ char *image_of(const char *sr, const char *key, const char **ret_format);
 int64_t number(const char *sr, const char *key, const char *member);
 void fill(const char *sr, const char *key, int pattern, int64_t offset, int64_t bytes);
 bool holds(const char *sr, const char *key, int pattern, int64_t offset, int64_t bytes);
+typedef struct Range {
+        int pattern; /* of each byte */
+        int64_t offset, bytes;
+} Range;
+/* All of them, by one look. */
+bool holds_all(const char *sr, const char *key, const Range *ranges, size_t n);
 void sound(const char *sr, const char *key);
 int64_t collect(const char *sr);
 bool coalesce(const char *sr, const char *key);
