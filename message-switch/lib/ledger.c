@@ -304,12 +304,26 @@ static int ledger_load(Ledger *ledger)
         return r;
 }
 
+/* A folder that others can change could hold anything. */
+static int check_folder(const char *folder)
+{
+        struct stat status;
+        int fd = open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        int r = fstat(fd, &status) < 0 ? -errno : 0;
+        close(fd);
+        if (r == 0 && (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH))))
+                r = -EPERM;
+        return r;
+}
+
 /* The file, locked, and not one that was replaced in the meantime. */
 static int open_locked(const char *path)
 {
         for (;;) {
                 struct stat here, there;
-                int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+                int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
                 if (fd < 0)
                         return -errno;
                 if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &here) < 0) {
@@ -335,11 +349,15 @@ Ledger *ledger_open(const char *path, char **ret_error)
                 g_strchomp(ledger->boot);
         else
                 ledger->boot = g_strdup("unknown");
-        ledger->fd = g_mkdir_with_parents(folder, 0700) < 0 ? -errno : open_locked(path);
+        r = g_mkdir_with_parents(folder, 0700) < 0 ? -errno : check_folder(folder);
+        ledger->fd = r < 0 ? r : open_locked(path);
         r = ledger->fd < 0 ? ledger->fd : ledger_load(ledger);
         if (r == 0)
                 return ledger;
-        *ret_error = g_strdup_printf("%s: %s", path, r == -EBUSY ? "another process has it" : g_strerror(-r));
+        *ret_error = g_strdup_printf("%s: %s", path,
+                                     r == -EBUSY   ? "another process has it"
+                                     : r == -EPERM ? "its folder is not this user's alone"
+                                                   : g_strerror(-r));
         ledger_close(ledger);
         return NULL;
 }

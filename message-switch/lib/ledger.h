@@ -17,7 +17,8 @@ typedef struct Ledger Ledger;
 #define LEDGER_GARBAGE_MIN (1u << 20) /* bytes of outdated lines before the file is ever written anew */
 
 /* Opens the file, made with its folder if need be. What was written before the machine's last boot is dropped, and what
- * follows a torn or damaged line. One process at a time: NULL, and *ret_error says why (g_free), while another has it. */
+ * follows a torn or damaged line. NULL, and *ret_error says why (g_free): another process has it, or somebody else may change its
+ * folder. */
 Ledger *ledger_open(const char *path, char **ret_error);
 void ledger_close(Ledger *ledger); /* NULL is legal */
 

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -29,6 +30,39 @@ static void tear_down(void)
         g_rmdir(folder);
         g_free(path);
         g_free(folder);
+}
+
+/* What somebody else put there, or could, is not believed. */
+static void test_folder_of_others(void)
+{
+        set_up();
+        g_autofree char *sub = g_path_get_dirname(path), *away = g_build_filename(folder, "away", NULL),
+                        *error = NULL;
+        g_assert_cmpint(g_mkdir(sub, 0700), ==, 0);
+        for (size_t i = 0; i < 2; i++) {
+                g_assert_cmpint(g_chmod(sub, i ? 0720 : 0702), ==, 0);
+                g_assert_null(ledger_open(path, &error));
+                g_assert_true(g_str_has_suffix(error, "not this user's alone"));
+                g_clear_pointer(&error, g_free);
+        }
+        g_assert_cmpint(g_chmod(sub, 0700), ==, 0);
+        if (geteuid() == 0) {
+                g_assert_cmpint(chown(sub, 1, 0), ==, 0);
+                g_assert_null(ledger_open(path, &error));
+                g_clear_pointer(&error, g_free);
+                g_assert_cmpint(chown(sub, 0, 0), ==, 0);
+        }
+        g_assert_cmpint(symlink("/etc/passwd", path), ==, 0);
+        g_assert_null(ledger_open(path, &error));
+        g_clear_pointer(&error, g_free);
+        g_assert_cmpint(g_unlink(path), ==, 0);
+        g_assert_cmpint(g_rename(sub, away), ==, 0);
+        g_assert_cmpint(symlink(away, sub), ==, 0);
+        g_assert_null(ledger_open(path, &error));
+        g_clear_pointer(&error, g_free);
+        g_unlink(sub);
+        g_rmdir(away);
+        tear_down();
 }
 
 static Ledger *reopen(Ledger *ledger)
@@ -238,6 +272,7 @@ static void test_one_process(void)
 int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/ledger/folder-of-others", test_folder_of_others);
         g_test_add_func("/ledger/kept", test_kept);
         g_test_add_func("/ledger/limits", test_limits);
         g_test_add_func("/ledger/torn", test_torn);

@@ -76,3 +76,10 @@ def test_dhcp(dom0):
     assert not dom0.is_active(unit) and "heard b'\\x07'" in dom0.run('cat', '/run/dhcp-log')
     call(dom0, 'Bridge.destroy', force=True, name=bridge)
     assert dom0.run('runuser', '-u', 'xapi-networkd', '--', 'systemctl', 'stop', 'xapi-core', check=False)[0] != 0
+
+
+def test_no_daemon_puts_another_one_aside(dom0):
+    """What root's daemons remember stands in a folder that other daemons may write to, too."""
+    for words in (['mv', '/run/xapi/xenopsd', '/run/xapi/gone'], ['rm', '-rf', '/run/xapi/xenopsd']):
+        assert dom0.run('runuser', '-u', 'xapi-networkd', '--', *words, check=False)[0] != 0
+    assert dom0.run('stat', '-c', '%U %a', '/run/xapi/xenopsd/ledger').strip() == 'root 600'
