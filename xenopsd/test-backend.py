@@ -497,6 +497,72 @@ class Cores(Daemons):
         self.assertGreater(os.stat(core).st_size, MEMORY // 2)
 
 
+@unittest.skipUnless(KERNEL, 'on Xen')
+class Figures(Daemons):
+    """What Xen and the guest's kernel say of it."""
+
+    def rows(self, *command):
+        return [line.split() for line in self.hypervisor.run(*command).splitlines()]
+
+    def test_share_of_processors(self):
+        vm = self.create(vcpu_max=2, vcpus=2, scheduler_params={'priority': [512, 50], 'affinity': []})
+        other = self.create()
+        for each in vm, other:
+            self.start(each, paused=True)
+        domids = [str(self.state(each)['domids'][0]) for each in (vm, other)]
+        shares = {row[1]: row[2:] for row in self.rows('xl', 'sched-credit2') if len(row) == 4}
+        self.assertEqual([shares[domid] for domid in domids], [['512', '50'], ['256', '0']])
+
+    def test_processors_go_and_come(self):
+        vm = self.create(vcpu_max=2, vcpus=2)
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        domid, = self.state(vm)['domids']
+
+        def offered():
+            return self.hypervisor.run('xenstore-read', f'/local/domain/{domid}/cpu/1/availability')
+        self.eventually(lambda: self.state(vm)['vcpu_target'] == 2, 'the second processor')
+        self.do('VM.set_vcpus', id=vm, vcpus=1)
+        self.assertEqual(offered(), 'offline')
+        self.eventually(lambda: self.state(vm)['vcpu_target'] == 1, 'the end of the second processor')
+        self.do('VM.set_vcpus', id=vm, vcpus=2)
+        self.assertEqual(offered(), 'online')
+        self.fails('Invalid_vcpus', 'VM.set_vcpus', id=vm, vcpus=3)
+
+    def test_start_time_and_memory(self):
+        vm = self.create()
+        before = time.time()
+        self.start(vm, paused=True)
+        state = self.state(vm)
+        self.assertTrue(before - 1 <= state['last_start_time'] <= time.time() + 1, state)
+        self.assertTrue(0 <= state['memory_actual'] - MEMORY < 2 << 20, state)
+        self.assertEqual(state['memory_target'], MEMORY)
+        self.kill()
+        self.up()
+        self.assertEqual(self.state(vm)['last_start_time'], state['last_start_time'])
+        self.do('VM.reboot', id=vm)
+        self.assertGreater(self.state(vm)['last_start_time'], state['last_start_time'])
+
+
+@unittest.skipUnless(KERNEL, 'on Xen')
+class Peers(Daemons):
+    """What xenopsd needs is there and does not answer, or is not there."""
+
+    def test_silent_bus(self):
+        vm = self.create()
+        path = os.path.join(self.folder, 'disk')
+        with open(path, 'w') as file:
+            file.truncate(DISK_BYTES)
+        self.add_disk(vm, '0', path)        # which a device model serves
+        pid = int(self.hypervisor.run('pidof', '-s', 'dbus-daemon'))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            self.start(vm, paused=True)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(self.power(vm), 'Paused')
+
+
 class Changes:
     """Counts what is changed in xenstore from now on."""
 

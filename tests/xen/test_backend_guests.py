@@ -33,5 +33,13 @@ def test_crashed_guest_is_dumped(dom0):
     run(dom0, 'crashed_guest_is_dumped')
 
 
+def test_processors_go_and_come(dom0):
+    run(dom0, 'processors_go_and_come')
+
+
+def test_peers_that_do_not_answer(dom0):
+    run(dom0, 'silent_bus')
+
+
 def test_killed_anywhere(dom0):
     run(dom0, 'Kills')
