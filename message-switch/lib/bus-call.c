@@ -2,12 +2,13 @@
 /* Calls of ours: from the one that makes it, over the switch's answer, to the one that waits. */
 #include <assert.h>
 #include <errno.h>
+#include <semaphore.h>
 
 #include "bus-private.h"
 #include "json-text.h"
 
 struct BusPending {
-        TAILQ_ENTRY(BusPending) link; /* in unsent, or in finished */
+        TAILQ_ENTRY(BusPending) link; /* in unsent, in finished, or in ended */
         uint64_t id;
         bool unsent, delivered; /* in the list of that name; wholly sent */
         uint64_t end;           /* while unsent: where its frame ends in the writer; 0: not there */
@@ -18,8 +19,8 @@ struct BusPending {
         /* Either of the two ways to hear of the end. */
         void (*done)(BusReply *reply, void *data);
         void *data;
-        pthread_cond_t *ended;
-        bool is_ended;
+        sem_t *ended; /* of the waiting thread; once it is posted, so is all that it waits for */
+        atomic_bool is_ended;
         BusReply reply;
         Buffer body; /* of the reply, for the waiting thread to parse */
 };
@@ -55,8 +56,7 @@ static void bus_pending_end(Bus *bus, BusPending *pending, BusOutcome outcome)
 {
         pending->reply.outcome = outcome;
         if (pending->ended) {
-                pending->is_ended = true;
-                pthread_cond_signal(pending->ended);
+                TAILQ_INSERT_TAIL(&bus->ended, pending, link);
         } else {
                 TAILQ_INSERT_TAIL(&bus->finished, pending, link);
                 uv_async_send(&bus->wake);
@@ -282,18 +282,51 @@ void bus_calls_on_answer(Bus *bus, Frame *frame)
         bus_pending_deliver(bus, pending);
 }
 
-/* Lock held. */
-static void bus_pending_wait(Bus *bus, BusPending *pending, uint64_t deadline_usec)
+/* Without the lock, which who is woken would wait for. */
+void bus_calls_wake(BusPendings *ended)
+{
+        BusPending *pending;
+        while ((pending = TAILQ_FIRST(ended))) {
+                TAILQ_REMOVE(ended, pending, link);
+                sem_t *waiter = pending->ended;
+                atomic_store(&pending->is_ended, true);
+                sem_post(waiter); /* from here on pending is gone */
+        }
+}
+
+void bus_calls_take_ended(Bus *bus, BusPendings *ended)
+{
+        TAILQ_CONCAT(ended, &bus->ended, link);
+}
+
+/* False: the deadline has passed. */
+static bool bus_pending_wait_until(BusPending *pending, uint64_t deadline_usec)
 {
         struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000u),
                                   .tv_nsec = (long)(deadline_usec % 1000000u) * 1000 };
-        while (!pending->is_ended) {
-                if (pthread_cond_timedwait(pending->ended, &bus->lock, &until) == ETIMEDOUT &&
-                    !pending->is_ended) {
+        int r;
+        do
+                r = sem_clockwait(pending->ended, CLOCK_MONOTONIC, &until);
+        while (r < 0 && errno == EINTR);
+        return r == 0;
+}
+
+static void bus_pending_wait(Bus *bus, BusPending *pending, uint64_t deadline_usec)
+{
+        if (!bus_pending_wait_until(pending, deadline_usec)) {
+                pthread_mutex_lock(&bus->lock);
+                bool pends = slots_get(&bus->slots, pending->id) == pending;
+                if (pends)
                         pending->reply.outcome = bus_pending_expire(bus, pending);
-                        pending->is_ended = true;
-                }
+                pthread_mutex_unlock(&bus->lock);
+                if (pends)
+                        return;
+                /* It ended just now, and whoever ended it is about to say so. */
+                bus_pending_wait_until(pending, UINT64_MAX);
         }
+        bool is_ended = atomic_load(&pending->is_ended);
+        assert(is_ended);
+        (void)is_ended;
 }
 
 void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply)
@@ -302,18 +335,18 @@ void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply)
         uint64_t deadline = clock_usec() + (call->timeout_usec ? call->timeout_usec : BUS_TIMEOUT_USEC);
         auto_buffer frame = { 0 };
         BusOutcome outcome = bus_call_encode(call, deadline, &frame);
-        pthread_condattr_t attributes;
-        pthread_cond_t ended;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&ended, &attributes);
-        pthread_condattr_destroy(&attributes);
+        sem_t ended;
+        sem_init(&ended, 0, 0);
         BusPending pending = { .ended = &ended };
+        BusPendings refused = TAILQ_HEAD_INITIALIZER(refused);
         pthread_mutex_lock(&bus->lock);
         bus_pending_start(bus, &pending, &frame, call, outcome);
-        bus_pending_wait(bus, &pending, deadline);
+        if (slots_get(&bus->slots, pending.id) != &pending)
+                bus_calls_take_ended(bus, &refused);
         pthread_mutex_unlock(&bus->lock);
-        pthread_cond_destroy(&ended);
+        bus_calls_wake(&refused);
+        bus_pending_wait(bus, &pending, deadline);
+        sem_destroy(&ended);
         *ret_reply = pending.reply;
         if (ret_reply->outcome == BUS_OK)
                 bus_reply_parse(ret_reply, pending.body.data, pending.body.len);

@@ -44,6 +44,7 @@ struct Bus {
         FrameWriter writer;
         Slots slots;          /* BusPending by id */
         BusPendings unsent;   /* calls whose frames are not wholly sent, in order */
+        BusPendings ended;    /* calls of waiting threads, which have not been told yet */
         BusRequests requests; /* calls being served */
 
         /* Of the loop alone. */
@@ -74,6 +75,9 @@ void bus_calls_flushed(Bus *bus);                 /* lock held: forgets the copi
 void bus_calls_disconnected(Bus *bus);            /* lock held: ends what was sent; all when closed */
 void bus_calls_on_answer(Bus *bus, Frame *frame); /* on the loop, without the lock; takes the descriptors */
 void bus_calls_run_finished(Bus *bus);            /* on the loop, without the lock */
+/* The calls that have ended of threads that wait: moved to an empty list with the lock held, and all woken without it. */
+void bus_calls_take_ended(Bus *bus, BusPendings *ended);
+void bus_calls_wake(BusPendings *ended);
 void bus_calls_on_due(Deadline *deadline, void *data);
 
 /* bus-request.c */

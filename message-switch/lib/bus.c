@@ -121,13 +121,24 @@ static void bus_on_frame(Bus *bus, Frame *frame)
         frame_close_fds(frame);
 }
 
-static void bus_cork(Bus *bus, bool corked)
+static void bus_cork(Bus *bus)
 {
         pthread_mutex_lock(&bus->lock);
-        bus->corked = corked;
-        if (!corked && bus->socket >= 0 && frame_writer_unsent(&bus->writer))
-                bus_flush(bus);
+        bus->corked = true;
         pthread_mutex_unlock(&bus->lock);
+}
+
+/* Threads whose calls ended are woken all at once, when the loop is done with what it received. */
+static void bus_uncork(Bus *bus)
+{
+        BusPendings ended = TAILQ_HEAD_INITIALIZER(ended);
+        pthread_mutex_lock(&bus->lock);
+        bus->corked = false;
+        if (bus->socket >= 0 && frame_writer_unsent(&bus->writer))
+                bus_flush(bus);
+        bus_calls_take_ended(bus, &ended);
+        pthread_mutex_unlock(&bus->lock);
+        bus_calls_wake(&ended);
 }
 
 /* A callback may close the bus, which clears the reader: then there is no next frame. */
@@ -135,10 +146,10 @@ static int bus_walk(Bus *bus)
 {
         int r;
         Frame frame;
-        bus_cork(bus, true);
+        bus_cork(bus);
         while ((r = frame_reader_next(&bus->reader, &frame)) > 0)
                 bus_on_frame(bus, &frame);
-        bus_cork(bus, false);
+        bus_uncork(bus);
         if (r == 0)
                 r = frame_reader_end(&bus->reader);
         return r;
@@ -184,9 +195,12 @@ static void bus_disconnect(Bus *bus, const char *why)
         if (bus->socket < 0)
                 return; /* closed by a callback */
         bool connected = bus->connected;
+        BusPendings ended = TAILQ_HEAD_INITIALIZER(ended);
         pthread_mutex_lock(&bus->lock);
         bus_drop_socket(bus);
+        bus_calls_take_ended(bus, &ended);
         pthread_mutex_unlock(&bus->lock);
+        bus_calls_wake(&ended);
         frame_reader_clear(&bus->reader);
         if (connected) {
                 log_warning("Lost the switch", "REASON", why, NULL);
@@ -295,6 +309,7 @@ Bus *bus_new(Loop *loop, const char *socket_path, const char *name)
         bus->socket = -1;
         pthread_mutex_init(&bus->lock, NULL);
         TAILQ_INIT(&bus->unsent);
+        TAILQ_INIT(&bus->ended);
         TAILQ_INIT(&bus->finished);
         LIST_INIT(&bus->requests);
         bus->space = g_malloc(BUS_SPACE_BYTES);
@@ -337,13 +352,16 @@ void bus_serve(Bus *bus, const char *queue, void (*function)(BusRequest *request
 
 void bus_close(Bus *bus)
 {
+        BusPendings ended = TAILQ_HEAD_INITIALIZER(ended);
         pthread_mutex_lock(&bus->lock);
         bus->closed = true;
         if (bus->socket >= 0)
                 bus_drop_socket(bus);
         else
                 bus_calls_disconnected(bus);
+        bus_calls_take_ended(bus, &ended);
         pthread_mutex_unlock(&bus->lock);
+        bus_calls_wake(&ended);
         frame_reader_clear(&bus->reader);
         uv_timer_stop(&bus->reconnect_timer);
         bus_calls_run_finished(bus);
