@@ -9,6 +9,9 @@
 
 #define MTU_USUAL 1500
 
+/* Of what a PIF can be configured to have, by networkd. */
+#define NOT_WRITTEN "static name servers, DHCP and autoconfiguration of IPv6"
+
 /* ---- networkd's answers ---- */
 
 bool networkd_fail(NetworkError *taken, XapiError **error)
@@ -25,7 +28,10 @@ bool pif_fail(const char *pif, NetworkError *taken, XapiError **error)
 {
         char *text = network_error_text(taken);
 
-        xapi_fail(error, ERR_PIF_CONFIGURATION_ERROR, pif, text, NULL);
+        if (taken->tag == NETWORK_ERROR_NOT_IMPLEMENTED)
+                xapi_fail(error, ERR_NOT_IMPLEMENTED, NOT_WRITTEN, NULL);
+        else
+                xapi_fail(error, ERR_PIF_CONFIGURATION_ERROR, pif, text, NULL);
         free(text);
         network_error_free(taken);
         return false;

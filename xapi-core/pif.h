@@ -17,7 +17,7 @@
 
 /* INTERNAL_ERROR that says what networkd said; takes it. False. */
 bool networkd_fail(NetworkError *taken, XapiError **error);
-/* The same of a PIF: PIF_CONFIGURATION_ERROR. */
+/* The same of a PIF: PIF_CONFIGURATION_ERROR, or NOT_IMPLEMENTED. */
 bool pif_fail(const char *pif, NetworkError *taken, XapiError **error);
 
 /* ---- rows (pif-rows.c) ---- */

@@ -248,6 +248,12 @@ def test_addresses(stack):
     assert networkd(stack, 'Interface.get_ipv4_gateway', 'xenbr0') == ['10.9.0.254']
     xapi.call('PIF.reconfigure_ipv6', pif, 'Static', 'fd00::1/64', '', '')
     assert networkd(stack, 'Interface.get_ipv6_addr', 'xenbr0') == [['fd00::1', 64]]
+    # What is not written says so, and changes nothing.
+    for call in (('PIF.reconfigure_ip', pif, 'Static', '10.9.0.2', '255.255.255.0', '', '10.9.0.53'),
+                 ('PIF.reconfigure_ipv6', pif, 'DHCP', '', '', ''), ('PIF.reconfigure_ipv6', pif, 'Autoconf', '', '', '')):
+        assert 'name servers' in expect_error('NOT_IMPLEMENTED', xapi.call, *call)[0]
+    assert (xapi.call('PIF.get_IP', pif), xapi.call('PIF.get_ipv6_configuration_mode', pif)) == ('10.9.0.1', 'Static')
+    expect_error('NOT_IMPLEMENTED', xapi.call, 'Bond.create', record['network'], [pif], '', 'active-backup', {})
     for daemon in ('networkd', 'xapi-core'):
         stack.kill(daemon)
     xapi = again(stack)
