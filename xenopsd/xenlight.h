@@ -156,6 +156,8 @@ int xl_open_console(Backend *backend, const XenopsVm *vm, XenopsConsoleProtocol 
 char *xl_console_vnc_path(const Xenlight *xenlight, const char *vm); /* the socket; owned (g_free) */
 /* A connection, that does not block, or negative errno: -EAGAIN where a device model hangs, which nobody waits for. */
 int xl_console_connect(const char *path);
+/* The terminal, raw, that does not block; or negative errno: -ENOTTY: it is none; -EBUSY: somebody works at it, or it is another's. */
+int xl_console_open_terminal(const char *path);
 
 /* xl-tune.c: what changes while a domain runs. */
 bool xl_set_vcpus(BackendContext *context, const XenopsVm *vm, int64_t vcpus, XenopsError **error);

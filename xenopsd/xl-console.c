@@ -2,6 +2,7 @@
 /* A domain's consoles: a terminal, which xenconsoled or the device model has, and the screen of the device model. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,8 +71,33 @@ static int terminal_set_raw(int fd)
         return tcsetattr(fd, TCSANOW, &settings) < 0 ? -errno : 0;
 }
 
-/* Whatever xenstore names, it is opened only if it is a terminal of the kind that is meant. */
-static int terminal_open(const char *path)
+/* As the kernel numbers it in /proc/PID/stat; 0: it has no terminal, or is gone. */
+static unsigned long terminal_of_process(const char *pid)
+{
+        g_autofree char *path = g_strdup_printf("/proc/%s/stat", pid), *text = NULL;
+        unsigned long number;
+        if (!g_file_get_contents(path, &text, NULL, NULL))
+                return 0;
+        const char *rest = strrchr(text, ')'); /* what is before may have any character */
+        return rest && sscanf(rest, ") %*c %*d %*d %*d %lu", &number) == 1 ? number : 0;
+}
+
+/* xenstore may tell of a terminal that was given to somebody else since, because what served it has died: then people work at
+ * it, and what they type is not for whoever looks at a guest's console. */
+static bool is_worked_at(dev_t terminal)
+{
+        unsigned long number =
+            (minor(terminal) & 0xff) | major(terminal) << 8 | (unsigned long)(minor(terminal) & ~0xffu) << 12;
+        g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
+        const char *name;
+        while (dir && (name = g_dir_read_name(dir)))
+                if (g_ascii_isdigit(*name) && terminal_of_process(name) == number)
+                        return true;
+        return false;
+}
+
+/* Whatever xenstore names, it is opened only if it is a terminal of the kind that is meant, root's, and nobody's place of work. */
+int xl_console_open_terminal(const char *path)
 {
         struct stat st;
         int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
@@ -81,7 +107,8 @@ static int terminal_open(const char *path)
                 : !S_ISCHR(st.st_mode) || major(st.st_rdev) < PTS_MAJOR_FIRST ||
                         major(st.st_rdev) > PTS_MAJOR_LAST
                     ? -ENOTTY
-                    : terminal_set_raw(fd);
+                : st.st_uid != geteuid() || is_worked_at(st.st_rdev) ? -EBUSY
+                                                                     : terminal_set_raw(fd);
         if (r == 0)
                 return fd;
         close(fd);
@@ -93,7 +120,7 @@ static int open_terminal(uint32_t domid, bool hvm)
         int r;
         char *path = read_terminal(domid, hvm, &r);
         if (path)
-                r = g_str_has_prefix(path, "/dev/pts/") ? terminal_open(path) : -ENOTTY;
+                r = g_str_has_prefix(path, "/dev/pts/") ? xl_console_open_terminal(path) : -ENOTTY;
         free(path);
         return r;
 }
