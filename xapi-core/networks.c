@@ -310,7 +310,13 @@ static bool is_of(const PifRow *pif, const char *host)
         return strcmp(pif->host, host) == 0 && pif->managed;
 }
 
-/* The refs of the host's PIFs that are plugged, those that carry VLANs first; and whether it has any PIF. */
+/* What the host itself is reached by is to be plugged, whatever became of it the last time. */
+static bool is_wanted(const PifRow *pif)
+{
+        return pif->currently_attached || pif->management || pif->disallow_unplug;
+}
+
+/* The refs of the host's PIFs that are to be plugged, those that carry VLANs first; and whether it has any PIF. */
 static GPtrArray *plugged(Manager *manager, bool *ret_any)
 {
         GPtrArray *refs = g_ptr_array_new_with_free_func(g_free);
@@ -323,7 +329,7 @@ static GPtrArray *plugged(Manager *manager, bool *ret_any)
                         const PifRow *pif = (const PifRow *)rows[i];
 
                         *ret_any |= strcmp(pif->host, manager->host) == 0;
-                        if (is_of(pif, manager->host) && pif->currently_attached &&
+                        if (is_of(pif, manager->host) && is_wanted(pif) &&
                             (pif->VLAN != PIF_NO_VLAN) == on_vlans)
                                 g_ptr_array_add(refs, g_strdup(rows[i]->ref));
                 }

@@ -309,6 +309,26 @@ def test_management(fresh):
     assert expect_error('PIF_IS_MANAGEMENT_INTERFACE', xapi.call, 'PIF.set_primary_address_type', pif, 'IPv6') == [pif]
 
 
+def test_the_hosts_own_interface_is_tried_again(fresh):
+    """That it could not be plugged at one start does not keep it from being plugged at the next."""
+    xapi = fresh.json()
+    pif = first_pif(xapi)
+    xapi.call('PIF.set_disallow_unplug', pif, True)
+    faults = fresh.folder / 'networkd/faults'
+    (fresh.folder / 'networkd.conf').write_text(f'[daemon]\nbackend=simulator\nfaults={faults}\n')
+    fresh.kill('networkd')
+    eventually(lambda: networkd(fresh, 'Bridge.get_all') == ['xenbr0'])
+    networkd(fresh, 'Bridge.destroy', '--name', 'xenbr0', '--force', 'true')
+    faults.write_text(json.dumps({'add-bridge': {'errno': 5}}))
+    fresh.kill('xapi-core')
+    xapi = again(fresh)
+    eventually(lambda: not xapi.call('PIF.get_currently_attached', pif))
+    fresh.kill('xapi-core')
+    xapi = again(fresh)
+    eventually(lambda: xapi.call('PIF.get_currently_attached', pif))
+    assert ports(fresh, 'xenbr0') == ['eth0']
+
+
 def test_what_nobody_asked_to_end(stack):
     """A guest that powers off by itself, and what a killed server left there: the bridge goes."""
     xapi = stack.json()
