@@ -65,6 +65,11 @@ static bool fill_disk(const Xenlight *xenlight, const XenopsVbd *vbd, const Back
         if (!disk->path)
                 return xenops_fail_internal(
                     error, "the disk of VBD %s is served by NBD alone, not as a device", vbd->id.device);
+        /* libxl makes options of QEMU's of it, in which a comma begins the next one, and a file of any name may lie among ISO images. */
+        if (strpbrk(disk->path, ",\n"))
+                return xenops_fail_internal(error,
+                                            "the disk of VBD %s, %s, has a comma or a new line in its name",
+                                            vbd->id.device, disk->path);
         if (stat(disk->path, &status) < 0)
                 return xenops_fail_internal(error, "the disk of VBD %s, %s: %s", vbd->id.device, disk->path,
                                             g_strerror(errno));
