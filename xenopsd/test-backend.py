@@ -544,6 +544,17 @@ class Figures(Daemons):
         self.assertGreater(self.state(vm)['last_start_time'], state['last_start_time'])
 
 
+    def test_drivers_are_noticed(self):
+        """Of a guest with emulated hardware, that says nothing else of itself."""
+        vm = self.create(ty=['HVM', {}])
+        self.add_interface(vm, '0')
+        self.start(vm, paused=True)
+        domid, = self.state(vm)['domids']
+        self.assertFalse(self.state(vm)['pv_drivers_detected'])
+        self.hypervisor.run('xenstore-write', f'/local/domain/{domid}/device/vif/0/state', '4')
+        self.eventually(lambda: self.state(vm)['pv_drivers_detected'], 'the drivers')
+
+
 @unittest.skipUnless(KERNEL, 'on Xen')
 class Peers(Daemons):
     """What xenopsd needs is there and does not answer, or is not there."""
@@ -561,6 +572,34 @@ class Peers(Daemons):
         finally:
             os.kill(pid, signal.SIGCONT)
         self.assertEqual(self.power(vm), 'Paused')
+
+
+@unittest.skipUnless(KERNEL, 'on Xen')
+class Names(Daemons):
+    def test_name_of_a_disk_is_no_option(self):
+        vm = self.create(ty=['HVM', {}])
+        path = os.path.join(self.folder, 'image,snapshot=on.iso')
+        with open(path, 'w') as file:
+            file.truncate(DISK_BYTES)
+        self.add_disk(vm, '3', path, ty='CDROM', mode='ReadOnly')
+        self.fails('has a comma', 'VM.start', id=vm, paused=True)
+        self.assertEqual((self.power(vm), self.hypervisor.left()), ('Halted', []))
+
+
+@unittest.skipUnless(KERNEL, 'on Xen')
+class FullDisk(Daemons):
+    def test_crashed_guest_does_not_fill_it(self):
+        cores = os.path.join(self.folder, 'state', 'cores')
+        os.makedirs(cores)
+        self.hypervisor.run('mount', '-t', 'tmpfs', '-o', f'size={MEMORY}', 'tmpfs', cores)
+        self.addCleanup(self.hypervisor.run, 'umount', cores)
+        vm = self.create(on_crash=['Coredump', 'Shutdown'])
+        self.start(vm)
+        self.hypervisor.await_guest(vm)
+        self.hypervisor.does(vm, 'crash')
+        self.eventually(lambda: self.power(vm) == 'Halted', 'the end of a crashed guest')
+        self.assertIn('there is no room', self.log())
+        self.assertEqual(os.listdir(cores), [])
 
 
 class Changes:

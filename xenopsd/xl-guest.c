@@ -15,8 +15,10 @@
 #include "guest-facts.h"
 #include "message-switch/lib/daemon.h"
 
-/* What is watched in a domain's folder. The target is squeezed's; a guest cannot change it. */
-static const char *const WATCHED[] = { "attr", "data", "control", "feature", "drivers", "memory/target" };
+/* What is watched in a domain's folder. The target is squeezed's; a guest cannot change it. Its devices tell by which drivers
+ * they are served. */
+static const char *const WATCHED[] = { "attr",    "data",          "control", "feature",
+                                       "drivers", "memory/target", "device" };
 
 typedef struct Guest {
         char *vm;

@@ -2,8 +2,10 @@
 /* What a domain is saved as: a page that says whose it is, then libxl's stream. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <glib.h>
@@ -13,7 +15,8 @@
 
 #define IMAGE_MAGIC        "XAPI-XEN-IMAGE-1"
 #define IMAGE_HEADER_BYTES 4096
-#define SUSPEND_SECONDS    60.0 /* that libxl gives a guest */
+#define CORES_SPARE_KIB    (512u << 10) /* of the disk, that a core leaves free */
+#define SUSPEND_SECONDS    60.0         /* that libxl gives a guest */
 
 static int header_write(int fd, const char *vm)
 {
@@ -77,6 +80,21 @@ bool xl_restore(BackendContext *context, const XenopsVm *vm, const char *path, X
         return good;
 }
 
+/* The disk is that of others' records, too: a guest that crashes must not fill it. */
+static bool check_room(BackendContext *context, const char *vm, const char *folder, XenopsError **error)
+{
+        struct statvfs disk;
+        BackendDomain domain;
+        if (statvfs(folder, &disk) < 0)
+                return xl_fail_errno(error, "cannot look at the folder of cores", -errno);
+        if (!xl_stat(context->backend, vm, &domain))
+                return xenops_fail_domain_not_built(error);
+        uint64_t free_kib = (uint64_t)disk.f_bavail * (disk.f_frsize / 1024);
+        return (uint64_t)domain.memory_kib + CORES_SPARE_KIB <= free_kib ||
+               xenops_fail_internal(error, "there is no room for %" PRId64 " KiB of memory in %s",
+                                    domain.memory_kib, folder);
+}
+
 bool xl_core_dump(BackendContext *context, const XenopsVm *vm, XenopsError **error)
 {
         uint32_t domid;
@@ -88,6 +106,8 @@ bool xl_core_dump(BackendContext *context, const XenopsVm *vm, XenopsError **err
         if (g_mkdir_with_parents(folder, 0700) < 0)
                 return xl_fail_errno(error, "cannot make the folder of cores", -errno);
         unlink(path);
+        if (!check_room(context, vm->id, folder, error))
+                return false;
         int rc = xl_await(context, libxl_domain_core_dump(ctx, domid, path, xl_how(context)));
         if (rc == 0)
                 return true;

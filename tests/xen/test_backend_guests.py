@@ -30,7 +30,7 @@ def test_at_the_same_time(dom0):
 
 
 def test_crashed_guest_is_dumped(dom0):
-    run(dom0, 'crashed_guest_is_dumped')
+    run(dom0, 'crashed_guest_is_dumped', 'crashed_guest_does_not_fill_it')
 
 
 def test_processors_go_and_come(dom0):
