@@ -208,9 +208,14 @@ static bool stop(Disks *disks, const Operation *operation, DiskRecord *record, c
 static bool start_new(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,
                       StorageError **error)
 {
+        g_autoptr(GPtrArray) layers = NULL;
         StorageError *ignored = NULL;
+        int r;
 
-        if (disk_start(disks, operation, record, name, error))
+        /* Of an image that is missing or damaged, whoever runs the server would tell no more than that it failed. */
+        r = layer_chain(record->path, record->format, &layers);
+        if (r < 0 ? disk_fail_errno(error, name, record->path, r)
+                  : disk_start(disks, operation, record, name, error))
                 return true;
         if (!stop(disks, operation, record, name, &ignored))
                 storage_error_free(ignored);
