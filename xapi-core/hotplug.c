@@ -31,14 +31,6 @@ static bool begin(Hotplug *h, Str *ret_uuid, XapiError **error)
         return true;
 }
 
-static bool fail(const Hotplug *h, XenopsError *refusal, XapiError **error)
-{
-        bool of_device = refusal->tag == XENOPS_ERROR_DEVICE_IS_CONNECTED ||
-                         refusal->tag == XENOPS_ERROR_DEVICE_NOT_CONNECTED;
-
-        return xenops_fail(of_device ? h->device : h->vm_ref, refusal, error);
-}
-
 static bool ask(Hotplug *h, XapiError **error)
 {
         XenopsError *refusal = NULL;
@@ -47,8 +39,9 @@ static bool ask(Hotplug *h, XapiError **error)
         h->bus = h->call->manager->daemon->bus;
         h->id = xenops_device(h->vm->uuid, row_values(h->row)[h->class->name_field].s);
         if (!h->ask(h, &task, &refusal, error))
-                return refusal ? fail(h, refusal, error) : false;
-        return !task || xenops_wait(h->call->manager->xenops, h->call, h->vm_ref, task, error);
+                return refusal ? xenops_fail_device(h->vm_ref, h->device, refusal, error) : false;
+        return !task ||
+               xenops_wait_device(h->call->manager->xenops, h->call, h->vm_ref, h->device, task, error);
 }
 
 static bool ask_with_rows(Hotplug *h, XapiError **error)

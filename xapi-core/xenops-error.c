@@ -50,7 +50,7 @@ static bool fail_other(const XenopsError *e, XapiError **error)
         return false;
 }
 
-static bool fail(const char *vm, const XenopsError *e, XapiError **error)
+static bool fail(const char *vm, const char *device, const XenopsError *e, XapiError **error)
 {
         switch (e->tag) {
         case XENOPS_ERROR_BAD_POWER_STATE:
@@ -77,12 +77,15 @@ static bool fail(const char *vm, const XenopsError *e, XapiError **error)
         case XENOPS_ERROR_NO_BOOTABLE_DEVICE:
                 return xapi_fail(error, ERR_BOOTLOADER_FAILED, vm, "There is no bootable device", NULL);
         case XENOPS_ERROR_DEVICE_IS_CONNECTED:
-                return xapi_fail(error, ERR_DEVICE_ALREADY_ATTACHED, vm, NULL);
+                return xapi_fail(error, ERR_DEVICE_ALREADY_ATTACHED, device, NULL);
         case XENOPS_ERROR_DEVICE_NOT_CONNECTED:
-                return xapi_fail(error, ERR_DEVICE_ALREADY_DETACHED, vm, NULL);
+                return xapi_fail(error, ERR_DEVICE_ALREADY_DETACHED, device, NULL);
         case XENOPS_ERROR_DEVICE_DETACH_REJECTED:
-                return xapi_fail(error, ERR_DEVICE_DETACH_REJECTED, e->device_detach_rejected.class,
-                                 e->device_detach_rejected.id, e->device_detach_rejected.reason, NULL);
+                return xapi_fail(error, ERR_DEVICE_DETACH_REJECTED, e->device_detach_rejected.class, device,
+                                 e->device_detach_rejected.reason, NULL);
+        case XENOPS_ERROR_DEVICE_ATTACH_TIMEOUT:
+                return xapi_fail(error, ERR_DEVICE_ATTACH_TIMEOUT, e->device_attach_timeout.class, device,
+                                 NULL);
         case XENOPS_ERROR_UNIMPLEMENTED:
                 return xapi_fail(error, ERR_NOT_IMPLEMENTED, e->unimplemented, NULL);
         default:
@@ -92,7 +95,12 @@ static bool fail(const char *vm, const XenopsError *e, XapiError **error)
 
 bool xenops_fail(const char *vm, XenopsError *taken, XapiError **error)
 {
-        fail(vm, taken, error);
+        return xenops_fail_device(vm, vm, taken, error);
+}
+
+bool xenops_fail_device(const char *vm, const char *device, XenopsError *taken, XapiError **error)
+{
+        fail(vm, device, taken, error);
         xenops_error_free(taken);
         return false;
 }

@@ -95,7 +95,7 @@ static void wait_for_event(XenopsTasks *tasks, Waiter *w)
         pthread_mutex_unlock(&tasks->lock);
 }
 
-static bool fail_task(Call *call, const char *vm, const json_t *json, XapiError **error)
+static bool fail_task(Call *call, const char *vm, const char *device, const json_t *json, XapiError **error)
 {
         XenopsError *e = bus_decode_error(&xenops_interface, json);
 
@@ -103,13 +103,14 @@ static bool fail_task(Call *call, const char *vm, const json_t *json, XapiError 
                 xenops_error_free(e);
                 return xapi_fail(error, ERR_TASK_CANCELLED, call->task, NULL);
         }
-        return xenops_fail(vm, e, error);
+        return xenops_fail_device(vm, device, e, error);
 }
 
 typedef enum WaitState { WAIT_PENDING, WAIT_DONE, WAIT_FAILED } WaitState;
 
 /* One look at the task. A call that failed, as when xenopsd restarts, is no answer yet. */
-static WaitState look(Xenops *x, Call *call, const char *vm, const char *id, XapiError **error)
+static WaitState look(Xenops *x, Call *call, const char *vm, const char *device, const char *id,
+                      XapiError **error)
 {
         XenopsTask task = { 0 };
         XenopsError *e = NULL;
@@ -132,7 +133,7 @@ static WaitState look(Xenops *x, Call *call, const char *vm, const char *id, Xap
         if (task.state.tag == XENOPS_TASK_STATE_COMPLETED) {
                 state = WAIT_DONE;
         } else if (task.state.tag == XENOPS_TASK_STATE_FAILED) {
-                fail_task(call, vm, task.state.failed, error);
+                fail_task(call, vm, device, task.state.failed, error);
                 state = WAIT_FAILED;
         }
         xenops_task_clear(&task);
@@ -147,14 +148,14 @@ static void cancel_task(Xenops *x, const char *id)
                 xenops_error_free(e);
 }
 
-static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const char *id, Waiter *w,
-                                  XapiError **error)
+static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const char *device, const char *id,
+                                  Waiter *w, XapiError **error)
 {
         uint64_t deadline = clock_usec() + XENOPS_OPERATION_USEC;
         bool cancelled = false;
 
         for (;;) {
-                WaitState state = look(x, call, vm, id, error);
+                WaitState state = look(x, call, vm, device, id, error);
 
                 if (state != WAIT_PENDING)
                         return state;
@@ -175,6 +176,12 @@ static WaitState wait_until_ended(Xenops *x, Call *call, const char *vm, const c
 
 bool xenops_wait(Xenops *x, Call *call, const char *vm, char *id, XapiError **error)
 {
+        return xenops_wait_device(x, call, vm, vm, id, error);
+}
+
+bool xenops_wait_device(Xenops *x, Call *call, const char *vm, const char *device, char *id,
+                        XapiError **error)
+{
         Waiter w = { .changed = PTHREAD_COND_INITIALIZER };
         XenopsTasks *tasks = xenops_tasks(x);
         Cancelling c = { tasks, id };
@@ -185,7 +192,7 @@ bool xenops_wait(Xenops *x, Call *call, const char *vm, char *id, XapiError **er
         g_hash_table_insert(tasks->waiters, id, &w);
         pthread_mutex_unlock(&tasks->lock);
         call_on_cancel(call, on_cancel, &c);
-        state = wait_until_ended(x, call, vm, id, &w, error);
+        state = wait_until_ended(x, call, vm, device, id, &w, error);
         call_on_cancel(call, NULL, NULL);
         pthread_mutex_lock(&tasks->lock);
         g_hash_table_remove(tasks->waiters, id);

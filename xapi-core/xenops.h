@@ -41,6 +41,9 @@ XenopsDeviceId xenops_device(const char *vm_uuid, const char *device);
 char *xenops_disk_of_vdi(Store *store, const char *vdi);
 /* Waits for a task of xenopsd (taken), which is cancelled when the call is, and forgotten. */
 bool xenops_wait(Xenops *xenops, Call *call, const char *vm, char *task, XapiError **error);
+/* The same, of a task about one of its devices, whose ref errors about devices name. */
+bool xenops_wait_device(Xenops *xenops, Call *call, const char *vm, const char *device, char *task,
+                        XapiError **error);
 
 /* Between the two, changes that xenopsd tells of are left for xenops_leave to see. */
 void xenops_enter(Xenops *xenops, const char *vm_uuid);
@@ -52,3 +55,4 @@ bool xenops_leave(Xenops *xenops, const char *vm, bool insist, void (*finish)(Tx
 
 /* The XenAPI's error for one of xenopsd's; takes it. Returns false. */
 bool xenops_fail(const char *vm, XenopsError *taken, XapiError **error);
+bool xenops_fail_device(const char *vm, const char *device, XenopsError *taken, XapiError **error);

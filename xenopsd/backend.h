@@ -159,6 +159,7 @@ typedef struct XenlightSettings {
         const char *path; /* folder for what need not outlive a reboot */
         const char
             *kernel_folders; /* separated by colons: kernels that are given to VMs stand below one of them */
+        int64_t plug_timeout_ms; /* for a guest that runs to take a device */
 } XenlightSettings;
 /* Xen, by libxenlight; in builds that have it. NULL: *ret_error says why (g_free). */
 Backend *xenlight_new(const XenlightSettings *settings, Loop *loop, const BackendEvents *events,

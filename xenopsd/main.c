@@ -13,6 +13,7 @@
 #define MEMORY_MIB_MAX         (1024 * 1024 * 1024)
 #define GUEST_DELAY_MS_DEFAULT 50
 #define ACKNOWLEDGE_MS_DEFAULT 60000
+#define PLUG_MS_DEFAULT        60000
 #define FIGURES_MS_DEFAULT     5000
 #define RESTLESS_MS_DEFAULT    120000
 #define REST_MS_DEFAULT        15000
@@ -37,7 +38,10 @@ int main(int argc, char **argv)
         ManagerSettings settings = {
                 .path = folder,
                 .backend = backend,
-                .xenlight = { .cores = cores, .kernel_folders = kernel_folders },
+                .xenlight = { .cores = cores,
+                              .kernel_folders = kernel_folders,
+                              .plug_timeout_ms = daemon_setting_int(daemon, "plug-timeout-ms",
+                                                                    PLUG_MS_DEFAULT, 1, MILLISECONDS_MAX) },
                 .acknowledge_timeout_ms = daemon_setting_int(daemon, "shutdown-acknowledge-timeout-ms",
                                                              ACKNOWLEDGE_MS_DEFAULT, 1, MILLISECONDS_MAX),
                 .restless_window_ms =

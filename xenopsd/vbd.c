@@ -167,7 +167,7 @@ static bool run_insert(Operation *operation, XenopsError **error)
         return vbd_set_disk(operation, vbd, &arguments->disk, error);
 }
 
-const OperationKind operation_vbd_plug = { "VBD.plug", run_plug, false, false };
+const OperationKind operation_vbd_plug = { "VBD.plug", run_plug, true, false };
 const OperationKind operation_vbd_unplug = { "VBD.unplug", run_unplug, false, false };
 const OperationKind operation_vbd_eject = { "VBD.eject", run_eject, false, false };
 const OperationKind operation_vbd_insert = { "VBD.insert", run_insert, false, false };

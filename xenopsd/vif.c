@@ -177,7 +177,7 @@ static bool run_set_trunks(Operation *operation, XenopsError **error)
                           error);
 }
 
-const OperationKind operation_vif_plug = { "VIF.plug", run_plug, false, false };
+const OperationKind operation_vif_plug = { "VIF.plug", run_plug, true, false };
 const OperationKind operation_vif_unplug = { "VIF.unplug", run_unplug, false, false };
 const OperationKind operation_vif_move = { "VIF.move", run_move, false, false };
 const OperationKind operation_vif_set_carrier = { "VIF.set_carrier", run_set_carrier, false, false };

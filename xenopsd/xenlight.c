@@ -146,6 +146,7 @@ Backend *xenlight_new(const XenlightSettings *settings, Loop *loop, const Backen
         xenlight->ledger = ledger;
         xenlight->path = g_strdup(settings->path);
         xenlight->cores = g_strdup(settings->cores);
+        xenlight->plug_timeout_ms = settings->plug_timeout_ms;
         xenlight->kernel_folders = g_strsplit(settings->kernel_folders, ":", -1);
         xenlight->table = xl_table_new(ledger);
         xenlight->look_log = xl_log_new();

@@ -25,6 +25,7 @@ typedef struct Xenlight {
         char *path;            /* folder for what need not outlive a reboot */
         char *cores;           /* folder for the memory of crashed guests */
         char **kernel_folders; /* below which kernels that are given stand */
+        int64_t plug_timeout_ms;
 } Xenlight;
 
 #define XL_CPUS_MAX 4096 /* of this host, that a VM's affinity can name */
@@ -115,6 +116,14 @@ bool xl_pause(BackendContext *context, const XenopsVm *vm, XenopsError **error);
 
 /* xl-scope.c: gives the domain's device model, if it has one, a unit of its own, where there is systemd. */
 void xl_scope_adopt(const char *vm, uint32_t domid);
+
+/* xl-front-end.c */
+/* Whether the domain has the device of that kind ("vbd", "vif") that libxl has under `node`. 1; 0; negative errno. */
+int xl_device_there(uint32_t domid, const char *kind, const char *node);
+/* Waits until the guest has connected to a device that was plugged, if it can be expected to: it runs, and has connected to
+ * another of that kind. False, with *error: Device_attach_timeout after plug_timeout_ms, or Cancelled. */
+bool xl_await_taken(BackendContext *context, uint32_t domid, const char *kind, const char *node,
+                    XenopsError **error);
 
 /* xl-xsdata.c */
 bool xl_set_xsdata(BackendContext *context, const XenopsVm *vm, const BusDict *data, XenopsError **error);

@@ -110,14 +110,23 @@ static void forget(BackendContext *context, const XenopsDeviceId *id)
         xl_table_commit(table, vm);
 }
 
-static bool add_to_domain(BackendContext *context, uint32_t domid, libxl_device_disk *disk,
-                          XenopsError **error)
+/* What fails is taken back, which libxl does not do by itself. */
+static bool add_to_domain(BackendContext *context, uint32_t domid, const XenopsDeviceId *id,
+                          libxl_device_disk *disk, XenopsError **error)
 {
         libxl_ctx *ctx = xl_ctx(context, error);
         if (!ctx)
                 return false;
         int rc = xl_await(context, libxl_device_disk_add(ctx, domid, disk, xl_how(context)));
-        return rc == 0 || xl_fail(context, error, rc, "cannot plug the disk");
+        if (rc != 0)
+                xl_fail(context, error, rc, "cannot plug the disk");
+        else if (xl_await_taken(context, domid, "vbd", disk->vdev, error))
+                return true;
+        rc = libxl_device_disk_destroy(ctx, domid, disk, NULL);
+        if (rc != 0 && xl_device_there(domid, "vbd", disk->vdev) != 0)
+                log_error("A disk that could not be plugged stays with the domain", "XAPI_VM", id->vm,
+                          "XAPI_DEVICE", id->device, "ERROR", libxl_error_to_string(rc), NULL);
+        return false;
 }
 
 bool xl_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDisk *backend_disk,
@@ -132,7 +141,7 @@ bool xl_vbd_plug(BackendContext *context, const XenopsVbd *vbd, const BackendDis
                     remember(context, vbd, backend_disk, disk.vdev, error);
         if (good && domain.plan)
                 xl_plan_add_disk(domain.plan, &disk);
-        else if (good && !add_to_domain(context, (uint32_t)domain.domid, &disk, error)) {
+        else if (good && !add_to_domain(context, (uint32_t)domain.domid, &vbd->id, &disk, error)) {
                 forget(context, &vbd->id);
                 good = false;
         }
@@ -150,6 +159,8 @@ static bool remove_from_domain(BackendContext *context, const XenopsDeviceId *id
         libxl_device_disk_init(&disk);
         if (libxl_vdev_to_device_disk(ctx, (uint32_t)domain->domid, node, &disk) != 0) {
                 libxl_device_disk_dispose(&disk);
+                if (xl_device_there((uint32_t)domain->domid, "vbd", node) != 0)
+                        return xl_fail(context, error, ERROR_FAIL, "cannot find the disk");
                 g_free(xl_log_first_error(((XlContext *)context)->log));
                 return true; /* it has gone already */
         }

@@ -111,18 +111,27 @@ bool xl_nic_connect_all(BackendContext *context, const char *vm, XenopsError **e
         return good;
 }
 
+/* What fails is taken back, which libxl does not do by itself. */
 static bool add_to_domain(BackendContext *context, const XlDomain *domain, libxl_device_nic *nic,
                           const XenopsVif *vif, XenopsError **error)
 {
+        uint32_t domid = (uint32_t)domain->domid;
+        char node[16];
         libxl_ctx *ctx = xl_ctx(context, error);
         if (!ctx)
                 return false;
-        int rc = xl_await(context, libxl_device_nic_add(ctx, (uint32_t)domain->domid, nic, xl_how(context)));
+        g_snprintf(node, sizeof node, "%d", nic->devid);
+        int rc = xl_await(context, libxl_device_nic_add(ctx, domid, nic, xl_how(context)));
         if (rc != 0)
-                return xl_fail(context, error, rc, "cannot plug the interface");
-        if (connect_port(domain, nic->devid, vif, error))
+                xl_fail(context, error, rc, "cannot plug the interface");
+        else if (connect_port(domain, nic->devid, vif, error) &&
+                 xl_await_taken(context, domid, "vif", node, error))
                 return true;
-        libxl_device_nic_destroy(ctx, (uint32_t)domain->domid, nic, NULL);
+        rc = libxl_device_nic_destroy(ctx, domid, nic, NULL);
+        if (rc != 0 && xl_device_there(domid, "vif", node) != 0)
+                log_error("An interface that could not be plugged stays with the domain", "XAPI_VM",
+                          vif->id.vm, "XAPI_DEVICE", vif->id.device, "ERROR", libxl_error_to_string(rc),
+                          NULL);
         return false;
 }
 
@@ -154,6 +163,8 @@ static bool remove_from_domain(BackendContext *context, const XlDomain *domain, 
         libxl_device_nic_init(&nic);
         if (libxl_devid_to_device_nic(ctx, (uint32_t)domain->domid, atoi(node), &nic) != 0) {
                 libxl_device_nic_dispose(&nic);
+                if (xl_device_there((uint32_t)domain->domid, "vif", node) != 0)
+                        return xl_fail(context, error, ERROR_FAIL, "cannot find the interface");
                 g_free(xl_log_first_error(((XlContext *)context)->log));
                 return true; /* it has gone already */
         }
