@@ -10,15 +10,21 @@
 #include "vm-store.h"
 
 static const char *const entry_texts[] = {
-        [JOURNAL_NOTHING] = "nothing",     [JOURNAL_START] = "start",   [JOURNAL_RESUME] = "resume",
-        [JOURNAL_SHUTDOWN] = "shutdown",   [JOURNAL_REBOOT] = "reboot", [JOURNAL_SUSPEND] = "suspend",
-        [JOURNAL_SUSPENDED] = "suspended",
+        [JOURNAL_NOTHING] = "nothing",       [JOURNAL_START] = "start",       [JOURNAL_RESUME] = "resume",
+        [JOURNAL_SHUTDOWN] = "shutdown",     [JOURNAL_REBOOT] = "reboot",     [JOURNAL_SUSPEND] = "suspend",
+        [JOURNAL_SUSPENDED] = "suspended",   [JOURNAL_PLUG_VBD] = "plug-vbd", [JOURNAL_PLUG_VIF] = "plug-vif",
+        [JOURNAL_UNPLUG_VBD] = "unplug-vbd",
 };
+
+typedef struct Entry {
+        JournalEntry kind;
+        char *device; /* NULL: it is about the whole VM */
+} Entry;
 
 struct Journal {
         Ledger *ledger;
         pthread_mutex_t lock;
-        GHashTable *entries; /* VM -> JournalEntry */
+        GHashTable *entries; /* VM -> Entry */
 };
 
 #define KEY_PREFIX "journal/"
@@ -30,15 +36,31 @@ static void make_key(Key key, const char *vm)
         g_snprintf(key, sizeof(Key), KEY_PREFIX "%s", vm);
 }
 
+static void entry_free(gpointer data)
+{
+        Entry *entry = data;
+        g_free(entry->device);
+        g_free(entry);
+}
+
+static void remember(Journal *journal, const char *vm, JournalEntry kind, const char *device)
+{
+        Entry *entry = g_new(Entry, 1);
+        *entry = (Entry){ kind, g_strdup(device) };
+        g_hash_table_insert(journal->entries, g_strdup(vm), entry);
+}
+
 static void journal_load(Journal *journal, const char *key)
 {
         g_autofree char *text = NULL;
         if (ledger_get(journal->ledger, key, &text) < 0)
                 return;
+        char *device = strchr(text, ' ');
+        if (device)
+                *device++ = '\0';
         for (size_t i = 1; i < G_N_ELEMENTS(entry_texts); i++)
                 if (g_str_equal(text, entry_texts[i]))
-                        g_hash_table_insert(journal->entries, g_strdup(key + strlen(KEY_PREFIX)),
-                                            GSIZE_TO_POINTER(i));
+                        remember(journal, key + strlen(KEY_PREFIX), (JournalEntry)i, device);
 }
 
 Journal *journal_new(Ledger *ledger)
@@ -46,7 +68,7 @@ Journal *journal_new(Ledger *ledger)
         Journal *journal = g_new0(Journal, 1);
         journal->ledger = ledger;
         pthread_mutex_init(&journal->lock, NULL);
-        journal->entries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        journal->entries = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, entry_free);
         g_auto(GStrv) keys = ledger_keys(ledger, KEY_PREFIX);
         for (char **key = keys; *key; key++)
                 journal_load(journal, *key);
@@ -64,13 +86,20 @@ void journal_free(Journal *journal)
 
 bool journal_begin(Journal *journal, const char *vm, JournalEntry entry, XenopsError **error)
 {
+        return journal_begin_device(journal, vm, entry, NULL, error);
+}
+
+bool journal_begin_device(Journal *journal, const char *vm, JournalEntry entry, const char *device,
+                          XenopsError **error)
+{
         Key key;
         make_key(key, vm);
-        int r = ledger_put(journal->ledger, key, entry_texts[entry]);
+        g_autofree char *text = g_strconcat(entry_texts[entry], device ? " " : NULL, device, NULL);
+        int r = ledger_put(journal->ledger, key, text);
         if (r < 0)
                 return xenops_fail_internal(error, "cannot write the journal: %s", g_strerror(-r));
         pthread_mutex_lock(&journal->lock);
-        g_hash_table_insert(journal->entries, g_strdup(vm), GSIZE_TO_POINTER(entry));
+        remember(journal, vm, entry, device);
         pthread_mutex_unlock(&journal->lock);
         return true;
 }
@@ -90,9 +119,19 @@ void journal_end(Journal *journal, const char *vm)
 JournalEntry journal_get(Journal *journal, const char *vm)
 {
         pthread_mutex_lock(&journal->lock);
-        JournalEntry entry = (JournalEntry)GPOINTER_TO_SIZE(g_hash_table_lookup(journal->entries, vm));
+        const Entry *entry = g_hash_table_lookup(journal->entries, vm);
+        JournalEntry kind = entry ? entry->kind : JOURNAL_NOTHING;
         pthread_mutex_unlock(&journal->lock);
-        return entry;
+        return kind;
+}
+
+char *journal_device(Journal *journal, const char *vm)
+{
+        pthread_mutex_lock(&journal->lock);
+        const Entry *entry = g_hash_table_lookup(journal->entries, vm);
+        char *device = entry ? g_strdup(entry->device) : NULL;
+        pthread_mutex_unlock(&journal->lock);
+        return device;
 }
 
 char **journal_list(Journal *journal)

@@ -16,6 +16,10 @@ typedef enum JournalEntry {
         JOURNAL_REBOOT,    /* complete: the domain is to be replaced by a new one */
         JOURNAL_SUSPEND,   /* undo: the image is not whole; the domain goes on */
         JOURNAL_SUSPENDED, /* complete: the image is whole; there is to be no domain */
+        /* Of one device: */
+        JOURNAL_PLUG_VBD,   /* undo: it is not to be plugged */
+        JOURNAL_PLUG_VIF,   /* the same */
+        JOURNAL_UNPLUG_VBD, /* complete, if the domain has let go of it: so is its datapath to be */
 } JournalEntry;
 
 typedef struct Journal Journal;
@@ -26,7 +30,11 @@ void journal_free(Journal *journal);
 
 /* Writes down that it is begun, in place of what stands there. */
 bool journal_begin(Journal *journal, const char *vm, JournalEntry entry, XenopsError **error);
+bool journal_begin_device(Journal *journal, const char *vm, JournalEntry entry, const char *device,
+                          XenopsError **error);
 void journal_end(Journal *journal, const char *vm);
 JournalEntry journal_get(Journal *journal, const char *vm);
+/* Which device the entry is about, owned (g_free); NULL: about none. */
+char *journal_device(Journal *journal, const char *vm);
 /* The VMs that have an entry; owned (g_strfreev). */
 char **journal_list(Journal *journal);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "disk.h"
+#include "vbd.h"
+#include "vif.h"
 
 static void let_go_of_image(Operation *operation)
 {
@@ -35,6 +37,17 @@ static bool recover_suspend(Operation *operation, bool suspended, XenopsError **
                                                             error));
 }
 
+static void recover_device(Operation *operation, JournalEntry entry)
+{
+        g_autofree char *device = journal_device(operation->manager->journal, operation->vm);
+        if (!device)
+                return;
+        if (entry == JOURNAL_PLUG_VIF)
+                vif_recover(operation, device);
+        else
+                vbd_recover(operation, device, entry == JOURNAL_PLUG_VBD);
+}
+
 static bool recover(Operation *operation, JournalEntry entry, XenopsError **error)
 {
         switch (entry) {
@@ -50,6 +63,11 @@ static bool recover(Operation *operation, JournalEntry entry, XenopsError **erro
                 return recover_suspend(operation, false, error);
         case JOURNAL_SUSPENDED:
                 return recover_suspend(operation, true, error);
+        case JOURNAL_PLUG_VBD:
+        case JOURNAL_PLUG_VIF:
+        case JOURNAL_UNPLUG_VBD:
+                recover_device(operation, entry);
+                break;
         case JOURNAL_NOTHING:
                 break;
         }

@@ -91,25 +91,51 @@ static bool run_plug(Operation *operation, XenopsError **error)
                 return false;
         if (vbd_is_plugged(operation, vbd))
                 return true;
+        Journal *journal = operation->manager->journal;
+        if (!journal_begin_device(journal, operation->vm, JOURNAL_PLUG_VBD, vbd->id.device, error))
+                return false;
         bool good = vbd_plug(operation, vbd, error);
+        journal_end(journal, operation->vm);
         vbd_changed(operation, vbd);
         return good;
+}
+
+static bool unplug(Operation *operation, const XenopsVbd *vbd, bool force, XenopsError **error)
+{
+        if (!operation->backend->operations->vbd_unplug(operation->context, &vbd->id, force, error))
+                return false;
+        vbd_changed(operation, vbd);
+        return !vbd->backend || disk_detach(operation->manager->bus, operation_debug_info(operation),
+                                            operation->vm, vbd->id.device, vbd->backend, error);
 }
 
 static bool run_unplug(Operation *operation, XenopsError **error)
 {
         const XenopsVbdUnplugArgs *arguments = operation->arguments;
         const XenopsVbd *vbd = vbd_of(operation, &arguments->id, error);
+        Journal *journal = operation->manager->journal;
         if (!vbd)
                 return false;
         if (!vbd_is_plugged(operation, vbd))
                 return true;
-        if (!operation->backend->operations->vbd_unplug(operation->context, &vbd->id, arguments->force,
-                                                        error))
+        if (!journal_begin_device(journal, operation->vm, JOURNAL_UNPLUG_VBD, vbd->id.device, error))
                 return false;
-        vbd_changed(operation, vbd);
-        return !vbd->backend || disk_detach(operation->manager->bus, operation_debug_info(operation),
-                                            operation->vm, vbd->id.device, vbd->backend, error);
+        bool good = unplug(operation, vbd, arguments->force, error);
+        journal_end(journal, operation->vm);
+        return good;
+}
+
+void vbd_recover(Operation *operation, const char *device, bool plug)
+{
+        const XenopsVbd *vbd = vm_config_vbd(operation->config, device);
+        BackendDomain domain;
+        if (!vbd)
+                return;
+        /* A domain that was to let go of its disk may use it still. */
+        if (plug && operation->backend->operations->stat(operation->backend, operation->vm, &domain))
+                vbd_unplug_anyway(operation, vbd);
+        else if (!vbd_is_plugged(operation, vbd))
+                vbd_detach_anyway(operation, vbd);
 }
 
 /* data: an XenopsVbd that takes the place of the one with its id. */

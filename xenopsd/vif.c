@@ -53,9 +53,21 @@ static bool run_plug(Operation *operation, XenopsError **error)
                 return false;
         if (vif_is_plugged(operation, vif))
                 return true;
+        Journal *journal = operation->manager->journal;
+        if (!journal_begin_device(journal, operation->vm, JOURNAL_PLUG_VIF, vif->id.device, error))
+                return false;
         bool good = vif_plug(operation, vif, error);
+        journal_end(journal, operation->vm);
         vif_changed(operation, vif);
         return good;
+}
+
+void vif_recover(Operation *operation, const char *device)
+{
+        const XenopsVif *vif = vm_config_vif(operation->config, device);
+        BackendDomain domain;
+        if (vif && operation->backend->operations->stat(operation->backend, operation->vm, &domain))
+                vif_unplug_anyway(operation, vif);
 }
 
 static bool run_unplug(Operation *operation, XenopsError **error)
