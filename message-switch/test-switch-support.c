@@ -245,6 +245,31 @@ BusOutcome test_call(TestClient *client, const char *queue, const char *method, 
         return outcome;
 }
 
+void test_echo_back(BusRequest *request, void *data)
+{
+        json_t *result = json_incref(json_array_get(bus_request_params(request), 0));
+        bus_request_respond(request, result, NULL, NULL, 0);
+}
+
+static void pair_set_up(TestPair *pair, gconstpointer unused)
+{
+        pair->test = test_switch_new(NULL, 0);
+        pair->server = test_client_new(pair->test, "server");
+        pair->client = test_client_new(pair->test, "client");
+}
+
+static void pair_tear_down(TestPair *pair, gconstpointer unused)
+{
+        test_client_free(pair->client);
+        test_client_free(pair->server);
+        test_switch_free(pair->test);
+}
+
+void test_pair_add(const char *path, void (*function)(TestPair *pair, gconstpointer unused))
+{
+        g_test_add(path, TestPair, NULL, pair_set_up, function, pair_tear_down);
+}
+
 TestRaw *test_raw_new(TestSwitch *test, bool hello)
 {
         TestRaw *raw = g_new0(TestRaw, 1);

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include <glib.h>
+
 #include "bus.h"
 #include "frame-reader.h"
 
@@ -35,6 +37,17 @@ void test_client_free(TestClient *client);
 /* Calls and waits; returns the outcome, and the result (owned) where ret_result is not NULL. */
 BusOutcome test_call(TestClient *client, const char *queue, const char *method, const char *text,
                      json_t **ret_result);
+
+/* A service's function that answers with its first parameter. */
+void test_echo_back(BusRequest *request, void *data);
+
+/* A switch, a client that is to serve, and one that calls. */
+typedef struct TestPair {
+        TestSwitch *test;
+        TestClient *server, *client;
+} TestPair;
+/* A test of GLib's that has one. */
+void test_pair_add(const char *path, void (*function)(TestPair *pair, gconstpointer unused));
 
 /* A socket that speaks frames by hand. Blocking. */
 typedef struct TestRaw {
