@@ -93,6 +93,7 @@ Manager *manager_new(const char *plugins_root, const char *folder)
         disks_folder = g_strconcat(folder, "-disks", NULL);
         manager->disks = disks_new(disks_folder);
         manager->images = image_use_new();
+        manager->cancels = cancels_new();
         pthread_mutex_init(&manager->mutex, NULL);
         manager->repositories = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, repository_free_data);
         manager->datapaths =
@@ -110,6 +111,7 @@ void manager_free(Manager *manager)
         pthread_mutex_destroy(&manager->mutex);
         disks_free(manager->disks);
         image_use_free(manager->images);
+        cancels_free(manager->cancels);
         plugins_free(manager->plugins);
         updates_free(manager->updates);
         g_hash_table_unref(manager->damaged);

@@ -6,6 +6,7 @@
  * repository's under the manager's). */
 #pragma once
 
+#include "cancel.h"
 #include "disk/disk.h"
 #include "image-use.h"
 #include "operation.h"
@@ -18,6 +19,7 @@ typedef struct Manager {
         Updates *updates;
         Disks *disks;
         ImageUse *images;
+        Cancels *cancels;
         /* Images of the repository may have become unnecessary (tidy.h). NULL: nobody cares. Set before anybody is served. */
         void (*untidy)(const char *sr, void *data);
         void *untidy_data;

@@ -11,7 +11,7 @@ typedef struct Operation {
         const char *dbg;         /* the caller's, handed on to plugins */
         uint64_t deadline_usec;  /* clock_usec */
         const ServiceCall *call; /* NULL: nobody can cancel it */
-        /* Of what sm-daemon does by itself: whether it is in the way. NULL: never. Any thread. */
+        /* Whether it is in the way, or somebody asked for its end. NULL: never. Any thread. */
         bool (*unwanted)(void *data);
         void *unwanted_data;
 } Operation;

@@ -99,9 +99,8 @@ static bool operation_cancelled(void *data)
 {
         const Operation *operation = data;
 
-        if (operation->call != NULL)
-                return service_call_cancelled(operation->call);
-        return operation->unwanted(operation->unwanted_data);
+        return (operation->call != NULL && service_call_cancelled(operation->call)) ||
+               (operation->unwanted != NULL && operation->unwanted(operation->unwanted_data));
 }
 
 static void run(const PluginCaller *caller, const char *path, const char *method, const char *input,

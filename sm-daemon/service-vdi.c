@@ -27,7 +27,8 @@ static bool on_copy_full(void *data, const ServiceCall *call, StorageVdiCopyFull
 {
         Operation operation = operation_of(call, args->dbg);
 
-        return vdi_copy_full(door_manager(data), &operation, args->sr, &args->vdi_info, ret, error);
+        return vdi_copy_full(door_manager(data), &operation, args->sr, args->from_sr, &args->vdi_info, ret,
+                             error);
 }
 
 static bool on_snapshot(void *data, const ServiceCall *call, StorageVdiSnapshotArgs *args,

@@ -108,6 +108,14 @@ static bool on_updates_get(void *data, const ServiceCall *call, StorageUpdatesGe
         return true;
 }
 
+/* One that is over, or never was, has nothing to be cancelled. */
+static bool on_task_cancel(void *data, const ServiceCall *call, StorageTaskCancelArgs *args,
+                           StorageError **error)
+{
+        cancels_ask(door_manager(data)->cancels, args->task);
+        return true;
+}
+
 static void on_changed(uint64_t number, void *data)
 {
         waiters_advance(data, number);
@@ -151,6 +159,7 @@ Services *services_new(Manager *manager, Loop *loop, Bus *bus, Workers *workers)
                 .query_diagnostics = on_diagnostics,
                 .plugin_list = on_plugin_list,
                 .updates_get = on_updates_get,
+                .task_cancel = on_task_cancel,
         };
         service_sr_functions(&services->functions);
         service_vdi_functions(&services->functions);

@@ -10,10 +10,10 @@
 
 #define TIME_USEC (300u * 1000000u)
 
-void test_ok(bool good, StorageError *error)
+void test_ok(bool good, StorageError **error)
 {
         if (!good)
-                g_error("%s", storage_error_text(error));
+                g_error("%s", storage_error_text(*error));
 }
 
 Operation test_operation(void)

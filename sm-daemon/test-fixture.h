@@ -15,7 +15,7 @@
 #define OK(call)                                                                                             \
         do {                                                                                                 \
                 StorageError *error = NULL;                                                                  \
-                test_ok(call, error);                                                                        \
+                test_ok(call, &error);                                                                       \
         } while (0)
 #define FAILS(call)                                                                                          \
         do {                                                                                                 \
@@ -31,7 +31,7 @@
                 storage_error_free(error);                                                                   \
         } while (0)
 
-void test_ok(bool good, StorageError *error);
+void test_ok(bool good, StorageError **error);
 /* With time enough for any. */
 Operation test_operation(void);
 /* A folder with all that is in it. */

@@ -218,14 +218,83 @@ bool vdi_snapshot(Manager *manager, const Operation *operation, const char *sr, 
         return copy(manager, operation, smapi_volume_snapshot, sr, &wanted, ret, error);
 }
 
-bool vdi_copy_full(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
-                   StorageVdiInfo *ret, StorageError **error)
+/* Both repositories: that with the lesser id first, so that no two who wait for each other's exist. */
+static bool begin_both(Use *from, Use *to, Manager *manager, const Operation *operation, const char *from_sr,
+                       const char *vdi, const char *sr, StorageError **error)
+{
+        bool from_first = strcmp(from_sr, sr) < 0;
+
+        if (!from_first && !use_begin(to, manager, operation, USE_SHARED, sr, NULL, error))
+                return false;
+        if (!use_begin(from, manager, operation, USE_VOLUME, from_sr, vdi, error)) {
+                if (!from_first)
+                        use_end(to);
+                return false;
+        }
+        if (!from_first || use_begin(to, manager, operation, USE_SHARED, sr, NULL, error))
+                return true;
+        use_end(from);
+        return false;
+}
+
+static bool copy_over(Use *from, Use *to, const StorageVdiInfo *info, StorageVdiInfo *ret,
+                      StorageError **error)
+{
+        GPtrArray *images;
+        SmapiError *failed = NULL;
+        BusDict keys = { 0 };
+        SmapiVolume made;
+        bool good;
+
+        if (strcmp(from->repository->type, to->repository->type) != 0)
+                return storage_fail_unimplemented(error, "Copies between repositories of different plugins");
+        if (route_writes(from->volume))
+                return vdi_fail_in_use(error, info->vdi, "copy");
+        if (!route_images_begin(from, &images, error))
+                return false;
+        vdi_info_keys(info, &keys);
+        if (smapi_volume_copy(&from->caller.caller, 0, from->operation->dbg, use_handle(from), info->vdi,
+                              use_handle(to), text_or_empty(info->name_label),
+                              text_or_empty(info->name_description), &keys, &made, &failed))
+                good = settle(to, &made, info, &keys, ret, error);
+        else
+                good = plugin_fail(error, failed);
+        route_images_end(from, images);
+        bus_dict_clear(&keys);
+        return good;
+}
+
+static bool copy_between(Manager *manager, const Operation *operation, const char *sr, const char *from_sr,
+                         const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error)
+{
+        Use from, to;
+        bool good;
+
+        if (!begin_both(&from, &to, manager, operation, from_sr, info->vdi, sr, error))
+                return false;
+        good = copy_over(&from, &to, info, ret, error);
+        use_end(&from);
+        use_end(&to);
+        return good;
+}
+
+bool vdi_copy_full(Manager *manager, const Operation *operation, const char *sr, const char *from_sr,
+                   const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error)
 {
         StorageVdiInfo wanted = *info;
+        Operation cancellable = *operation;
+        Cancel *cancel = cancel_begin(manager->cancels, operation->dbg);
+        bool good;
 
+        cancellable.unwanted = cancel_asked;
+        cancellable.unwanted_data = cancel;
         wanted.is_a_snapshot = false;
         wanted.snapshot_of = wanted.snapshot_time = NULL;
-        return copy(manager, operation, copy_here, sr, &wanted, ret, error);
+        good = from_sr != NULL && strcmp(from_sr, sr) != 0
+                   ? copy_between(manager, &cancellable, sr, from_sr, &wanted, ret, error)
+                   : copy(manager, &cancellable, copy_here, sr, &wanted, ret, error);
+        cancel_end(cancel);
+        return good;
 }
 
 bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi,

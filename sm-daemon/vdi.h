@@ -11,9 +11,10 @@ bool vdi_clone(Manager *manager, const Operation *operation, const char *sr, con
                StorageVdiInfo *ret, StorageError **error);
 bool vdi_snapshot(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
                   StorageVdiInfo *ret, StorageError **error);
-/* As a clone, sharing nothing; VDI_IN_USE while somebody writes to it. */
-bool vdi_copy_full(Manager *manager, const Operation *operation, const char *sr, const StorageVdiInfo *info,
-                   StorageVdiInfo *ret, StorageError **error);
+/* As a clone, sharing nothing; VDI_IN_USE while somebody writes to it. The source may be in another repository, from_sr, of
+ * the same plugin; NULL: in this one. */
+bool vdi_copy_full(Manager *manager, const Operation *operation, const char *sr, const char *from_sr,
+                   const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error);
 /* VDI_IN_USE while it is attached. One that is not there is destroyed. */
 bool vdi_destroy(Manager *manager, const Operation *operation, const char *sr, const char *vdi,
                  StorageError **error);

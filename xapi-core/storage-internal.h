@@ -64,7 +64,8 @@ const SmRow *sm_of_type(Txn *txn, const char *type); /* borrowed until the trans
 bool sm_has_feature(const SmRow *sm, const char *feature); /* sm may be NULL: false */
 /* Ours, of drivers whose clones and snapshots share nothing with what they were made of, and leave it as it was. */
 #define SM_COPIES_ARE_FULL "COPIES_ARE_FULL"
-#define SM_COPY            "VDI_COPY"                                   /* Volume.copy within a repository */
+#define SM_COPY            "VDI_COPY"         /* Volume.copy within a repository */
+#define SM_COPY_BETWEEN    "VDI_COPY_BETWEEN" /* and from one to another of the driver's */
 bool sr_has_feature(Store *store, const char *sr, const char *feature); /* of its driver */
 /* Asks sm-daemon what there is, and makes the SM objects say so. False: it does not answer. */
 bool storage_drivers_update(Manager *manager);
@@ -106,6 +107,8 @@ typedef struct SrOperation {
         int64_t sr_operation, vdi_operation; /* -1: none to be marked */
         bool sizes;                          /* the repository's sizes are asked for at the end */
         const char *made; /* location of a volume that goes again if all comes to nothing; NULL: none */
+        const char
+            *from_sr; /* uuid of the repository that has what storage_make is to copy; NULL: this one */
         /* Filled in by storage_begin, owned until storage_end: */
         Str sr, sr_uuid, location;
         VdiRow *vdi; /* as it was */
@@ -120,7 +123,7 @@ bool storage_end(SrOperation *o, bool ok, void (*finish)(Txn *txn, void *data), 
 
 /* ---- a new volume (storage-make.c) ---- */
 
-/* storage_vdi_create, _clone, _snapshot. */
+/* storage_vdi_create, _clone, _snapshot; NULL: a full copy, which is ended when the call is cancelled. */
 typedef bool (*StorageMakeFunction)(Bus *bus, uint64_t timeout_usec, const char *dbg, const char *sr,
                                     const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error);
 

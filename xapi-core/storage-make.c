@@ -28,16 +28,73 @@ static bool find_made(const SrOperation *o, const char *id, StorageVdiInfo *ret)
         return made;
 }
 
+/* ---- copies, which take long ---- */
+
+typedef struct Stop {
+        Bus *bus;
+        char *task; /* owned */
+} Stop;
+
+static void on_stopped(BusReply *reply, void *data)
+{
+}
+
+static void ask_to_stop(void *data)
+{
+        Stop *stop = data;
+        json_t *params = json_pack("[{s:s, s:s}]", "dbg", stop->task, "task", stop->task);
+
+        bus_call(stop->bus, &(BusCall){ .queue = STORAGE_QUEUE, .method = "TASK.cancel", .params = params },
+                 on_stopped, NULL);
+        json_decref(params);
+        g_free(stop->task);
+        g_free(stop);
+}
+
+/* Any thread, and it may not wait. */
+static void on_cancel(void *data)
+{
+        const SrOperation *o = data;
+        Daemon *daemon = o->call->manager->daemon;
+        Stop *stop = g_new(Stop, 1);
+
+        *stop = (Stop){ .bus = daemon->bus, .task = g_strdup(o->call->task) };
+        loop_post(daemon->loop, ask_to_stop, stop);
+}
+
+static bool copy(const SrOperation *o, const StorageVdiInfo *info, StorageVdiInfo *ret, StorageError **error)
+{
+        bool ok;
+
+        call_on_cancel(o->call, on_cancel, (void *)o);
+        ok = storage_vdi_copy_full(o->call->manager->daemon->bus, STORAGE_DATA_USEC, o->call->task,
+                                   o->sr_uuid, info, o->from_sr, ret, error);
+        call_on_cancel(o->call, NULL, NULL);
+        return ok;
+}
+
+static bool attempt_once(const SrOperation *o, StorageMakeFunction make, const StorageVdiInfo *info,
+                         StorageVdiInfo *ret, StorageError **error)
+{
+        if (!make)
+                return copy(o, info, ret, error);
+        return make(o->call->manager->daemon->bus, STORAGE_DATA_USEC, o->call->task, o->sr_uuid, info, ret,
+                    error);
+}
+
 bool storage_make(const SrOperation *o, StorageMakeFunction make, StorageVdiInfo *info, StorageVdiInfo *ret,
                   XapiError **error)
 {
-        Bus *bus = o->call->manager->daemon->bus;
         g_autofree char *id = storage_content_id(o->call);
         StorageError *e = NULL;
         int attempt = 0;
 
         info->content_id = id;
-        while (!make(bus, STORAGE_DATA_USEC, o->call->task, o->sr_uuid, info, ret, &e)) {
+        while (!attempt_once(o, make, info, ret, &e)) {
+                if (!make && call_cancelled(o->call)) {
+                        storage_error_free(e);
+                        return xapi_fail(error, ERR_TASK_CANCELLED, o->call->task, NULL);
+                }
                 if (!storage_retry(&e, &attempt))
                         return storage_fail(o->sr, o->vdi_ref ? o->vdi_ref : "", e, error);
                 if (find_made(o, id, ret))

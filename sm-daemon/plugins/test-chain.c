@@ -116,7 +116,7 @@ static void test_full_copies(void)
                 sound(sr, copy);
         }
         fails(volume_copy, json_pack("{s:s, s:s, s:s}", "sr", sr, "key", disk, "dest_sr", "/other"),
-              "Unimplemented");
+              "SR_BACKEND_FAILURE");
 }
 
 /* A disk that is copied again and again, unchanged, does not sink ever deeper; nor can it sink too deep. */

@@ -10,6 +10,8 @@
 typedef struct Create {
         SrOperation operation;
         const VdiRow *args;
+        const char
+            *source; /* location of what is copied, in the operation's from_sr; NULL: it is to be empty */
         StorageVdiInfo made;
         Str ref; /* owned */
 } Create;
@@ -23,6 +25,7 @@ static bool ask_create(Create *c, XapiError **error)
 {
         const VdiRow *args = c->args;
         StorageVdiInfo info = {
+                .vdi = borrowed(c->source),
                 .name_label = borrowed(args->name_label),
                 .name_description = borrowed(args->name_description),
                 .ty = borrowed(ENUM_VDI_TYPE.values[args->type]),
@@ -32,7 +35,7 @@ static bool ask_create(Create *c, XapiError **error)
                 .persistent = true,
                 .sm_config = storage_dict(args->sm_config),
         };
-        bool ok = storage_make(&c->operation, storage_vdi_create, &info, &c->made, error);
+        bool ok = storage_make(&c->operation, c->source ? NULL : storage_vdi_create, &info, &c->made, error);
 
         g_free(info.sm_config.items);
         return ok;
@@ -62,14 +65,16 @@ static void insert(Txn *txn, void *data)
         c->ref = str_ref(vdi->row.ref);
 }
 
-Str vdi_create_like(Call *call, const VdiRow *args, XapiError **error)
+static Str make(Call *call, const VdiRow *args, const char *from_sr, const char *source, XapiError **error)
 {
         Create c = { .operation = { .call = call,
                                     .sr_ref = args->SR,
                                     .sr_operation = STORAGE_OPERATIONS_VDI_CREATE,
                                     .vdi_operation = -1,
-                                    .sizes = true },
-                     .args = args };
+                                    .sizes = true,
+                                    .from_sr = from_sr },
+                     .args = args,
+                     .source = source };
         bool ok;
 
         if (!storage_begin(&c.operation, error))
@@ -82,6 +87,17 @@ Str vdi_create_like(Call *call, const VdiRow *args, XapiError **error)
         if (!ok)
                 str_unref(g_steal_pointer(&c.ref));
         return c.ref;
+}
+
+Str vdi_create_like(Call *call, const VdiRow *args, XapiError **error)
+{
+        return make(call, args, NULL, NULL, error);
+}
+
+Str vdi_create_copy(Call *call, const VdiRow *args, const char *from_sr, const char *source,
+                    XapiError **error)
+{
+        return make(call, args, from_sr, source, error);
 }
 
 bool vdi_create(Call *call, const VdiCreateParams *p, XapiError **error)

@@ -132,24 +132,38 @@ int disk_create(int directory, const char *key, json_t *document, ImageFormat fo
         return end(directory, r);
 }
 
-static int fill_copy(const Directory *directory, const char *source, int to, const char *name,
+/* By an absolute path, for the program works in the target's directory. */
+static int convert(const Directory *from, const Image *image, const Directory *to, const char *name,
+                   ImageFormat format)
+{
+        char *source;
+        int r;
+
+        if (asprintf(&source, "%s/%s", from->location, image->name) < 0)
+                return -ENOMEM;
+        r = image_convert(source, image->format, to->fd, name, format);
+        free(source);
+        return r;
+}
+
+static int fill_copy(const Directory *from, const char *source, const Directory *to, int fd, const char *name,
                      ImageFormat format)
 {
         Image image;
-        int from, r;
+        int source_fd, r;
 
-        r = image_find(directory->fd, source, &image);
+        r = image_find(from->fd, source, &image);
         if (r < 0)
                 return r;
-        if (directory->type->layers) {
-                r = image_convert(directory->fd, &image, name, format);
-                return r == 0 && fsync(to) < 0 ? -errno : r;
+        if (from->type->layers) {
+                r = convert(from, &image, to, name, format);
+                return r == 0 && fsync(fd) < 0 ? -errno : r;
         }
-        from = openat(directory->fd, image.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        if (from < 0)
+        source_fd = openat(from->fd, image.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (source_fd < 0)
                 return -errno;
-        r = raw_copy(from, to);
-        close(from);
+        r = raw_copy(source_fd, fd);
+        close(source_fd);
         return r;
 }
 
@@ -184,22 +198,22 @@ static int begin_copy(int directory, const char *part)
 }
 
 /* It takes long, so others are not kept from sweeping between the two. */
-int disk_copy(const Directory *directory, const char *key, json_t *document, ImageFormat format,
-              const char *source)
+int disk_copy(const Directory *from, const char *source, const Directory *to, const char *key,
+              json_t *document, ImageFormat format)
 {
         char name[IMAGE_NAME_SIZE], part[IMAGE_NAME_SIZE];
         int fd, r;
 
         image_name(name, key, format);
         snprintf(part, sizeof(part), "%.*s" IMAGE_PART, (int)(IMAGE_NAME_SIZE - sizeof(IMAGE_PART)), name);
-        fd = begin_copy(directory->fd, part);
+        fd = begin_copy(to->fd, part);
         if (fd < 0)
                 return fd;
-        r = fill_copy(directory, source, fd, part, format);
+        r = fill_copy(from, source, to, fd, part, format);
         if (r == 0)
-                r = end_copy(directory->fd, part, name, key, document);
+                r = end_copy(to->fd, part, name, key, document);
         if (r < 0)
-                unlinkat(directory->fd, part, 0);
+                unlinkat(to->fd, part, 0);
         close(fd);
         return r;
 }

@@ -25,8 +25,8 @@ bool disk_document_name_parse(const char *name, char key[IMAGE_KEY_LEN + 1]);
 int disk_create(int directory, const char *key, json_t *document, ImageFormat format, int64_t size_bytes);
 /* An image of its own; of the type without layers, it shares blocks with the source's where the file system can, and -EBUSY
  * is as of raw_copy. */
-int disk_copy(const Directory *directory, const char *key, json_t *document, ImageFormat format,
-              const char *source);
+int disk_copy(const Directory *from, const char *source, const Directory *to, const char *key,
+              json_t *document, ImageFormat format);
 /* A layer on the source's image (chain.h); source_writable is its document's "read_write". */
 int disk_layer(int directory, const char *key, json_t *document, const char *source, bool source_writable,
                bool snapshot);

@@ -134,11 +134,12 @@ int image_grow(int directory, const Image *image, int64_t size_bytes)
         return qemu_img(directory, argv);
 }
 
-int image_convert(int directory, const Image *image, const char *name, ImageFormat format)
+int image_convert(const char *source, ImageFormat source_format, int directory, const char *name,
+                  ImageFormat format)
 {
         const char *const argv[] = {
-                "qemu-img",           "convert",   "-q", "-W", "-f", format_names[image->format], "-O",
-                format_names[format], image->name, name, NULL
+                "qemu-img",           "convert", "-q", "-W", "-f", format_names[source_format], "-O",
+                format_names[format], source,    name, NULL
         };
 
         return qemu_img(directory, argv);

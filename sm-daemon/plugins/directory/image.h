@@ -42,7 +42,8 @@ int image_create(int directory, const char *name, ImageFormat format, int64_t si
 int image_grow(int directory, const Image *image, int64_t size_bytes);
 /* Copies what the image shows, and what it lies on, to directory/name, which is there, empty, and becomes an image of that
  * format. Not synced. -EOPNOTSUPP as above; -EIO when somebody writes to it. */
-int image_convert(int directory, const Image *image, const char *name, ImageFormat format);
+int image_convert(const char *source, ImageFormat source_format, int directory, const char *name,
+                  ImageFormat format);
 /* Moves what a qcow2 image holds into the one that it lies on, which grows to its size if need be. May be killed at any
  * instant: the two together read the same all the time. Nobody else may use the lower one. Errors as image_grow. */
 int image_commit(int directory, const Image *image);

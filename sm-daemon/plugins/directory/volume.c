@@ -156,8 +156,8 @@ static int copy_document(json_t *source, json_t *args, bool read_write, json_t *
 
 typedef enum CopyKind { COPY_CLONE, COPY_SNAPSHOT, COPY_FULL } CopyKind;
 
-static json_t *copy_of(const Target *target, json_t *source, json_t *document, CopyKind kind,
-                       ImageFormat format, Failure *failure)
+static json_t *copy_of(const Target *target, json_t *source, const Directory *to, json_t *document,
+                       CopyKind kind, ImageFormat format, Failure *failure)
 {
         const Directory *directory = target->directory;
         char key[IMAGE_KEY_LEN + 1];
@@ -168,30 +168,38 @@ static json_t *copy_of(const Target *target, json_t *source, json_t *document, C
                 r = disk_layer(directory->fd, key, document, target->key,
                                json_is_true(json_object_get(source, "read_write")), kind == COPY_SNAPSHOT);
         else if (r == 0)
-                r = disk_copy(directory, key, document, format, target->key);
-        return made(directory, r, key, target->key, failure);
+                r = disk_copy(directory, target->key, to, key, document, format);
+        return made(to, r, key, target->key, failure);
+}
+
+static json_t *copy_into(Target *target, const Directory *to, json_t *args, CopyKind kind, Failure *failure)
+{
+        json_t *source, *document, *volume = NULL;
+        ImageFormat format;
+        int r;
+
+        r = disk_document_read(target->directory->fd, target->key, &source);
+        if (r < 0)
+                return fail_disk(failure, r, target->key);
+        if (copy_document(source, args, kind != COPY_SNAPSHOT, &document) < 0) {
+                fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long, or none", "");
+        } else {
+                if (format_of(to, args, &format, failure))
+                        volume = copy_of(target, source, to, document, kind, format, failure);
+                json_decref(document);
+        }
+        json_decref(source);
+        return volume;
 }
 
 static json_t *copy(json_t *args, CopyKind kind, Failure *failure)
 {
-        json_t *source, *document, *volume = NULL;
-        ImageFormat format;
+        json_t *volume;
         Target target;
-        int r;
 
         if (!target_open(args, &target, failure))
                 return NULL;
-        r = disk_document_read(target.directory->fd, target.key, &source);
-        if (r < 0)
-                return target_result(&target, r, failure);
-        if (copy_document(source, args, kind != COPY_SNAPSHOT, &document) < 0) {
-                fail(failure, FAILURE_BAD_CALL, 3, "", "A text is too long, or none", "");
-        } else {
-                if (format_of(target.directory, args, &format, failure))
-                        volume = copy_of(&target, source, document, kind, format, failure);
-                json_decref(document);
-        }
-        json_decref(source);
+        volume = copy_into(&target, target.directory, args, kind, failure);
         directory_close(target.directory);
         return volume;
 }
@@ -208,14 +216,19 @@ json_t *volume_snapshot(json_t *args, Failure *failure)
 
 json_t *volume_copy(json_t *args, Failure *failure)
 {
-        const char *sr = arg_string(args, "sr", failure);
-        const char *target = sr != NULL ? arg_string(args, "dest_sr", failure) : NULL;
+        const char *place = arg_string(args, "dest_sr", failure);
+        json_t *volume = NULL;
+        Directory *to;
+        Target target;
 
-        if (target == NULL)
+        if (place == NULL || !target_open(args, &target, failure))
                 return NULL;
-        if (strcmp(sr, target) != 0)
-                return fail(failure, "Unimplemented", 1, "Volume.copy into another repository");
-        return copy(args, COPY_FULL, failure);
+        to = directory_open(place, failure);
+        if (to != NULL)
+                volume = copy_into(&target, to, args, COPY_FULL, failure);
+        directory_close(to);
+        directory_close(target.directory);
+        return volume;
 }
 
 json_t *volume_destroy(json_t *args, Failure *failure)
