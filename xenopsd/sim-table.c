@@ -9,6 +9,7 @@
 #include <glib.h>
 
 #include "message-switch/lib/daemon.h"
+#include "vm-names.h"
 
 /* Domain ids are taken from blocks, whose end is written down before the first of one is used. */
 #define DOMID_BLOCK   16
@@ -255,15 +256,7 @@ SimDomain *sim_table_find(SimTable *table, const char *vm)
 
 char **sim_table_list(SimTable *table)
 {
-        g_autoptr(GStrvBuilder) vms = g_strv_builder_new();
-        GHashTableIter iter;
-        gpointer vm;
-        pthread_mutex_lock(&table->lock);
-        g_hash_table_iter_init(&iter, table->by_vm);
-        while (g_hash_table_iter_next(&iter, &vm, NULL))
-                g_strv_builder_add(vms, vm);
-        pthread_mutex_unlock(&table->lock);
-        return g_strv_builder_end(vms);
+        return vm_names(table->by_vm, &table->lock);
 }
 
 int sim_table_destroy(SimTable *table, SimDomain *domain)

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "message-switch/lib/daemon.h"
+#include "vm-names.h"
 
 #define VM_PREFIX "vm/"
 
@@ -133,15 +134,7 @@ void xl_table_free(XlTable *table)
 
 char **xl_table_list(XlTable *table)
 {
-        g_autoptr(GStrvBuilder) vms = g_strv_builder_new();
-        GHashTableIter iter;
-        gpointer vm;
-        pthread_mutex_lock(&table->lock);
-        g_hash_table_iter_init(&iter, table->by_vm);
-        while (g_hash_table_iter_next(&iter, &vm, NULL))
-                g_strv_builder_add(vms, vm);
-        pthread_mutex_unlock(&table->lock);
-        return g_strv_builder_end(vms);
+        return vm_names(table->by_vm, &table->lock);
 }
 
 static int vm_write(XlTable *table, const XlVm *vm)
