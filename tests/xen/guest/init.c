@@ -138,6 +138,16 @@ static void panic(void)
                 printf("panic failed: %s\n", strerror(errno));
 }
 
+// Whether drivers take devices that are plugged from now on.
+static void probe(const char *how)
+{
+        int fd = open("/sys/bus/xen/drivers_autoprobe", O_WRONLY | O_CLOEXEC);
+
+        printf("probe %s\n", fd >= 0 && write(fd, how, 1) == 1 ? "set" : strerror(errno));
+        if (fd >= 0)
+                close(fd);
+}
+
 static void obey(char **word)
 {
         const char *name = word[0];
@@ -153,6 +163,8 @@ static void obey(char **word)
                 memory();
         else if (!strcmp(name, "panic"))
                 panic();
+        else if (!strcmp(name, "probe") && word[1])
+                probe(word[1]);
         else if (!strcmp(name, "poweroff") || !strcmp(name, "reboot"))
                 reboot(!strcmp(name, "reboot") ? RB_AUTOBOOT : RB_POWER_OFF);
         else if (!strcmp(name, "address") && word[1] && word[2]) {
