@@ -573,6 +573,22 @@ class Peers(Daemons):
             os.kill(pid, signal.SIGCONT)
         self.assertEqual(self.power(vm), 'Paused')
 
+    def test_interface_that_cannot_be_plugged(self):
+        vm = self.create()
+        self.start(vm, paused=True)
+        interface = self.add_interface(vm, '1')
+        left = self.hypervisor.left()
+        hotplug = os.path.join(os.path.dirname(XENOPSD), 'xen-hotplug')
+        os.rename(hotplug, hotplug + '.away')
+        try:
+            self.fails('cannot plug the interface', 'VIF.plug', id=interface)
+        finally:
+            os.rename(hotplug + '.away', hotplug)
+        self.assertFalse(self.plugged('VIF', interface))
+        self.assertEqual(self.hypervisor.left(), left)
+        self.do('VIF.plug', id=interface)
+        self.assertTrue(self.plugged('VIF', interface))
+
 
 @unittest.skipUnless(KERNEL, 'on Xen')
 class Names(Daemons):

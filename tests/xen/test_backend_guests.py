@@ -38,7 +38,7 @@ def test_processors_go_and_come(dom0):
 
 
 def test_peers_that_do_not_answer(dom0):
-    run(dom0, 'silent_bus')
+    run(dom0, 'silent_bus', 'interface_that_cannot_be_plugged')
 
 
 def test_killed_anywhere(dom0):
