@@ -21,14 +21,13 @@ static void add_list(GVariantBuilder *builder, const char *name, bool allow, con
                               g_variant_new("(b@as)", allow, g_variant_new_strv(items, -1)));
 }
 
-/* `sm-disk VERB FOLDER`; "privileged" is the + before a command in a unit's file: none of the confinement below. */
+/* `sm-disk VERB FOLDER`. Not the properties whose names end in Ex, which could say + of each: systemd 252 writes them down
+ * by these names, does not know them when it is told to read all units again, and then starts the server no more. */
 static void add_command(GVariantBuilder *builder, const char *property, const char *sm_disk, const char *verb,
-                        const char *folder, const char *flag)
+                        const char *folder)
 {
         const char *const argv[] = { sm_disk, verb, folder, NULL };
-        const char *const flags[] = { flag, NULL };
-        GVariant *command =
-            g_variant_new("(s@as@as)", sm_disk, g_variant_new_strv(argv, -1), g_variant_new_strv(flags, -1));
+        GVariant *command = g_variant_new("(s@asb)", sm_disk, g_variant_new_strv(argv, -1), FALSE);
 
         g_variant_builder_add(builder, "(sv)", property, g_variant_new_array(NULL, &command, 1));
 }
@@ -49,13 +48,15 @@ static void add_life(GVariantBuilder *builder, const char *sm_disk, const DiskRe
         g_variant_builder_add(builder, "(sv)", "TimeoutStartUSec", g_variant_new_uint64(60 * 1000000));
         g_variant_builder_add(builder, "(sv)", "TimeoutStopUSec", g_variant_new_uint64(15 * 1000000));
         g_variant_builder_add(builder, "(sv)", "OOMScoreAdjust", g_variant_new_int32(-500));
-        add_command(builder, "ExecStartEx", sm_disk, SERVE, record->folder, NULL);
-        add_command(builder, "ExecStartPostEx", sm_disk, "connect", record->folder, "privileged");
-        add_command(builder, "ExecStopEx", sm_disk, "disconnect", record->folder, "privileged");
+        add_command(builder, "ExecStart", sm_disk, SERVE, record->folder);
+        /* Of the confinement below, these two have none. */
+        add_bool(builder, "PermissionsStartOnly");
+        add_command(builder, "ExecStartPost", sm_disk, "connect", record->folder);
+        add_command(builder, "ExecStop", sm_disk, "disconnect", record->folder);
 }
 
 /* Every folder at the top but for programs and for what the kernel shows: what is mounted over is so for all commands of
- * a unit (+ or not), and the one that connects the device needs /sys. */
+ * a unit (confined or not), and the one that connects the device needs /sys. */
 static void hide_folders(GVariantBuilder *builder)
 {
         static const char *const shown[] = { "bin",  "dev",  "lib", "lib32", "lib64", "libx32",
@@ -132,7 +133,7 @@ static void add_folders(GVariantBuilder *builder, const char *sm_disk, const Dis
 
 /* The server parses what the guest writes: it has no privilege, sees nothing but programs and the folders of its disk,
  * and of these can write the images' and its own alone. Its network namespace is the host's, because the command that
- * connects the device has the same one (+ or not), and needs that; AF_UNIX is all that it can make of it. A user
+ * connects the device has the same one (confined or not), and needs that; AF_UNIX is all that it can make of it. A user
  * namespace of its own keeps it out of what /proc has of root's other processes. */
 static void add_confinement(GVariantBuilder *builder, const char *sm_disk, const DiskRecord *record)
 {
