@@ -79,7 +79,7 @@ def xen(options):
              any(options.only in runner.label(path, name) for name, _ in runner.tests_of(runner.load(path)))]
     if not paths:
         return []
-    installed = subprocess.run([SOURCE / 'packaging/install-dependencies', 'xen'], stdin=subprocess.DEVNULL)
+    installed = subprocess.run([SOURCE / 'packaging/install-dependencies', 'package', 'xen'], stdin=subprocess.DEVNULL)
     if installed.returncode:
         assert not options.xen, 'what tests/xen needs is not there, see above'
         print('     tests/xen are left out: what they need is not there, see above', flush=True)
