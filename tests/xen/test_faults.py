@@ -89,7 +89,7 @@ def plug_unanswered(site, vm, console):
     assert console.ask('probe 1') == 'set'
     site.xapi.run('VBD.plug', vbd)
     site.xapi.run('VIF.plug', vif)
-    assert {'xvdb', 'eth1'} <= set(console.ask('devices').split())
+    site.dom0.eventually(lambda: {'xvdb', 'eth1'} <= set(console.ask('devices').split()))
     return vbd, vif
 
 

@@ -5,7 +5,7 @@ import itertools
 
 from harness.client import XapiError
 from xen.box.vms import Site, expect_nothing_left, what_is_there
-from xen.test_outages import log_in_again
+from xen.test_outages import kill_when, log_in_again
 from xen.test_scenario import make_guest
 
 TEST_SEC = 1500
@@ -27,10 +27,6 @@ def all_kills():
 def kills():
     """Every daemon at two or more steps of a start and at one or more of a shutdown, every step with several daemons."""
     return [kill for number, kill in enumerate(all_kills()) if (number + number // len(KILLED)) % 2 == 0]
-
-
-def kill_when(dom0, condition, pid):
-    dom0.shell(f'there() {{ [ -e "$1" ]; }}; until {condition}; do :; done; kill -9 {pid}')
 
 
 def is_settled(dom0, site, vm):

@@ -4,7 +4,7 @@ started again. The guest goes on, and every write that was acknowledged is there
 from harness.client import XapiError
 from xen.box.guest import FREE_BLOCK
 from xen.box.host import UNITS
-from xen.box.vms import Site, expect_nothing_left, what_is_there
+from xen.box.vms import MIB, Site, expect_nothing_left, what_is_there
 from xen.test_life import start_writer, stop_writer
 from xen.test_scenario import BLOCKS, make_guest, power_state, start
 
@@ -21,6 +21,11 @@ def log_in_again(dom0, site):
             return None
     site.xapi = dom0.eventually(try_it)
     site.call = site.xapi.call
+
+
+def kill_when(dom0, condition, pid):
+    """Until then it waits; a condition is the shell's, checked without starting a process."""
+    dom0.shell(f'there() {{ [ -e "$1" ]; }}; until {condition}; do :; done; kill -9 {pid}')
 
 
 def goes_on(dom0, console):
@@ -60,6 +65,26 @@ def restart_units(dom0, site, vm, console):
     return console
 
 
+def kill_in_plug(dom0, site, vm, console):
+    """Of a second disk, between the ends of this host and of the guest: afterwards it is plugged or not, as the record says."""
+    vdi = site.disk('second', 16 * MIB)
+    vbd = site.vbd(vm, vdi, 1)
+    unplugged, before = what_is_there(dom0), dom0.pid('xenopsd')
+    task = site.call('Async.VBD.plug', vbd)
+    kill_when(dom0, 'there /sys/bus/xen-backend/devices/vbd-*-51728', before)
+    dom0.eventually(lambda: dom0.pid('xenopsd') not in (0, before) and dom0.is_active('xenopsd'))
+    site.xapi.wait_task(task)
+    dom0.eventually(lambda: site.call('VBD.get_currently_attached', vbd) == ('xvdb' in console.ask('devices').split()))
+    if site.call('VBD.get_currently_attached', vbd):
+        site.xapi.run('VBD.unplug', vbd)
+    expect_nothing_left(dom0, unplugged)
+    site.xapi.run('VBD.plug', vbd)
+    dom0.eventually(lambda: 'xvdb' in console.ask('devices').split())
+    site.xapi.run('VBD.unplug', vbd)
+    site.call('VBD.destroy', vbd)
+    site.call('VDI.destroy', vdi)
+
+
 def test_under_a_writing_guest(dom0, folder):
     before = what_is_there(dom0)
     site = Site(dom0)
@@ -69,6 +94,7 @@ def test_under_a_writing_guest(dom0, folder):
     start_writer(console)
     kill_disk_server(dom0, console)
     kill_with_its_master(dom0, console)
+    kill_in_plug(dom0, site, vm, console)
     console = restart_units(dom0, site, vm, console)
     assert (site.call('VM.get_domid', vm), power_state(site, vm), console.ask('id')) == (domid, 'Running', boot)
     stop_writer(console)
