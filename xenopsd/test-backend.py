@@ -514,13 +514,16 @@ class Figures(Daemons):
         self.assertEqual([shares[domid] for domid in domids], [['512', '50'], ['256', '0']])
 
     def test_processors_go_and_come(self):
-        vm = self.create(vcpu_max=2, vcpus=2)
+        vm = self.create(vcpu_max=2, vcpus=1)
         self.start(vm)
         self.hypervisor.await_guest(vm)
         domid, = self.state(vm)['domids']
 
         def offered():
             return self.hypervisor.run('xenstore-read', f'/local/domain/{domid}/cpu/1/availability')
+        self.assertEqual(offered(), 'offline')
+        self.eventually(lambda: self.state(vm)['vcpu_target'] == 1, 'the only processor')
+        self.do('VM.set_vcpus', id=vm, vcpus=2)
         self.eventually(lambda: self.state(vm)['vcpu_target'] == 2, 'the second processor')
         self.do('VM.set_vcpus', id=vm, vcpus=1)
         self.assertEqual(offered(), 'offline')

@@ -127,6 +127,13 @@ static int make_domain(BackendContext *context, libxl_ctx *ctx, libxl_domain_con
         return rc;
 }
 
+/* Of a PVH guest's, which all are there (xl-plan), those that it is to have later on. */
+static bool take_processors_back(BackendContext *context, const XenopsVm *vm, XenopsError **error)
+{
+        return vm->ty.tag != XENOPS_BUILDER_INFO_PVH || vm->vcpus == vm->vcpu_max ||
+               xl_set_vcpus(context, vm, vm->vcpus, error);
+}
+
 bool xl_make(BackendContext *context, const XenopsVm *vm, int restore_fd, XenopsError **error)
 {
         XlDomain domain;
@@ -144,6 +151,7 @@ bool xl_make(BackendContext *context, const XenopsVm *vm, int restore_fd, Xenops
                 int rc = make_domain(context, ctx, &config, restore_fd, &domid);
                 good = rc == 0 ? note_domain(context, vm, domid, error)
                                : xl_fail(context, error, rc, "cannot build the domain");
+                good = good && take_processors_back(context, vm, error);
                 if (!good && domid != (uint32_t)INVALID_DOMID)
                         libxl_domain_destroy(ctx, domid, NULL);
         }

@@ -200,7 +200,9 @@ static bool fill_vcpus(const Xenlight *xenlight, const XenopsVm *vm, libxl_domai
         if (libxl_cpu_bitmap_alloc(xenlight->look, &info->avail_vcpus, info->max_vcpus) != 0)
                 return xenops_fail_invalid_vcpus(error, vm->vcpu_max);
         libxl_bitmap_set_none(&info->avail_vcpus);
-        for (int i = 0; i < vm->vcpus; i++)
+        /* Linux can use those only that it starts with where there is no ACPI hot plug; xl_make takes some back. */
+        int64_t n = vm->ty.tag == XENOPS_BUILDER_INFO_PVH ? vm->vcpu_max : vm->vcpus;
+        for (int i = 0; i < n; i++)
                 libxl_bitmap_set(&info->avail_vcpus, i);
         const XenopsPriority *priority = vm->scheduler_params.priority;
         if (priority) {

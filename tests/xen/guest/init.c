@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -70,6 +72,41 @@ static void load_modules(void)
         }
 }
 
+// The kernel tells of a processor before it lets it be used.
+static void use_processor(const char *name)
+{
+        char path[128];
+        int tries = 100, fd;
+
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/%.16s/online", name);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        while (fd >= 0 && write(fd, "1", 1) != 1 && --tries)
+                usleep(100000);
+        if (fd < 0 || !tries)
+                printf("guest: %s: %s\n", path, strerror(errno));
+        if (fd >= 0)
+                close(fd);
+}
+
+// Takes processors that come into use, as udev does elsewhere; forever, in a process of its own.
+static void follow_processors(void)
+{
+        const char added[] = "add@/devices/system/cpu/";
+        struct sockaddr_nl kernel = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+        int events = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+        char event[4096];
+        ssize_t n;
+
+        if (bind(events, (struct sockaddr *)&kernel, sizeof kernel) || fork())
+                return;
+        while ((n = recv(events, event, sizeof event - 1, 0)) > 0 || errno == ENOBUFS) {
+                event[n > 0 ? n : 0] = '\0';
+                if (!strncmp(event, added, strlen(added)))
+                        use_processor(event + strlen(added));
+        }
+        _exit(1);
+}
+
 static void set_up(void)
 {
         struct termios terminal;
@@ -95,6 +132,7 @@ static void set_up(void)
         read_text("/proc/cmdline", cmdline, sizeof cmdline);
         read_text("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
         load_modules();
+        follow_processors();
         read_text("/sys/hypervisor/guest_type", type, sizeof type);
         printf("\nguest: up type=%s boot=%s nonce=%s\n", type, boot_id, option("nonce") ?: "none");
         if (option("address")) {
