@@ -25,6 +25,9 @@ char *disk_folder(const Disks *disks, const DiskName *name);
 /* The record; where there is none, or it is damaged, one that knows no more than the names. 0 or negative errno. */
 int disk_load(const Disks *disks, const DiskName *name, DiskRecord *ret);
 bool disk_save(const DiskRecord *record, const DiskName *name, StorageError **error);
+/* Calls `each` with every record, which is borrowed; those that are damaged have a folder and no more. */
+void disk_each_record(Disks *disks,
+                      void (*each)(Disks *disks, const char *id, DiskRecord *record, void *data), void *data);
 
 bool disk_server_runs(const DiskRecord *record);
 bool disk_start(Disks *disks, const Operation *operation, DiskRecord *record, const DiskName *name,

@@ -9,10 +9,8 @@
 #include "nbd-connect.h"
 #include "nbd-device.h"
 
-/* Calls `each` with every record; those that are damaged have a folder and no more. */
-static void each_record(Disks *disks,
-                        void (*each)(Disks *disks, const char *id, DiskRecord *record, void *data),
-                        void *data)
+void disk_each_record(Disks *disks,
+                      void (*each)(Disks *disks, const char *id, DiskRecord *record, void *data), void *data)
 {
         GDir *dir = g_dir_open(disks->folder, 0, NULL);
         const char *id;
@@ -74,7 +72,7 @@ static void tell_if_device(Disks *disks, const char *id, DiskRecord *record, voi
 
 static void on_lost(int device, void *data)
 {
-        each_record(data, tell_if_device, &device);
+        disk_each_record(data, tell_if_device, &device);
 }
 
 static void watch_first(Disks *disks, const char *id, DiskRecord *record, void *data)
@@ -89,7 +87,7 @@ void disks_watch(Disks *disks, void (*amiss)(const char *sr, const char *vdi, vo
         disks->amiss = amiss;
         disks->data = data;
         disks->watch = watch_new(&functions);
-        each_record(disks, watch_first, NULL);
+        disk_each_record(disks, watch_first, NULL);
 }
 
 typedef struct Sweep {
@@ -141,7 +139,7 @@ void disks_sweep(Disks *disks, const Operation *operation,
         g_autofree char *why = NULL, *suffix = g_strconcat("@", disks->folder, NULL);
         Sweep sweep = { .operation = operation, .wish = &wish, .suffix = suffix };
 
-        each_record(disks, sweep_record, &sweep);
+        disk_each_record(disks, sweep_record, &sweep);
         if (disks->runner->sweep != NULL)
                 why = disks->runner->sweep(&wish, operation);
         if (why != NULL)

@@ -23,22 +23,9 @@ static char *find_sm_disk(void)
         return g_build_filename(folder, "sm-disk", NULL);
 }
 
-static void load_devices(Disks *disks)
+static void note_device(Disks *disks, const char *id, DiskRecord *record, void *data)
 {
-        GDir *dir = g_dir_open(disks->folder, 0, NULL);
-        const char *id;
-
-        while (dir != NULL && (id = g_dir_read_name(dir)) != NULL) {
-                g_autofree char *folder = g_build_filename(disks->folder, id, NULL);
-                DiskRecord record;
-
-                if (disk_record_load(folder, &record) < 0)
-                        continue;
-                devices_note(disks->devices, record.device);
-                disk_record_clear(&record);
-        }
-        if (dir != NULL)
-                g_dir_close(dir);
+        devices_note(disks->devices, record->device);
 }
 
 bool disks_choose_runner(Disks *disks, const char *name)
@@ -64,7 +51,7 @@ Disks *disks_new(const char *folder)
         disks->sm_disk = find_sm_disk();
         disks->devices = devices_new();
         disks_choose_runner(disks, "auto");
-        load_devices(disks);
+        disk_each_record(disks, note_device, NULL);
         return disks;
 }
 

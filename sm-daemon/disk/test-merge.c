@@ -58,6 +58,16 @@ static void check_rest(Fixture *f, char c)
         nbd_close(nbd);
 }
 
+/* Everything that the guest wrote is there, for it and, once it has left, in the volume. */
+static void stop_and_check(Fixture *f)
+{
+        writer_stop(f);
+        fixture_check(f->socket, f->writer.done, f->writer.done);
+        check_rest(f, 'r');
+        fixture_leave(f, "guest");
+        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+}
+
 /* The lower image is the larger: what the guest has written since goes into it, and it becomes the disk's. */
 static void test_merge_down(Fixture *f, gconstpointer data)
 {
@@ -70,11 +80,7 @@ static void test_merge_down(Fixture *f, gconstpointer data)
                 wait_for_chain(f, 1);
         }
         writer_advance(f, 50);
-        writer_stop(f);
-        fixture_check(f->socket, f->writer.done, f->writer.done);
-        check_rest(f, 'r');
-        fixture_leave(f, "guest");
-        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+        stop_and_check(f);
 }
 
 /* The lower image is the smaller: what is in it goes into the disk's own. */
@@ -91,11 +97,7 @@ static void test_merge_up(Fixture *f, gconstpointer data)
         destroy(f, taken);
         wait_for_chain(f, 1);
         writer_advance(f, 50);
-        writer_stop(f);
-        fixture_check(f->socket, f->writer.done, f->writer.done);
-        check_rest(f, 'r');
-        fixture_leave(f, "guest");
-        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+        stop_and_check(f);
 }
 
 static void write_some(Fixture *f, char c, int64_t at, size_t n)
@@ -185,11 +187,7 @@ static void test_merge_killed(Fixture *f, gconstpointer data)
         }
         wait_for_chain(f, 1);
         writer_advance(f, 10);
-        writer_stop(f);
-        fixture_check(f->socket, f->writer.done, f->writer.done);
-        check_rest(f, 'r');
-        fixture_leave(f, "guest");
-        fixture_check_volume(f, f->vdi, f->writer.done, f->writer.done);
+        stop_and_check(f);
 }
 
 /* Owned (free). */

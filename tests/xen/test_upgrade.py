@@ -6,6 +6,7 @@ from xen.box import states
 from xen.box.guest import FREE_BLOCK
 from xen.box.host import UNITS
 from xen.box.vms import Site
+from xen.test_outages import log_in_again
 from xen.test_packages import deb, names
 from xen.test_scenario import BLOCKS, make_guest, power_state, start
 
@@ -27,12 +28,6 @@ def make_newer(path, folder):
                    stdout=subprocess.DEVNULL)
     subprocess.run(['rm', '-r', tree], check=True)
     return newer
-
-
-def log_in_again(site):
-    """A new xapi-core knows no session of the old one."""
-    site.xapi = site.dom0.login()
-    site.call = site.xapi.call
 
 
 class Terminal:
@@ -73,7 +68,7 @@ def kill_disk_server(dom0):
 
 def check_goes_on(site, vm, domid, boot):
     """It is seen as it was, and nothing that it wrote is lost -> its console."""
-    log_in_again(site)
+    log_in_again(site.dom0, site)
     site.dom0.eventually(lambda: power_state(site, vm) == 'Running')
     assert site.call('VM.get_domid', vm) == domid
     console = site.console(vm)
