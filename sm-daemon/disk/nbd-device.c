@@ -97,14 +97,31 @@ static int channel_talk(Channel *channel, struct nl_msg *message)
         return result <= 0 ? result : -EIO;
 }
 
-static struct nl_msg *message_new(const Channel *channel, uint8_t command, int device)
-{
-        struct nl_msg *message = nlmsg_alloc();
+typedef struct Request {
+        Channel channel;
+        struct nl_msg *message;
+} Request;
 
-        genlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, channel->family, 0, NLM_F_REQUEST | NLM_F_ACK,
-                    command, NBD_GENL_VERSION);
-        nla_put_u32(message, NBD_ATTR_INDEX, (uint32_t)device);
-        return message;
+/* 0, and request_send is to be called; or negative errno. */
+static int request_open(Request *request, uint8_t command, int device)
+{
+        int r = channel_open(&request->channel);
+
+        if (r < 0)
+                return r;
+        request->message = nlmsg_alloc();
+        genlmsg_put(request->message, NL_AUTO_PORT, NL_AUTO_SEQ, request->channel.family, 0,
+                    NLM_F_REQUEST | NLM_F_ACK, command, NBD_GENL_VERSION);
+        nla_put_u32(request->message, NBD_ATTR_INDEX, (uint32_t)device);
+        return 0;
+}
+
+static int request_send(Request *request)
+{
+        int r = channel_talk(&request->channel, request->message);
+
+        nl_socket_free(request->channel.socket);
+        return r;
 }
 
 static void put_connection(struct nl_msg *message, const NbdConnection *connection)
@@ -126,52 +143,37 @@ static void put_connection(struct nl_msg *message, const NbdConnection *connecti
 
 int nbd_device_connect(int device, const NbdConnection *connection)
 {
-        struct nl_msg *message;
-        Channel channel;
-        int r;
+        Request request;
+        int r = request_open(&request, NBD_CMD_CONNECT, device);
 
-        r = channel_open(&channel);
         if (r < 0)
                 return r;
-        message = message_new(&channel, NBD_CMD_CONNECT, device);
-        put_connection(message, connection);
-        nla_put_u64(message, NBD_ATTR_SERVER_FLAGS, connection->flags);
-        r = channel_talk(&channel, message);
-        nl_socket_free(channel.socket);
-        return r;
+        put_connection(request.message, connection);
+        nla_put_u64(request.message, NBD_ATTR_SERVER_FLAGS, connection->flags);
+        return request_send(&request);
 }
 
 int nbd_device_reconnect(int device, const NbdConnection *connection)
 {
-        struct nl_msg *message;
-        Channel channel;
-        int r;
+        Request request;
+        int r = request_open(&request, NBD_CMD_RECONFIGURE, device);
 
-        r = channel_open(&channel);
         if (r < 0)
                 return r;
-        message = message_new(&channel, NBD_CMD_RECONFIGURE, device);
-        put_connection(message, connection);
-        r = channel_talk(&channel, message);
-        nl_socket_free(channel.socket);
-        return r;
+        put_connection(request.message, connection);
+        return request_send(&request);
 }
 
 int nbd_device_hurry(int device, const char *backend)
 {
-        struct nl_msg *message;
-        Channel channel;
-        int r;
+        Request request;
+        int r = request_open(&request, NBD_CMD_RECONFIGURE, device);
 
-        r = channel_open(&channel);
         if (r < 0)
                 return r;
-        message = message_new(&channel, NBD_CMD_RECONFIGURE, device);
-        nla_put_u64(message, NBD_ATTR_TIMEOUT, HURRY_SEC);
-        nla_put_string(message, NBD_ATTR_BACKEND_IDENTIFIER, backend);
-        r = channel_talk(&channel, message);
-        nl_socket_free(channel.socket);
-        return r;
+        nla_put_u64(request.message, NBD_ATTR_TIMEOUT, HURRY_SEC);
+        nla_put_string(request.message, NBD_ATTR_BACKEND_IDENTIFIER, backend);
+        return request_send(&request);
 }
 
 static void wait_gone(int device)
@@ -185,16 +187,14 @@ static void wait_gone(int device)
 int nbd_device_disconnect(int device, const char *backend)
 {
         g_autofree char *its_backend = nbd_device_backend(device);
-        Channel channel;
+        Request request;
         int r;
 
         if (g_strcmp0(its_backend, backend) != 0)
                 return 0;
-        r = channel_open(&channel);
-        if (r < 0)
-                return r;
-        r = channel_talk(&channel, message_new(&channel, NBD_CMD_DISCONNECT, device));
-        nl_socket_free(channel.socket);
+        r = request_open(&request, NBD_CMD_DISCONNECT, device);
+        if (r == 0)
+                r = request_send(&request);
         if (r == 0)
                 wait_gone(device);
         return r;
