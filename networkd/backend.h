@@ -16,13 +16,14 @@ typedef enum ChangeKind {
         CHANGE_MTU,            /* name; number */
         CHANGE_MAC,            /* name; text */
         CHANGE_SNOOPING,       /* name of a bridge; number: 0 or 1 */
-        CHANGE_ADVERTISEMENTS, /* name; number: 0 or 1 */
-        CHANGE_ADD_ADDRESS,    /* name; address */
+        CHANGE_ADVERTISEMENTS, /* name; number: of Ipv6Advertisements */
+        CHANGE_LINK_LOCAL,  /* name; number: 0 or 1, whether it makes such an address; it is not taken away */
+        CHANGE_ADD_ADDRESS, /* name; address */
         CHANGE_REMOVE_ADDRESS, /* name; address */
         CHANGE_ADD_ROUTE,      /* name; address: the network; text: gateway */
-        CHANGE_REMOVE_ROUTE,   /* name; address: the network; text: gateway */
-        CHANGE_START_DHCP,     /* name */
-        CHANGE_STOP_DHCP,      /* name */
+        CHANGE_REMOVE_ROUTE, /* name; address: the network; text: gateway; number: 1: one that was learned */
+        CHANGE_START_DHCP,   /* name */
+        CHANGE_STOP_DHCP,    /* name */
 } ChangeKind;
 
 /* One step. Everything is borrowed. */

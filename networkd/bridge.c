@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "interface.h"
+#include "ipv6.h"
 #include "message-switch/lib/daemon.h"
 #include "vlan.h"
 
@@ -124,8 +125,8 @@ static bool make(Manager *manager, const char *name, const NetworkBridgeConfig *
             manager, &(Change){ .kind = CHANGE_ADD_BRIDGE, .name = name, .text = config->bridge_mac }, error);
 }
 
-static bool apply_options(Manager *manager, const Link *link, const NetworkBridgeConfig *config, bool made,
-                          NetworkError **error)
+static bool apply_options(Manager *manager, const Links *links, const Link *link,
+                          const NetworkBridgeConfig *config, bool made, NetworkError **error)
 {
         if (link->ours && config->bridge_mac != NULL &&
             g_ascii_strcasecmp(link->mac, config->bridge_mac) != 0 &&
@@ -133,9 +134,8 @@ static bool apply_options(Manager *manager, const Link *link, const NetworkBridg
                             &(Change){ .kind = CHANGE_MAC, .name = link->name, .text = config->bridge_mac },
                             error))
                 return false;
-        /* Guests are on it, and none of them is this host's router. */
-        if (link->ours && link->advertised &&
-            !manager_change(manager, &(Change){ .kind = CHANGE_ADVERTISEMENTS, .name = link->name }, error))
+        /* Before it is up: guests are on it. */
+        if (!ipv6_apply(manager, links, link, error))
                 return false;
         /* The kernel does not say how this is in what it tells of links, so it is set but once, or when it is asked for. */
         if (made && config->igmp_snooping != NULL &&
@@ -167,7 +167,7 @@ static bool apply(Manager *manager, const char *name, bool asked, NetworkError *
                 return *error != NULL ? false : network_fail_bridge_does_not_exist(error, name);
         if (!link_is_bridge(link))
                 return network_fail_internal(error, "%s is an interface, and no bridge", name);
-        return apply_options(manager, link, config, made || asked, error) &&
+        return apply_options(manager, links, link, config, made || asked, error) &&
                vlan_apply(manager, name, config->vlan, error) && apply_ports(manager, name, config, error);
 }
 

@@ -5,6 +5,7 @@
 
 #include "address.h"
 #include "dhcp.h"
+#include "ipv6.h"
 #include "message-switch/lib/daemon.h"
 
 #define MTU_DEFAULT 1500
@@ -16,6 +17,9 @@ bool interface_put_address(const Manager *manager, const char *name, const Addre
 
         if (interface != NULL && interface->dhcp && address->family == AF_INET)
                 return true; /* its client did, or may have */
+        if (interface != NULL && interface->config.ipv6_conf.tag == NETWORK_IPV6_AUTOCONF6 &&
+            address->learned)
+                return true;
         for (size_t i = 0; interface != NULL && i < interface->applied.n; i++)
                 if (address_parse(address->family, interface->applied.items[i].address,
                                   interface->applied.items[i].prefix_length, &put) &&
@@ -30,7 +34,7 @@ static bool check(const char *name, const NetworkInterfaceConfig *config, Networ
                 return network_fail_interface_does_not_exist(error, name);
         if (config->mtu < LINK_MTU_MIN || config->mtu > LINK_MTU_MAX)
                 return network_fail_internal(error, "No size that a packet can have: %" PRId64, config->mtu);
-        if (config->ipv6_conf.tag == NETWORK_IPV6_DHCP6 || config->ipv6_conf.tag == NETWORK_IPV6_AUTOCONF6)
+        if (config->ipv6_conf.tag == NETWORK_IPV6_DHCP6)
                 return network_fail_not_implemented(error);
         if (config->dns != NULL && (config->dns->servers.n > 0 || config->dns->domains.n > 0))
                 return network_fail_not_implemented(error);
@@ -67,8 +71,8 @@ bool interface_apply(Manager *manager, const char *name, NetworkError **error)
                 return false;
         if (!link->up && !manager_change(manager, &(Change){ .kind = CHANGE_UP, .name = name }, error))
                 return false;
-        return dhcp_apply(manager, name, error) && addresses_apply(manager, name, error) &&
-               routes_apply(manager, name, error);
+        return ipv6_apply(manager, links, link, error) && dhcp_apply(manager, name, error) &&
+               addresses_apply(manager, name, error) && routes_apply(manager, name, error);
 }
 
 static void undo(Manager *manager, const char *name, const NetworkInterfaceConfig *old)
@@ -109,12 +113,21 @@ bool interface_record(Manager *manager, const char *name, const NetworkInterface
         return manager_recorded(r, error);
 }
 
-static bool exists(Manager *manager, const char *name, NetworkError **error)
+static bool check_link(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
+                       NetworkError **error)
 {
         g_autoptr(Links) links = manager_read(manager, error);
+        const Link *link = links != NULL ? links_find(links, name) : NULL;
 
-        return links != NULL &&
-               (links_find(links, name) != NULL || network_fail_interface_does_not_exist(error, name));
+        if (links == NULL)
+                return false;
+        if (link == NULL)
+                return network_fail_interface_does_not_exist(error, name);
+        return config->ipv6_conf.tag != NETWORK_IPV6_AUTOCONF6 || (link->ours && link_is_bridge(link)) ||
+               network_fail_internal(
+                   error,
+                   "%s is no bridge that networkd made, and takes from IPv6 routers what it was set to",
+                   name);
 }
 
 bool interface_configure(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
@@ -124,7 +137,7 @@ bool interface_configure(Manager *manager, const char *name, const NetworkInterf
         NetworkInterfaceConfig *old = known != NULL ? network_interface_config_dup(&known->config) : NULL;
         bool ok;
 
-        ok = check(name, config, error) && exists(manager, name, error) &&
+        ok = check(name, config, error) && check_link(manager, name, config, error) &&
              interface_record(manager, name, config, error);
         if (ok) {
                 ok = interface_apply(manager, name, error);
@@ -136,26 +149,29 @@ bool interface_configure(Manager *manager, const char *name, const NetworkInterf
 }
 
 /* Nothing is wanted on it any more. */
-static bool strip(Manager *manager, const char *name, NetworkError **error)
+static bool strip(Manager *manager, const Links *links, const Link *link, NetworkError **error)
 {
         const NetworkInterfaceConfig nothing = { .mtu = MTU_DEFAULT };
 
-        return interface_record(manager, name, &nothing, error) && dhcp_apply(manager, name, error) &&
-               addresses_apply(manager, name, error) && routes_apply(manager, name, error);
+        return interface_record(manager, link->name, &nothing, error) &&
+               dhcp_apply(manager, link->name, error) && addresses_apply(manager, link->name, error) &&
+               ipv6_apply(manager, links, link, error) && routes_apply(manager, link->name, error);
 }
 
 bool interface_forget(Manager *manager, const char *name, NetworkError **error)
 {
         g_autoptr(Links) links = NULL;
         NetworkError *ignored = NULL;
+        const Link *link;
 
         if (record_interface(manager->record, name) == NULL)
                 return true;
         links = manager_read(manager, error);
-        if (links != NULL && links_find(links, name) == NULL && record_interface(manager->record, name)->dhcp)
+        link = links != NULL ? links_find(links, name) : NULL;
+        if (links != NULL && link == NULL && record_interface(manager->record, name)->dhcp)
                 manager_change(manager, &(Change){ .kind = CHANGE_STOP_DHCP, .name = name }, &ignored);
         network_error_free(ignored);
-        return links != NULL && (links_find(links, name) == NULL || strip(manager, name, error)) &&
+        return links != NULL && (link == NULL || strip(manager, links, link, error)) &&
                manager_recorded(record_set_interface(manager->record, name, NULL), error);
 }
 
@@ -180,6 +196,15 @@ bool interface_bring_down(Manager *manager, const char *name, NetworkError **err
                (!link->up || manager_change(manager, &(Change){ .kind = CHANGE_DOWN, .name = name }, error));
 }
 
+/* What has gone has no routes. */
+static bool apply_routes(Manager *manager, const Links *links, const char *name, NetworkError **error)
+{
+        const Link *link = links_find(links, name);
+
+        return link == NULL ||
+               (ipv6_apply(manager, links, link, error) && routes_apply(manager, name, error));
+}
+
 /* Those of all others go first: a host has but one default route. */
 static bool move_gateway(Manager *manager, const char *name, NetworkError **error)
 {
@@ -189,11 +214,9 @@ static bool move_gateway(Manager *manager, const char *name, NetworkError **erro
         if (links == NULL)
                 return false;
         for (GList *i = names; i != NULL; i = i->next)
-                if (strcmp(i->data, name) != 0 && links_find(links, i->data) != NULL &&
-                    !routes_apply(manager, i->data, error))
+                if (strcmp(i->data, name) != 0 && !apply_routes(manager, links, i->data, error))
                         return false;
-        return record_interface(manager->record, name) == NULL || links_find(links, name) == NULL ||
-               routes_apply(manager, name, error);
+        return record_interface(manager->record, name) == NULL || apply_routes(manager, links, name, error);
 }
 
 bool interfaces_set_gateway(Manager *manager, const char *name, NetworkError **error)

@@ -21,7 +21,15 @@ typedef struct Address {
         int family; /* AF_INET, AF_INET6 */
         int prefix_len;
         char text[INET6_ADDRSTRLEN]; /* as inet_ntop writes it */
+        bool learned;                /* from what a router advertises */
 } Address;
+
+/* What a link takes of what routers advertise by IPv6. */
+typedef enum Ipv6Advertisements {
+        IPV6_IGNORES,
+        IPV6_TAKES_PREFIXES, /* addresses, no default route */
+        IPV6_TAKES_ROUTER,
+} Ipv6Advertisements;
 
 typedef struct Link {
         int index;
@@ -33,11 +41,13 @@ typedef struct Link {
         bool carrier; /* false while down */
         bool ours;    /* made by this daemon, one before it included */
         bool loopback;
-        bool advertised;   /* takes IPv6 addresses and routes that whoever is on its network tells it of */
-        int master;        /* index of the bridge or bond whose port it is; 0: none */
-        int parent;        /* a VLAN's: index of what carries it */
-        int tag;           /* a VLAN's */
-        GArray *addresses; /* of Address; those of scope link left out */
+        Ipv6Advertisements takes;
+        bool makes_link_local; /* an IPv6 address, by itself, whenever it is up */
+        Address link_local;    /* that address; family 0: there is none */
+        int master;            /* index of the bridge or bond whose port it is; 0: none */
+        int parent;            /* a VLAN's: index of what carries it */
+        int tag;               /* a VLAN's */
+        GArray *addresses;     /* of Address; those of scope link left out */
 } Link;
 
 typedef struct Route {
@@ -45,6 +55,7 @@ typedef struct Route {
         Address to; /* prefix_len 0: the default route */
         char gateway[INET6_ADDRSTRLEN];
         bool ours;
+        bool learned; /* from what a router advertises */
 } Route;
 
 typedef struct Links {

@@ -45,13 +45,17 @@ static void read_ipv6(Link *link, struct nlattr *families)
 {
         struct nlattr *ipv6[IFLA_INET6_MAX + 1],
             *family = nla_find(nla_data(families), nla_len(families), AF_INET6);
-        int32_t settings[DEVCONF_ACCEPT_RA + 1];
+        int32_t settings[DEVCONF_ACCEPT_RA_DEFRTR + 1];
 
         if (family == NULL || nla_parse_nested(ipv6, IFLA_INET6_MAX, family, NULL) < 0 ||
             ipv6[IFLA_INET6_CONF] == NULL || nla_len(ipv6[IFLA_INET6_CONF]) < (int)sizeof(settings))
                 return;
         memcpy(settings, nla_data(ipv6[IFLA_INET6_CONF]), sizeof(settings));
-        link->advertised = settings[DEVCONF_ACCEPT_RA] != 0;
+        if (settings[DEVCONF_ACCEPT_RA] != 0)
+                link->takes =
+                    settings[DEVCONF_ACCEPT_RA_DEFRTR] != 0 ? IPV6_TAKES_ROUTER : IPV6_TAKES_PREFIXES;
+        if (ipv6[IFLA_INET6_ADDR_GEN_MODE] != NULL)
+                link->makes_link_local = nla_get_u8(ipv6[IFLA_INET6_ADDR_GEN_MODE]) != IN6_ADDR_GEN_MODE_NONE;
 }
 
 static uint32_t number(struct nlattr *attribute)
@@ -107,19 +111,25 @@ static int on_address(struct nl_msg *message, void *data)
 {
         const struct ifaddrmsg *info = nlmsg_data(nlmsg_hdr(message));
         struct nlattr *attributes[IFA_MAX + 1], *text;
-        const Link *link;
         Address address;
+        uint8_t origin;
+        Link *link;
 
         if (nlmsg_hdr(message)->nlmsg_type != RTM_NEWADDR ||
             (info->ifa_family != AF_INET && info->ifa_family != AF_INET6) ||
-            info->ifa_scope == RT_SCOPE_LINK ||
             nlmsg_parse(nlmsg_hdr(message), sizeof(*info), attributes, IFA_MAX, NULL) < 0)
                 return NL_SKIP;
-        link = links_by_index(data, (int)info->ifa_index);
+        link = (Link *)links_by_index(data, (int)info->ifa_index);
         text = attributes[IFA_LOCAL] != NULL ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
-        if (link != NULL && text != NULL &&
-            read_address(info->ifa_family, text, info->ifa_prefixlen, &address))
+        if (link == NULL || text == NULL ||
+            !read_address(info->ifa_family, text, info->ifa_prefixlen, &address))
+                return NL_OK;
+        origin = attributes[IFA_PROTO] != NULL ? nla_get_u8(attributes[IFA_PROTO]) : 0;
+        address.learned = origin == IFAPROT_KERNEL_RA;
+        if (info->ifa_scope != RT_SCOPE_LINK)
                 g_array_append_val(link->addresses, address);
+        else if (origin == IFAPROT_KERNEL_LL)
+                link->link_local = address;
         return NL_OK;
 }
 
@@ -140,6 +150,7 @@ static int on_route(struct nl_msg *message, void *data)
                 return NL_SKIP;
         route.link = (int)nla_get_u32(attributes[RTA_OIF]);
         route.ours = info->rtm_protocol == NETLINK_PROTOCOL;
+        route.learned = info->rtm_protocol == RTPROT_RA;
         g_strlcpy(route.gateway, gateway.text, sizeof(route.gateway));
         if (attributes[RTA_DST] != NULL) {
                 if (!read_address(info->rtm_family, attributes[RTA_DST], info->rtm_dst_len, &route.to))

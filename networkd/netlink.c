@@ -192,17 +192,58 @@ static int set_snooping(Netlink *netlink, const Change *change, unsigned index)
         return message_send(netlink, message);
 }
 
-/* Netlink tells of it and does not take it. */
-static int set_advertisements(const Change *change)
+/* Netlink tells of these and does not take them. */
+static int set_ipv6(const char *name, const char *setting, const char *value)
 {
-        g_autofree char *path = g_strdup_printf(IPV6_SETTINGS "/%s/accept_ra", change->name);
+        g_autofree char *path = g_strdup_printf(IPV6_SETTINGS "/%s/%s", name, setting);
         int fd = open(path, O_WRONLY | O_CLOEXEC), r;
 
         if (fd < 0)
                 return -errno;
-        r = write(fd, change->number != 0 ? "1" : "0", 1) < 0 ? -errno : 0;
+        r = write(fd, value, strlen(value)) < 0 ? -errno : 0;
         close(fd);
         return r;
+}
+
+/* Also on a host that is a router itself. */
+static int set_advertisements(const Change *change)
+{
+        int r = change->number == IPV6_IGNORES ? 0
+                                               : set_ipv6(change->name, "accept_ra_defrtr",
+                                                          change->number == IPV6_TAKES_ROUTER ? "1" : "0");
+
+        return r < 0 ? r : set_ipv6(change->name, "accept_ra", change->number == IPV6_IGNORES ? "0" : "2");
+}
+
+/* How links that nobody set make the address; where that is not at all, as RFC 4291 has it. */
+static void usual_link_local(char ret[2])
+{
+        g_autofree char *text = NULL;
+
+        g_strlcpy(ret, "0", 2);
+        if (g_file_get_contents(IPV6_SETTINGS "/default/addr_gen_mode", &text, NULL, NULL) &&
+            atoi(text) != IN6_ADDR_GEN_MODE_NONE && atoi(text) > 0 && atoi(text) < 10)
+                ret[0] = text[0];
+}
+
+static int set_link_local(Netlink *netlink, const Change *change, unsigned index)
+{
+        struct nlattr *families, *family;
+        struct nl_msg *message;
+        char mode[2];
+
+        /* Told by netlink, a link that is up would make it when it comes up again. */
+        if (change->number != 0) {
+                usual_link_local(mode);
+                return set_ipv6(change->name, "addr_gen_mode", mode);
+        }
+        message = link_message(RTM_NEWLINK, 0, index, 0, 0);
+        families = nla_nest_start(message, IFLA_AF_SPEC);
+        family = nla_nest_start(message, AF_INET6);
+        nla_put_u8(message, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+        nla_nest_end(message, family);
+        nla_nest_end(message, families);
+        return message_send(netlink, message);
 }
 
 static int change_link(Netlink *netlink, const Change *change, unsigned index)
@@ -271,7 +312,7 @@ static int change_route(Netlink *netlink, const Change *change, unsigned index)
         struct rtmsg info = { .rtm_family = (uint8_t)change->address->family,
                               .rtm_dst_len = (uint8_t)change->address->prefix_len,
                               .rtm_table = RT_TABLE_MAIN,
-                              .rtm_protocol = NETLINK_PROTOCOL,
+                              .rtm_protocol = change->number != 0 ? RTPROT_RA : NETLINK_PROTOCOL,
                               .rtm_scope = RT_SCOPE_UNIVERSE,
                               .rtm_type = RTN_UNICAST };
         struct nl_msg *message =
@@ -310,6 +351,8 @@ static int backend_change(Backend *backend, const Change *change)
                 return set_snooping(netlink, change, index);
         case CHANGE_ADVERTISEMENTS:
                 return set_advertisements(change);
+        case CHANGE_LINK_LOCAL:
+                return set_link_local(netlink, change, index);
         case CHANGE_ADD_ADDRESS:
         case CHANGE_REMOVE_ADDRESS:
                 return change_address(netlink, change, index);

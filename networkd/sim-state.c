@@ -17,11 +17,12 @@ static json_t *encode_link(const Link *link)
 
         for (guint i = 0; i < link->addresses->len; i++)
                 json_array_append_new(addresses, encode_address(&g_array_index(link->addresses, Address, i)));
-        return json_pack("{s:i, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:i, s:i, s:i, s:o}", "index", link->index,
-                         "name", link->name, "kind", link->kind, "mac", link->mac, "mtu",
+        return json_pack("{s:i, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:b, s:i, s:i, s:i, s:i, s:o}", "index",
+                         link->index, "name", link->name, "kind", link->kind, "mac", link->mac, "mtu",
                          (json_int_t)link->mtu, "up", link->up, "ours", link->ours, "loopback",
-                         link->loopback, "master", link->master, "parent", link->parent, "tag", link->tag,
-                         "addresses", addresses);
+                         link->loopback, "makes_link_local", link->makes_link_local, "takes", link->takes,
+                         "master", link->master, "parent", link->parent, "tag", link->tag, "addresses",
+                         addresses);
 }
 
 int sim_state_write(const char *path, const Links *links)
@@ -65,13 +66,14 @@ static bool decode_link(Links *links, json_t *json)
         json_t *addresses, *item;
         Address address;
         json_int_t mtu;
-        int index, up, ours, loopback;
+        int index, up, ours, loopback, makes_link_local = false, takes = IPV6_IGNORES;
         size_t i;
         Link *link;
 
-        if (json_unpack(json, "{s:i, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:o}", "index", &index, "name", &name,
-                        "kind", &kind, "mac", &mac, "mtu", &mtu, "up", &up, "ours", &ours, "loopback",
-                        &loopback, "addresses", &addresses) < 0)
+        if (json_unpack(json, "{s:i, s:s, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s?b, s?i}", "index", &index,
+                        "name", &name, "kind", &kind, "mac", &mac, "mtu", &mtu, "up", &up, "ours", &ours,
+                        "loopback", &loopback, "addresses", &addresses, "makes_link_local", &makes_link_local,
+                        "takes", &takes) < 0)
                 return false;
         link = links_add(links, index, name);
         g_strlcpy(link->kind, kind, sizeof(link->kind));
@@ -81,6 +83,8 @@ static bool decode_link(Links *links, json_t *json)
         link->carrier = up;
         link->ours = ours;
         link->loopback = loopback;
+        link->makes_link_local = makes_link_local;
+        link->takes = (Ipv6Advertisements)takes;
         if (json_unpack(json, "{s:i, s:i, s:i}", "master", &link->master, "parent", &link->parent, "tag",
                         &link->tag) < 0)
                 return false;

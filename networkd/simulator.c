@@ -58,7 +58,7 @@ static int add_link(Links *links, const Change *change)
         if (vlan && carrier == NULL)
                 return -ENODEV;
         link = add(links, change->name, vlan ? LINK_KIND_VLAN : LINK_KIND_BRIDGE);
-        link->ours = true;
+        link->ours = link->makes_link_local = true;
         if (vlan) {
                 link->parent = carrier->index;
                 link->tag = (int)change->number;
@@ -188,6 +188,12 @@ static int change(Links *links, const Change *change)
                 return 0;
         case CHANGE_MAC:
                 g_strlcpy(link->mac, change->text, sizeof(link->mac));
+                return 0;
+        case CHANGE_LINK_LOCAL:
+                link->makes_link_local = change->number != 0;
+                return 0;
+        case CHANGE_ADVERTISEMENTS:
+                link->takes = (Ipv6Advertisements)change->number;
                 return 0;
         case CHANGE_ADD_ADDRESS:
         case CHANGE_REMOVE_ADDRESS:

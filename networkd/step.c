@@ -20,6 +20,7 @@ const char *change_name(ChangeKind kind)
                 [CHANGE_MAC] = "mac",
                 [CHANGE_SNOOPING] = "snooping",
                 [CHANGE_ADVERTISEMENTS] = "advertisements",
+                [CHANGE_LINK_LOCAL] = "link-local",
                 [CHANGE_ADD_ADDRESS] = "add-address",
                 [CHANGE_REMOVE_ADDRESS] = "remove-address",
                 [CHANGE_ADD_ROUTE] = "add-route",

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Addresses and routes."""
-import socket
 import subprocess
 
-from test_fixture import CLI, Kernel, Simulated, addresses, advertisement, ip, links, main, ports
+from test_fixture import CLI, Kernel, Simulated, addresses, ip, main, ports
 
 
 class Common:
@@ -88,33 +87,11 @@ class OfSimulator(Common, Simulated):
         self.assertEqual(lease(), [])
 
     def test_what_is_not_written_says_so(self):
-        for conf in ({'ipv6_conf': 'DHCP6'}, {'ipv6_conf': 'Autoconf6'}, {'dns': [['10.0.0.1'], []]}):
+        for conf in ({'ipv6_conf': 'DHCP6'}, {'dns': [['10.0.0.1'], []]}):
             self.fails('Not_implemented', 'Interface.make_config', conservative=False, config={'eth0': conf})
 
 
 class OfKernel(Common, Kernel):
-    def test_no_guest_becomes_the_router(self):
-        """What a guest advertises is not taken on a bridge made here, and is on another one."""
-        self.call('Bridge.create', name='xapi0')
-        ip('link', 'add', 'name', 'br0', 'type', 'bridge')
-        ip('link', 'set', 'br0', 'up')
-        for n, bridge in enumerate(('xapi0', 'br0')):
-            ip('link', 'set', f'far{n}', 'up')
-            ip('link', 'set', f'eth{n}', 'master', bridge, 'up')
-            self.eventually(lambda bridge=bridge: links()[bridge]['operstate'] == 'UP')
-
-        def routers():
-            for n in (0, 1):
-                with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
-                    raw.bind((f'far{n}', 0))
-                    raw.send(advertisement(f'fd00:{n}::'))
-            return [route['dev'] for route in ip('-6', 'route') if route['dst'] == 'default']
-        self.eventually(lambda: 'br0' in routers())
-        self.assertEqual(routers(), ['br0'])
-        self.assertEqual(addresses('xapi0', 'inet6'), [])
-        ip('link', 'set', 'eth0', 'nomaster')
-        ip('link', 'set', 'eth1', 'nomaster')
-
     def test_address_of_others_is_not_cut_off(self):
         ip('address', 'add', '10.6.0.1/24', 'dev', 'eth0')
         self.call('Bridge.create', name='xapi0')

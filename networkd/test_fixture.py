@@ -2,11 +2,8 @@
 """What the tests of networkd share: it and networkd-cli over a switch of the test's own, in a network namespace of the
 test's own. Arguments: the switch, networkd, networkd-cli."""
 import contextlib
-import ipaddress
 import json
 import os
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -42,20 +39,6 @@ def told(line):
     """What a line of `ip link` or `ip monitor link` says of a link: its name, flags, MTU, bridge and state."""
     words = line.split()
     return tuple(words[1:3] + [words[words.index(key) + 1] if key in words[:-1] else None for key in ('mtu', 'master', 'state')])
-
-
-def advertisement(prefix):
-    """A frame by which a router (RFC 4861) gives every host that hears it a network and a default route."""
-    def bytes_of(text):
-        return ipaddress.IPv6Address(text).packed
-    body = struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 1800, 0, 0) + \
-        struct.pack('!BBBBIII16s', 3, 4, 64, 0xc0, 3600, 3600, 0, bytes_of(prefix))
-    ends = bytes_of('fe80::666') + bytes_of('ff02::1')
-    total = sum(struct.unpack(f'!{(len(ends) + 8 + len(body)) // 2}H', ends + struct.pack('!II', len(body), 58) + body))
-    total = (total & 0xffff) + (total >> 16)
-    total = ~(total + (total >> 16)) & 0xffff
-    return b'\x33\x33\0\0\0\1' + b'\x02\0\0\0\6\x66' + b'\x86\xdd' + struct.pack('!IHBB', 6 << 28, len(body), 58, 255) + \
-        ends + body[:2] + struct.pack('!H', total) + body[4:]
 
 
 class Failure(Exception):

@@ -10,7 +10,7 @@
 #define MTU_USUAL 1500
 
 /* Of what a PIF can be configured to have, by networkd. */
-#define NOT_WRITTEN "static name servers, DHCP and autoconfiguration of IPv6"
+#define NOT_WRITTEN "static name servers, DHCP of IPv6"
 
 /* ---- networkd's answers ---- */
 
