@@ -10,10 +10,12 @@
 #include "vm-store.h"
 
 static const char *const entry_texts[] = {
-        [JOURNAL_NOTHING] = "nothing",       [JOURNAL_START] = "start",       [JOURNAL_RESUME] = "resume",
-        [JOURNAL_SHUTDOWN] = "shutdown",     [JOURNAL_REBOOT] = "reboot",     [JOURNAL_SUSPEND] = "suspend",
-        [JOURNAL_SUSPENDED] = "suspended",   [JOURNAL_PLUG_VBD] = "plug-vbd", [JOURNAL_PLUG_VIF] = "plug-vif",
-        [JOURNAL_UNPLUG_VBD] = "unplug-vbd",
+        [JOURNAL_NOTHING] = "nothing",       [JOURNAL_START] = "start",
+        [JOURNAL_RESUME] = "resume",         [JOURNAL_SHUTDOWN] = "shutdown",
+        [JOURNAL_REBOOT] = "reboot",         [JOURNAL_SUSPEND] = "suspend",
+        [JOURNAL_SUSPENDED] = "suspended",   [JOURNAL_PLUG_VBD] = "plug-vbd",
+        [JOURNAL_PLUG_VIF] = "plug-vif",     [JOURNAL_UNPLUG_VBD] = "unplug-vbd",
+        [JOURNAL_INSERT_VBD] = "insert-vbd", [JOURNAL_EJECT_VBD] = "eject-vbd",
 };
 
 typedef struct Entry {

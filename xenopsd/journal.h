@@ -20,6 +20,8 @@ typedef enum JournalEntry {
         JOURNAL_PLUG_VBD,   /* undo: it is not to be plugged */
         JOURNAL_PLUG_VIF,   /* the same */
         JOURNAL_UNPLUG_VBD, /* complete, if the domain has let go of it: so is its datapath to be */
+        JOURNAL_INSERT_VBD, /* undo: the drive is to be empty */
+        JOURNAL_EJECT_VBD,  /* complete */
 } JournalEntry;
 
 typedef struct Journal Journal;

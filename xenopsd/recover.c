@@ -45,7 +45,7 @@ static void recover_device(Operation *operation, JournalEntry entry)
         if (entry == JOURNAL_PLUG_VIF)
                 vif_recover(operation, device);
         else
-                vbd_recover(operation, device, entry == JOURNAL_PLUG_VBD);
+                vbd_recover(operation, device, entry);
 }
 
 static bool recover(Operation *operation, JournalEntry entry, XenopsError **error)
@@ -66,6 +66,8 @@ static bool recover(Operation *operation, JournalEntry entry, XenopsError **erro
         case JOURNAL_PLUG_VBD:
         case JOURNAL_PLUG_VIF:
         case JOURNAL_UNPLUG_VBD:
+        case JOURNAL_INSERT_VBD:
+        case JOURNAL_EJECT_VBD:
                 recover_device(operation, entry);
                 break;
         case JOURNAL_NOTHING:

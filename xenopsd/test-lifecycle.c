@@ -238,93 +238,6 @@ static void test_damaged_image(void)
         tear_down();
 }
 
-/* A journal entry as a dead xenopsd left it. */
-static void leave(JournalEntry entry)
-{
-        XenopsError *error = NULL;
-        g_assert_true(journal_begin(fixture.manager->journal, "vm", entry, &error));
-        fixture_restart(&fixture);
-}
-
-static void test_recover(void)
-{
-        XenopsError *error = NULL;
-        set_up();
-        fixture_add_vm(&fixture, "bystander", 0, 0);
-        g_assert_null(fixture_start_vm(&fixture, "bystander"));
-        static const JournalEntry down[] = { JOURNAL_START, JOURNAL_RESUME, JOURNAL_SHUTDOWN };
-        for (size_t i = 0; i < G_N_ELEMENTS(down); i++) {
-                g_assert_null(fixture_start_vm(&fixture, "vm"));
-                leave(down[i]);
-                fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_HALTED);
-        }
-        leave(JOURNAL_REBOOT); /* the old domain was gone already */
-        fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_RUNNING);
-        leave(JOURNAL_SUSPENDED);
-        fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_SUSPENDED);
-        g_assert_cmpint(fixture_power_state(&fixture, "bystander"), ==, XENOPS_POWER_STATE_RUNNING);
-        g_assert_true(journal_begin(fixture.manager->journal, "forgotten", JOURNAL_START, &error));
-        fixture_restart(&fixture);
-        g_auto(GStrv) entries = journal_list(fixture.manager->journal);
-        g_assert_cmpuint(g_strv_length(entries), ==, 0);
-        tear_down();
-}
-
-static void expect_plugged(const char *device, bool plugged_vbd, bool plugged_vif)
-{
-        XenopsError *error = NULL;
-        XenopsVbdState vbd;
-        XenopsVifState vif;
-        auto_vm_config *config = vm_store_get(fixture.manager->vms, "vm", &error);
-        manager_vbd_state(fixture.manager, vm_config_vbd(config, device), &vbd);
-        manager_vif_state(fixture.manager, vm_config_vif(config, device), &vif);
-        g_assert_cmpint(vbd.plugged, ==, plugged_vbd);
-        g_assert_cmpint(vif.plugged, ==, plugged_vif);
-        xenops_vbd_state_clear(&vbd);
-        xenops_vif_state_clear(&vif);
-}
-
-static void leave_device(JournalEntry entry, const char *device)
-{
-        XenopsError *error = NULL;
-        g_assert_true(journal_begin_device(fixture.manager->journal, "vm", entry, device, &error));
-        fixture_restart(&fixture);
-        fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_RUNNING);
-}
-
-static void test_recover_device(void)
-{
-        set_up();
-        g_assert_null(fixture_start_vm(&fixture, "vm"));
-        leave_device(JOURNAL_UNPLUG_VBD, "0"); /* the domain has not let go of it */
-        expect_plugged("0", true, true);
-        leave_device(JOURNAL_PLUG_VBD, "0");
-        expect_plugged("0", false, true);
-        leave_device(JOURNAL_PLUG_VIF, "0");
-        expect_plugged("0", false, false);
-        expect_plugged("1", true, true);
-        leave_device(JOURNAL_UNPLUG_VBD, "0");
-        leave_device(JOURNAL_PLUG_VBD, "unknown");
-        const char *id = "{\"id\": [\"vm\", \"0\"]}";
-        g_assert_null(fixture_do(&fixture, &operation_vbd_plug, "VBD.plug", "vm", id));
-        g_assert_null(fixture_do(&fixture, &operation_vif_plug, "VIF.plug", "vm", id));
-        expect_plugged("0", true, true);
-        g_auto(GStrv) entries = journal_list(fixture.manager->journal);
-        g_assert_cmpuint(g_strv_length(entries), ==, 0);
-        tear_down();
-}
-
-static void test_guest_ends_while_nobody_looks(void)
-{
-        set_up();
-        g_assert_null(fixture_start_vm(&fixture, "vm"));
-        fixture_trigger(&fixture, "guest", "vm=vm", "do=poweroff", "after=0.01", NULL);
-        fixture_restart(&fixture);
-        fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_HALTED);
-        fixture_assert_nothing_left(&fixture);
-        tear_down();
-}
-
 static void test_domids(void)
 {
         BackendDomain domain;
@@ -430,9 +343,6 @@ int main(int argc, char **argv)
         g_test_add_func("/lifecycle/suspend-resume", test_suspend_resume);
         g_test_add_func("/lifecycle/suspend-fails", test_suspend_fails);
         g_test_add_func("/lifecycle/damaged-image", test_damaged_image);
-        g_test_add_func("/lifecycle/recover", test_recover);
-        g_test_add_func("/lifecycle/recover-device", test_recover_device);
-        g_test_add_func("/lifecycle/guest-ends-while-nobody-looks", test_guest_ends_while_nobody_looks);
         g_test_add_func("/lifecycle/domids", test_domids);
         g_test_add_func("/lifecycle/devices", test_devices);
         g_test_add_func("/lifecycle/paused", test_paused);

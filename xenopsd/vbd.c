@@ -125,19 +125,6 @@ static bool run_unplug(Operation *operation, XenopsError **error)
         return good;
 }
 
-void vbd_recover(Operation *operation, const char *device, bool plug)
-{
-        const XenopsVbd *vbd = vm_config_vbd(operation->config, device);
-        BackendDomain domain;
-        if (!vbd)
-                return;
-        /* A domain that was to let go of its disk may use it still. */
-        if (plug && operation->backend->operations->stat(operation->backend, operation->vm, &domain))
-                vbd_unplug_anyway(operation, vbd);
-        else if (!vbd_is_plugged(operation, vbd))
-                vbd_detach_anyway(operation, vbd);
-}
-
 /* data: an XenopsVbd that takes the place of the one with its id. */
 static bool edit_vbd(VmConfig *config, void *data, XenopsError **error)
 {
@@ -169,6 +156,16 @@ static bool vbd_set_disk(Operation *operation, const XenopsVbd *vbd, const Xenop
         return good;
 }
 
+static bool vbd_eject(Operation *operation, const XenopsVbd *vbd, XenopsError **error)
+{
+        Journal *journal = operation->manager->journal;
+        if (!journal_begin_device(journal, operation->vm, JOURNAL_EJECT_VBD, vbd->id.device, error))
+                return false;
+        bool good = vbd_set_disk(operation, vbd, NULL, error);
+        journal_end(journal, operation->vm);
+        return good;
+}
+
 static bool run_eject(Operation *operation, XenopsError **error)
 {
         const XenopsVbdEjectArgs *arguments = operation->arguments;
@@ -179,18 +176,72 @@ static bool run_eject(Operation *operation, XenopsError **error)
                 return xenops_fail_media_not_ejectable(error);
         if (!vbd->backend)
                 return xenops_fail_media_not_present(error);
-        return vbd_set_disk(operation, vbd, NULL, error);
+        return vbd_eject(operation, vbd, error);
 }
 
 static bool run_insert(Operation *operation, XenopsError **error)
 {
         const XenopsVbdInsertArgs *arguments = operation->arguments;
         const XenopsVbd *vbd = vbd_of(operation, &arguments->id, error);
+        Journal *journal = operation->manager->journal;
         if (!vbd)
                 return false;
         if (vbd->backend)
                 return xenops_fail_media_present(error);
-        return vbd_set_disk(operation, vbd, &arguments->disk, error);
+        if (!journal_begin_device(journal, operation->vm, JOURNAL_INSERT_VBD, vbd->id.device, error))
+                return false;
+        bool good = vbd_set_disk(operation, vbd, &arguments->disk, error);
+        journal_end(journal, operation->vm);
+        return good;
+}
+
+static void log_drive(const Operation *operation, const char *device, XenopsError *taken)
+{
+        char *text = xenops_error_text(taken);
+        log_error("A drive could not be emptied", "XAPI_VM", operation->vm, "XAPI_DEVICE", device, "ERROR",
+                  text, NULL);
+        free(text);
+        xenops_error_free(taken);
+}
+
+/* The medium that was to go in is in no configuration. */
+static void undo_insert(Operation *operation, const XenopsVbd *vbd)
+{
+        const BackendOperations *backend = operation->backend->operations;
+        const BackendDisk none = { NULL, NULL, "" };
+        XenopsError *error = NULL;
+        if (vbd_is_plugged(operation, vbd) && !backend->vbd_change(operation->undo, vbd, &none, &error))
+                log_drive(operation, vbd->id.device, error);
+        error = NULL;
+        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
+                         vbd->id.device, NULL, &error))
+                log_drive(operation, vbd->id.device, error);
+}
+
+static void recover_drive(Operation *operation, const XenopsVbd *vbd, JournalEntry entry)
+{
+        XenopsError *error = NULL;
+        if (entry == JOURNAL_INSERT_VBD && !vbd->backend)
+                undo_insert(operation, vbd);
+        else if (entry == JOURNAL_EJECT_VBD && vbd->backend && !vbd_set_disk(operation, vbd, NULL, &error))
+                log_drive(operation, vbd->id.device, error);
+        vbd_changed(operation, vbd);
+}
+
+void vbd_recover(Operation *operation, const char *device, JournalEntry entry)
+{
+        const XenopsVbd *vbd = vm_config_vbd(operation->config, device);
+        BackendDomain domain;
+        if (!vbd)
+                return;
+        if (entry == JOURNAL_INSERT_VBD || entry == JOURNAL_EJECT_VBD)
+                recover_drive(operation, vbd, entry);
+        /* A domain that was to let go of its disk may use it still. */
+        else if (entry == JOURNAL_PLUG_VBD &&
+                 operation->backend->operations->stat(operation->backend, operation->vm, &domain))
+                vbd_unplug_anyway(operation, vbd);
+        else if (!vbd_is_plugged(operation, vbd))
+                vbd_detach_anyway(operation, vbd);
 }
 
 const OperationKind operation_vbd_plug = { "VBD.plug", run_plug, true, false };

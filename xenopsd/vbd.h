@@ -10,8 +10,8 @@ bool vbd_plug(Operation *operation, const XenopsVbd *vbd, XenopsError **error);
 void vbd_unplug_anyway(Operation *operation, const XenopsVbd *vbd);
 /* Detaches what a domain that is gone may have left attached; logs what cannot be done. */
 void vbd_detach_anyway(Operation *operation, const XenopsVbd *vbd);
-/* After an xenopsd that died while it plugged or unplugged: what was half plugged is unplugged, and what no domain uses is
- * detached; logs what cannot be done. */
-void vbd_recover(Operation *operation, const char *device, bool plug);
+/* After an xenopsd that died in the middle of this: what was half plugged is unplugged, what no domain uses is detached, and
+ * a drive whose medium was being changed is empty; logs what cannot be done. */
+void vbd_recover(Operation *operation, const char *device, JournalEntry entry);
 /* "SR/VDI" or a path; "" for an empty drive. Borrowed. */
 const char *vbd_disk_text(const XenopsDisk *disk);
