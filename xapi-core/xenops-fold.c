@@ -159,12 +159,16 @@ static void fold_vm(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *
 
 /* ---- devices ---- */
 
-static bool plugged_vbd(const XenopsReport *r, const char *device)
+/* NULL: it is not plugged. */
+static const XenopsVbdState *plugged_vbd(const XenopsReport *r, const char *device)
 {
-        for (size_t i = 0; i < r->vbds.n; i++)
+        for (size_t i = 0; i < r->vbds.n; i++) {
+                const XenopsVbdState *state = &r->vbds.items[i].state;
+
                 if (strcmp(r->vbds.items[i].vbd.id.device, device) == 0)
-                        return r->vbds.items[i].state.plugged || r->vbds.items[i].state.active;
-        return false;
+                        return state->plugged || state->active ? state : NULL;
+        }
+        return NULL;
 }
 
 static bool plugged_vif(const XenopsReport *r, const char *device)
@@ -187,16 +191,54 @@ static void name_device(VbdRow *vbd)
         slot_str(&vbd->device, name);
 }
 
+/* What xenopsd names "SR/VDI", borrowed; NULL: there is no such object. */
+static const char *vdi_named(Txn *txn, const char *name)
+{
+        const char *slash = strchr(name, '/');
+        g_autofree char *uuid = slash ? g_strndup(name, (gsize)(slash - name)) : NULL;
+        const SrRow *sr = uuid ? (const SrRow *)txn_get_by_uuid(txn, &CLASS_SR, uuid) : NULL;
+
+        for (uint32_t i = 0; sr && i < sr->VDIs->n; i++) {
+                const VdiRow *vdi = (const VdiRow *)txn_get(txn, &CLASS_VDI, sr->VDIs->items[i].s);
+
+                if (vdi && strcmp(*vdi->location ? vdi->location : vdi->uuid, slash + 1) == 0)
+                        return vdi->row.ref;
+        }
+        return NULL;
+}
+
+/* Whoever changed a disc may have died before it was written down. */
+static void fold_medium(Txn *txn, VbdRow *vbd, const XenopsDisk *present)
+{
+        const char *vdi = !present                          ? NULL_REF
+                          : present->tag == XENOPS_DISK_VDI ? vdi_named(txn, present->vdi)
+                                                            : NULL;
+        auto_str old = str_ref(vbd->VDI);
+
+        if (vbd->type != VBD_TYPE_CD || !vdi || (strcmp(vdi, old) == 0 && vbd->empty == !present))
+                return;
+        vbd->empty = !present;
+        slot_str(&vbd->VDI, vdi);
+        operation_update(txn, &VDI_OPERATION_RULES, old);
+}
+
+static void fold_vbd(Txn *txn, VbdRow *vbd, const XenopsVbdState *state)
+{
+        vbd->currently_attached = state != NULL;
+        if (state)
+                fold_medium(txn, vbd, state->backend_present);
+        if (state && !vbd->empty)
+                name_device(vbd);
+        operation_update(txn, &VBD_OPERATION_RULES, vbd->row.ref);
+        operation_update(txn, &VDI_OPERATION_RULES, vbd->VDI);
+}
+
 static void fold_devices(Txn *txn, Manager *manager, const VmRow *vm, const XenopsReport *r)
 {
         for (uint32_t i = 0; i < vm->VBDs->n; i++) {
                 VbdRow *vbd = (VbdRow *)txn_edit(txn, &CLASS_VBD, vm->VBDs->items[i].s);
 
-                vbd->currently_attached = live(vm->power_state) && plugged_vbd(r, vbd->userdevice);
-                if (vbd->currently_attached && !vbd->empty)
-                        name_device(vbd);
-                operation_update(txn, &VBD_OPERATION_RULES, vbd->row.ref);
-                operation_update(txn, &VDI_OPERATION_RULES, vbd->VDI);
+                fold_vbd(txn, vbd, live(vm->power_state) ? plugged_vbd(r, vbd->userdevice) : NULL);
         }
         for (uint32_t i = 0; i < vm->VIFs->n; i++) {
                 VifRow *vif = (VifRow *)txn_edit(txn, &CLASS_VIF, vm->VIFs->items[i].s);

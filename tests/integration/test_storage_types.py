@@ -2,7 +2,8 @@
 """Repositories of the types `file`, whose disks are layers, and `iso`."""
 import subprocess
 
-from harness.client import NULL, expect_error
+from harness.client import NULL, eventually, expect_error
+from integration.test_vm_copies import log_in, xenops
 
 QUICK = True
 SANITIZED = True
@@ -203,3 +204,29 @@ def test_images_of_cds(stack):
     assert xapi.call('SR.get_VDIs', sr) == [second]
     unplug_and_forget(xapi, sr)
     assert sorted(path.name for path in folder.iterdir()) == ['linked.iso', 'readme.txt', 'second.ISO']
+
+
+def test_disc_that_is_changed_while_nobody_looks(fresh):
+    """The server is killed while xenopsd changes it: the record says what is in the drive."""
+    xapi = fresh.json()
+    folder = fresh.folder / 'cds'
+    folder.mkdir()
+    (folder / 'disc.iso').write_bytes(b'x' * 4096)
+    sr = make_repository(fresh, xapi, 'iso', 'cds', 'iso')
+    xapi.call('SR.scan', sr)
+    disc, = xapi.call('SR.get_VDIs', sr)
+    vm = xapi.make_vm('with-cd')
+    xapi.call('VM.set_domain_type', vm, 'hvm')
+    vbd = xapi.call('VBD.create', {
+        'VM': vm, 'VDI': NULL, 'userdevice': '3', 'bootable': False, 'mode': 'RO', 'type': 'CD', 'unpluggable': True,
+        'empty': True, 'other_config': {}, 'qos_algorithm_type': '', 'qos_algorithm_params': {}})
+    xapi.call('VM.start', vm, False, False)
+    for message, arguments, found in (('VBD.insert', [disc], disc), ('VBD.eject', [], NULL)):
+        xenops(fresh, 'inject', vm=xapi.call('VM.get_uuid', vm), step='vbd-change', latency=1, count=1)
+        xapi.call(f'Async.{message}', vbd, *arguments)
+        eventually(lambda: ' pending ' in xenops(fresh, 'tasks'))
+        fresh.kill('xapi-core')
+        xapi = eventually(lambda: log_in(fresh))
+        record = xapi.wait_for('VBD', vbd, lambda record: record['VDI'] == found)
+        assert record['empty'] == (found == NULL) and record['currently_attached'], record
+    xapi.call('VM.hard_shutdown', vm)
