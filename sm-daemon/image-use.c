@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
+
+#include "message-switch/lib/condition.h"
 
 struct ImageMerge {
         ImageUse *images;
@@ -22,13 +23,8 @@ struct ImageUse {
 ImageUse *image_use_new(void)
 {
         ImageUse *images = g_new0(ImageUse, 1);
-        pthread_condattr_t attributes;
-
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_mutex_init(&images->mutex, NULL);
-        pthread_cond_init(&images->ended, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&images->ended);
         images->merges = g_ptr_array_new();
         images->opening = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         return images;
@@ -125,15 +121,13 @@ static void count(ImageUse *images, GPtrArray *paths, int by)
 
 int image_use_open(ImageUse *images, GPtrArray *paths, uint64_t deadline_usec)
 {
-        struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
-                                  .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };
         bool busy;
         int r = 0;
 
         pthread_mutex_lock(&images->mutex);
         count(images, paths, 1);
         while ((busy = send_away(images, paths)) && r == 0)
-                r = pthread_cond_timedwait(&images->ended, &images->mutex, &until);
+                r = condition_wait(&images->ended, &images->mutex, deadline_usec);
         if (busy)
                 count(images, paths, -1);
         pthread_mutex_unlock(&images->mutex);

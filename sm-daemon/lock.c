@@ -3,17 +3,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
+
+#include "message-switch/lib/condition.h"
 
 void lock_init(Lock *lock)
 {
-        pthread_condattr_t attributes;
-
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_mutex_init(&lock->mutex, NULL);
-        pthread_cond_init(&lock->changed, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&lock->changed);
         lock->n_shared = 0;
         lock->n_waiting = 0;
         lock->exclusive = false;
@@ -36,11 +32,9 @@ static bool lock_free_for(const Lock *lock, bool exclusive)
 /* With the mutex held. */
 static int lock_wait(Lock *lock, bool exclusive, uint64_t deadline_usec)
 {
-        struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
-                                  .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };
 
         while (!lock_free_for(lock, exclusive))
-                if (pthread_cond_timedwait(&lock->changed, &lock->mutex, &until) == ETIMEDOUT)
+                if (condition_wait(&lock->changed, &lock->mutex, deadline_usec) == ETIMEDOUT)
                         return lock_free_for(lock, exclusive) ? 0 : -ETIMEDOUT;
         return 0;
 }

@@ -2,6 +2,7 @@
 #include "settle.h"
 
 #include "manager.h"
+#include "message-switch/lib/condition.h"
 #include "message-switch/lib/daemon.h"
 #include "route.h"
 #include "tidy.h"
@@ -63,11 +64,9 @@ static bool ends(void *data)
 /* With the mutex held: waits until that time, or until all ends. */
 static void pause_until(Settle *settle, uint64_t until_usec)
 {
-        struct timespec until = { .tv_sec = (time_t)(until_usec / 1000000),
-                                  .tv_nsec = (long)(until_usec % 1000000) * 1000 };
 
         while (!settle->ends && clock_usec() < until_usec)
-                pthread_cond_timedwait(&settle->changed, &settle->mutex, &until);
+                condition_wait(&settle->changed, &settle->mutex, until_usec);
 }
 
 /* Again, if it was asked for meanwhile, or, after a while, if something failed: a server may have died under it. */
@@ -215,14 +214,10 @@ void settle_start(Settle *settle, Manager *manager)
         g_autoptr(GPtrArray) active = g_ptr_array_new_with_free_func(g_free);
         Operation operation = own_operation(SWEEP_USEC);
         Wanted wish = { .attached = attached, .manager = manager };
-        pthread_condattr_t attributes;
 
         *settle = (Settle){ .manager = manager };
         pthread_mutex_init(&settle->mutex, NULL);
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&settle->changed, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&settle->changed);
         settle->untidy = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         collect(settle, attached, active);
         disks_sweep(manager->disks, &operation, wanted, &wish);

@@ -4,18 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <glib.h>
 
-static void condition_init(pthread_cond_t *condition)
-{
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(condition, &attributes);
-        pthread_condattr_destroy(&attributes);
-}
+#include "message-switch/lib/condition.h"
 
 Manager *manager_new(const ManagerSettings *settings, Backend *backend, char **ret_error)
 {
@@ -128,9 +120,8 @@ static bool pause_until_changed(Manager *manager, const ServiceCall *call, uint6
                                 MemoryError **error)
 {
         uint64_t until = MIN(deadline_usec, clock_usec() + manager->backend->operations->poll_usec);
-        struct timespec at = { (time_t)(until / 1000000), (long)(until % 1000000) * 1000 };
 
-        pthread_cond_timedwait(&manager->changed, &manager->lock, &at);
+        condition_wait(&manager->changed, &manager->lock, until);
         if (manager->stopping)
                 return memory_fail_internal(error, "squeezed is being stopped");
         if (clock_usec() >= deadline_usec)

@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "bus/memory.h"
+#include "condition.h"
+#include "daemon.h"
 #include "xenapi.h"
 
 #define FOLLOW_SEC 5
@@ -53,17 +55,15 @@ static void *follow(void *data)
         while (!stopping) {
                 MemoryHostMemory memory;
                 MemoryError *e = NULL;
-                struct timespec until;
+                uint64_t until_usec;
 
                 if (!memory_get_host_memory(h->manager->daemon->bus, CALL_USEC, "host memory", &memory, &e))
                         memory_error_free(e);
                 else if (memory.total_kib > 0)
                         fold(h->manager, &memory);
-                clock_gettime(CLOCK_MONOTONIC, &until);
-                until.tv_sec += FOLLOW_SEC;
+                until_usec = clock_usec() + FOLLOW_SEC * UINT64_C(1000000);
                 pthread_mutex_lock(&h->lock);
-                while (!h->stopping &&
-                       pthread_cond_clockwait(&h->changed, &h->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+                while (!h->stopping && condition_wait(&h->changed, &h->lock, until_usec) != ETIMEDOUT)
                         ;
                 stopping = h->stopping;
                 pthread_mutex_unlock(&h->lock);
@@ -77,7 +77,7 @@ HostMemory *host_memory_new(Manager *manager)
 
         h->manager = manager;
         pthread_mutex_init(&h->lock, NULL);
-        pthread_cond_init(&h->changed, NULL);
+        condition_init(&h->changed);
         if (pthread_create(&h->thread, NULL, follow, h) != 0)
                 abort();
         return h;

@@ -4,9 +4,9 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "codec.h"
+#include "condition.h"
 #include "daemon.h"
 #include "generic.h"
 #include "handlers.h"
@@ -108,23 +108,12 @@ static void wake(void *user)
 bool call_sleep(Call *call, uint64_t usec)
 {
         Sleep sleep = { .lock = PTHREAD_MUTEX_INITIALIZER };
-        pthread_condattr_t attributes;
-        struct timespec until;
+        uint64_t deadline_usec = clock_usec() + usec;
 
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += (time_t)(usec / 1000000);
-        until.tv_nsec += (long)(usec % 1000000) * 1000;
-        if (until.tv_nsec >= 1000000000) {
-                until.tv_sec++;
-                until.tv_nsec -= 1000000000;
-        }
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&sleep.woken, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&sleep.woken);
         call_on_cancel(call, wake, &sleep);
         pthread_mutex_lock(&sleep.lock);
-        while (!sleep.cancelled && pthread_cond_timedwait(&sleep.woken, &sleep.lock, &until) == 0)
+        while (!sleep.cancelled && condition_wait(&sleep.woken, &sleep.lock, deadline_usec) == 0)
                 ;
         pthread_mutex_unlock(&sleep.lock);
         call_on_cancel(call, NULL, NULL);

@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "condition.h"
 #include "daemon.h"
 #include "pif.h"
 
@@ -290,17 +290,12 @@ static bool stopping(Networks *n)
 /* Until something is noted (unless `deaf`), it is time, or this runs down. */
 static void wait_msec(Networks *n, int64_t msec, bool deaf)
 {
-        struct timespec until;
+        uint64_t deadline_usec = clock_usec() + (uint64_t)msec * 1000;
 
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += msec / 1000;
-        until.tv_nsec += msec % 1000 * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
         pthread_mutex_lock(&n->lock);
         while (!n->stopping &&
                (deaf || (g_hash_table_size(n->noted) == 0 && g_hash_table_size(n->bridges) == 0)))
-                if (pthread_cond_timedwait(&n->changed, &n->lock, &until) != 0)
+                if (condition_wait(&n->changed, &n->lock, deadline_usec) != 0)
                         break;
         pthread_mutex_unlock(&n->lock);
 }
@@ -416,15 +411,11 @@ static void *run(void *user)
 Networks *networks_new(Manager *manager)
 {
         Networks *n = g_new0(Networks, 1);
-        pthread_condattr_t attributes;
 
         n->manager = manager;
         pthread_rwlock_init(&n->changes, NULL);
         pthread_mutex_init(&n->lock, NULL);
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&n->changed, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&n->changed);
         n->held = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         n->noted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         n->bridges = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

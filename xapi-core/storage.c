@@ -5,9 +5,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "condition.h"
 #include "daemon.h"
 #include "shares.h"
 #include "storage-internal.h"
@@ -265,15 +265,9 @@ static void follow(Storage *s)
 
 static void wait_a_little(Storage *s)
 {
-        struct timespec until;
-
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += AGAIN_MSEC * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
         pthread_mutex_lock(&s->lock);
         if (!s->stopping)
-                pthread_cond_timedwait(&s->stopped, &s->lock, &until);
+                condition_wait(&s->stopped, &s->lock, clock_usec() + AGAIN_MSEC * 1000);
         pthread_mutex_unlock(&s->lock);
 }
 
@@ -310,7 +304,7 @@ Storage *storage_new(Manager *manager)
         s->copies = ALL_COPIES;
         s->copy_shares = shares_new(STORAGE_COPIES_MAX);
         pthread_mutex_init(&s->lock, NULL);
-        pthread_cond_init(&s->stopped, NULL);
+        condition_init(&s->stopped);
         for (size_t i = 0; i < LOCKS; i++)
                 pthread_mutex_init(&s->sr_locks[i], NULL);
         if (pthread_create(&s->thread, NULL, run, s) != 0)

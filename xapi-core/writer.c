@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "condition.h"
 #include "persist.h"
 
 #define TOMBSTONES_SLACK 1000 /* dropped from the database so many at a time */
@@ -20,7 +21,7 @@ struct Writer {
             *latest; /* of Version: one for each object of the batch, in the order of their last change */
         GPtrArray *garbage; /* rows to be freed outside the lock */
         Owed *owed;         /* refused changes, to be made again */
-        struct timespec owed_due;
+        uint64_t owed_due_usec;
 };
 
 /* Versions that another of the same batch replaces are never seen: they lend it their marks and drop out. */
@@ -212,10 +213,7 @@ static Commit *writer_undo(Writer *writer, Commit *batch)
 static void writer_owe(Writer *writer, Owed *owed)
 {
         if (writer->owed == NULL) {
-                clock_gettime(CLOCK_MONOTONIC, &writer->owed_due);
-                writer->owed_due.tv_nsec += STORE_OWED_MSEC * 1000000L;
-                writer->owed_due.tv_sec += writer->owed_due.tv_nsec / 1000000000;
-                writer->owed_due.tv_nsec %= 1000000000;
+                writer->owed_due_usec = clock_usec() + STORE_OWED_MSEC * 1000;
         }
         Owed **end = &writer->owed;
         while (*end != NULL)
@@ -225,12 +223,7 @@ static void writer_owe(Writer *writer, Owed *owed)
 
 static bool writer_owed_is_due(const Writer *writer)
 {
-        struct timespec now;
-        if (writer->owed == NULL)
-                return false;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec > writer->owed_due.tv_sec ||
-               (now.tv_sec == writer->owed_due.tv_sec && now.tv_nsec >= writer->owed_due.tv_nsec);
+        return writer->owed != NULL && clock_usec() >= writer->owed_due_usec;
 }
 
 /* Makes the refused changes anew, each in a transaction, which come with the next batch. */
@@ -290,7 +283,7 @@ static Commit *writer_take_batch(Writer *writer)
                 if (writer->owed == NULL)
                         pthread_cond_wait(&writer->wake, &store->lock);
                 else
-                        pthread_cond_timedwait(&writer->wake, &store->lock, &writer->owed_due);
+                        condition_wait(&writer->wake, &store->lock, writer->owed_due_usec);
         }
         if (!writer->stop && writer_owed_is_due(writer))
                 writer_pay(writer);
@@ -322,11 +315,7 @@ Writer *writer_new(Store *store)
         writer->generation = writer->reserved = store->generation;
         writer->latest = g_ptr_array_new();
         writer->garbage = g_ptr_array_new();
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&writer->wake, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&writer->wake);
         if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0)
                 g_error("cannot make the writer's thread");
         return writer;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "condition.h"
 #include "manager.h"
 #include "xenapi.h"
 #include "xenops-internal.h"
@@ -83,13 +84,11 @@ static void on_cancel(void *user)
 
 static void wait_for_event(XenopsTasks *tasks, Waiter *w)
 {
-        struct timespec until;
+        uint64_t until_usec = clock_usec() + WAIT_CHECK_SEC * UINT64_C(1000000);
 
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += WAIT_CHECK_SEC;
         pthread_mutex_lock(&tasks->lock);
         while (!w->woken)
-                if (pthread_cond_clockwait(&w->changed, &tasks->lock, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
+                if (condition_wait(&w->changed, &tasks->lock, until_usec) == ETIMEDOUT)
                         break;
         w->woken = false;
         pthread_mutex_unlock(&tasks->lock);
@@ -182,12 +181,13 @@ bool xenops_wait(Xenops *x, Call *call, const char *vm, char *id, XapiError **er
 bool xenops_wait_device(Xenops *x, Call *call, const char *vm, const char *device, char *id,
                         XapiError **error)
 {
-        Waiter w = { .changed = PTHREAD_COND_INITIALIZER };
+        Waiter w = { 0 };
         XenopsTasks *tasks = xenops_tasks(x);
         Cancelling c = { tasks, id };
         XenopsError *e = NULL;
         WaitState state;
 
+        condition_init(&w.changed);
         pthread_mutex_lock(&tasks->lock);
         g_hash_table_insert(tasks->waiters, id, &w);
         pthread_mutex_unlock(&tasks->lock);
@@ -197,6 +197,7 @@ bool xenops_wait_device(Xenops *x, Call *call, const char *vm, const char *devic
         pthread_mutex_lock(&tasks->lock);
         g_hash_table_remove(tasks->waiters, id);
         pthread_mutex_unlock(&tasks->lock);
+        pthread_cond_destroy(&w.changed);
         if (!xenops_task_destroy(bus_of(x), XENOPS_CALL_USEC, call->task, id, &e))
                 xenops_error_free(e);
         free(id);

@@ -2,9 +2,8 @@
 #include "cancel.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <time.h>
 
+#include "message-switch/lib/condition.h"
 #include "message-switch/lib/loop.h"
 
 void cancel_init(Cancel *cancel)
@@ -60,22 +59,4 @@ bool cancel_sleep(Cancel *cancel, uint64_t usec)
         bool asked = cancel->asked;
         pthread_mutex_unlock(&cancel->lock);
         return asked;
-}
-
-void condition_init(pthread_cond_t *condition)
-{
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(condition, &attributes);
-        pthread_condattr_destroy(&attributes);
-}
-
-int condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t deadline_usec)
-{
-        if (deadline_usec == UINT64_MAX)
-                return pthread_cond_wait(condition, lock);
-        struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
-                                  .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };
-        return pthread_cond_timedwait(condition, lock, &until);
 }

@@ -25,8 +25,3 @@ bool cancel_asked(Cancel *cancel);
 void cancel_listen(Cancel *cancel, void (*wake)(void *data), void *data);
 /* Waits for the wish. True: it came; false: the time passed. */
 bool cancel_sleep(Cancel *cancel, uint64_t usec);
-
-/* A condition that waits by CLOCK_MONOTONIC, as clock_usec counts. */
-void condition_init(pthread_cond_t *condition);
-/* 0, or ETIMEDOUT after deadline_usec (clock_usec's); UINT64_MAX: never. */
-int condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t deadline_usec);

@@ -5,7 +5,7 @@
 
 #include <glib.h>
 
-#include "cancel.h"
+#include "message-switch/lib/condition.h"
 
 static const char *const life_texts[] = { "paused", "running", "shutdown" };
 static const char *const reason_texts[] = { "none", "poweroff", "reboot", "suspend", "crash" };

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "message-switch/lib/condition.h"
 #include "message-switch/lib/daemon.h"
 #include "vm-names.h"
 

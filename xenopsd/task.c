@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "message-switch/lib/condition.h"
 #include "message-switch/lib/loop.h"
 #include "message-switch/lib/service.h"
 

@@ -7,6 +7,7 @@
 #include <glib.h>
 #include <jansson.h>
 
+#include "message-switch/lib/condition.h"
 #include "message-switch/lib/daemon.h"
 #include "vm-names.h"
 

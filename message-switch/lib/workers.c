@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 #include <glib.h>
+
+#include "condition.h"
+#include "loop.h"
 
 /* A thread that has had nothing to do for this long ends. */
 #define WORKERS_IDLE_SEC 10
@@ -53,12 +55,10 @@ static bool worker_wait(Worker *worker)
         Workers *workers = worker->workers;
         worker->next_idle = workers->idle;
         workers->idle = worker;
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += WORKERS_IDLE_SEC;
+        uint64_t until_usec = clock_usec() + WORKERS_IDLE_SEC * UINT64_C(1000000);
         while (!worker->function) {
-                int r = workers->closing ? ETIMEDOUT
-                                         : pthread_cond_timedwait(&worker->wake, &workers->lock, &until);
+                int r =
+                    workers->closing ? ETIMEDOUT : condition_wait(&worker->wake, &workers->lock, until_usec);
                 if (r == ETIMEDOUT && !worker->function) {
                         workers_forget_idle(workers, worker);
                         return false;
@@ -93,11 +93,7 @@ static Worker *worker_new(Workers *workers)
 {
         Worker *worker = g_new0(Worker, 1);
         worker->workers = workers;
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&worker->wake, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&worker->wake);
         return worker;
 }
 

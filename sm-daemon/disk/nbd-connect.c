@@ -13,6 +13,7 @@
 #include <libnbd.h>
 #include <linux/nbd.h>
 
+#include "message-switch/lib/condition.h"
 #include "message-switch/lib/loop.h"
 #include "nbd-device.h"
 #include "server-command.h"
@@ -106,16 +107,12 @@ static void *probe_run(void *data)
 static Probe *probe_new(int device)
 {
         Probe *probe = g_new0(Probe, 1);
-        pthread_condattr_t attributes;
         pthread_t thread;
 
         probe->device = device;
         probe->refs = 2;
         pthread_mutex_init(&probe->mutex, NULL);
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&probe->changed, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&probe->changed);
         if (pthread_create(&thread, NULL, probe_run, probe) == 0) {
                 pthread_detach(thread);
         } else {
@@ -128,13 +125,11 @@ static Probe *probe_new(int device)
 
 static int probe_wait(Probe *probe, uint64_t deadline_usec)
 {
-        struct timespec until = { .tv_sec = (time_t)(deadline_usec / 1000000),
-                                  .tv_nsec = (long)(deadline_usec % 1000000) * 1000 };
         int r = 0;
 
         pthread_mutex_lock(&probe->mutex);
         while (!probe->done && r == 0)
-                r = pthread_cond_timedwait(&probe->changed, &probe->mutex, &until);
+                r = condition_wait(&probe->changed, &probe->mutex, deadline_usec);
         r = probe->done ? probe->result : -ETIMEDOUT;
         pthread_mutex_unlock(&probe->mutex);
         return r;
