@@ -154,7 +154,7 @@ bool sessions_check(Sessions *s, const char *secret, SessionInfo *ret, XapiError
         if (info) {
                 *ret = *info;
                 ok = true;
-                if (now - session->last_active > SESSION_REFRESH_SEC)
+                if (now - session->last_active > SESSION_REFRESH_SEC || session->last_active > now)
                         refresh(s, ref, now);
         }
         row_unref(&session->row);
@@ -325,6 +325,11 @@ static void collect_local(Sessions *s, time_t now)
         const LocalSession *oldest;
 
         pthread_mutex_lock(&s->lock);
+        for (GList *i = s->local.head; i; i = i->next) {
+                LocalSession *local = i->data;
+
+                local->last_active = MIN(local->last_active, now);
+        }
         while ((oldest = g_queue_peek_head(&s->local)) && now - oldest->last_active > SESSION_IDLE_SEC)
                 drop_oldest_local(s);
         g_hash_table_remove_all(s->secrets);
@@ -335,26 +340,43 @@ static void collect_local(Sessions *s, time_t now)
                 watches_end_session(s->manager->watches, dropped->pdata[i]);
 }
 
-static bool collect_idle(const Row *row, void *user)
-{
-        GPtrArray *idle = user;
+typedef struct Overdue {
+        time_t now;
+        GPtrArray *idle, *early; /* refs; early: active at a time that is still to come */
+} Overdue;
 
-        if (time(NULL) - ((const SessionRow *)row)->last_active > SESSION_IDLE_SEC)
-                g_ptr_array_add(idle, (void *)str_ref(row->ref));
+static bool collect_overdue(const Row *row, void *user)
+{
+        const SessionRow *session = (const SessionRow *)row;
+        Overdue *o = user;
+
+        if (o->now - session->last_active > SESSION_IDLE_SEC)
+                g_ptr_array_add(o->idle, (void *)str_ref(row->ref));
+        else if (session->last_active > o->now)
+                g_ptr_array_add(o->early, (void *)str_ref(row->ref));
         return true;
+}
+
+static void collect_stored(Sessions *s, time_t now)
+{
+        g_autoptr(GPtrArray) idle = g_ptr_array_new_with_free_func((GDestroyNotify)str_unref);
+        g_autoptr(GPtrArray) early = g_ptr_array_new_with_free_func((GDestroyNotify)str_unref);
+        Txn *txn = txn_begin(s->manager->store);
+
+        txn_each(txn, &CLASS_SESSION, collect_overdue, &(Overdue){ now, idle, early });
+        for (guint i = 0; i < idle->len; i++)
+                txn_delete(txn, &CLASS_SESSION, idle->pdata[i]);
+        /* The clock was set back: these would outlive all others, and be the last to make room. */
+        for (guint i = 0; i < early->len; i++)
+                ((SessionRow *)txn_edit(txn, &CLASS_SESSION, early->pdata[i]))->last_active = now;
+        txn_commit(txn, NULL, NULL);
 }
 
 void sessions_collect(Sessions *s)
 {
-        g_autoptr(GPtrArray) idle = g_ptr_array_new();
-        Txn *txn = txn_begin(s->manager->store);
+        const time_t now = time(NULL);
 
-        txn_each(txn, &CLASS_SESSION, collect_idle, idle);
-        for (guint i = 0; i < idle->len; i++) {
-                txn_delete(txn, &CLASS_SESSION, idle->pdata[i]);
-                str_unref(idle->pdata[i]);
-        }
-        txn_commit(txn, NULL, NULL);
-        collect_local(s, time(NULL));
+        collect_stored(s, now);
+        collect_local(s, now);
         g_hash_table_remove_all(s->known); /* users come and go, and get other roles */
 }

@@ -178,10 +178,12 @@ static bool marked(const TaskRow *task)
         return map_get(task->current_operations, (Value){ .s = key });
 }
 
+/* What is worked on may take days, or seem to when the clock is set. */
 static bool too_old(const TaskRow *task, time_t now)
 {
         if (pending(task))
-                return now - task->created > TASK_PENDING_KEPT_SEC;
+                return strcmp(task->forwarded_to, NULL_REF) == 0 &&
+                       now - task->created > TASK_PENDING_KEPT_SEC;
         return now - task->finished > TASK_COMPLETED_KEPT_SEC &&
                now - task->created > TASK_COMPLETED_KEPT_SEC;
 }

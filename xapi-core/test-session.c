@@ -9,6 +9,7 @@
 #include "xenapi.h"
 
 #define MARGIN_SEC 60 /* more than the test takes */
+#define YEAR_SEC   (INT64_C(365) * 24 * 60 * 60)
 
 typedef struct World {
         TestCore *core;
@@ -146,6 +147,22 @@ static void test_refresh(World *w, gconstpointer data)
         g_assert_cmpint(last_active(w, ref), >, before);
 }
 
+/* They idle from now on: else they would last until the clock is where it was, and newer ones make room for them. */
+static void test_clock_set_back(World *w, gconstpointer data)
+{
+        auto_str used = open_session(w, "root", "a"), unused = open_session(w, "root", "b");
+
+        make_idle(w, used, -YEAR_SEC);
+        make_idle(w, unused, -YEAR_SEC);
+        g_assert_true(is_valid(w, used));
+        test_commit(txn_begin(w->store));
+        g_assert_cmpint(last_active(w, used), <=, time(NULL));
+        sessions_collect(w->sessions);
+        test_commit(txn_begin(w->store));
+        g_assert_cmpint(last_active(w, unused), <=, time(NULL));
+        g_assert_true(is_valid(w, unused));
+}
+
 static void fill(World *w, const char *user, const char *originator, bool vary_user, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
@@ -259,6 +276,7 @@ int main(int argc, char **argv)
         add("/session/unknown", test_unknown);
         add("/session/idle", test_idle);
         add("/session/refresh", test_refresh);
+        add("/session/clock-set-back", test_clock_set_back);
         add("/session/user-limit", test_user_limit);
         add("/session/originator-limit", test_originator_limit);
         add("/session/least-active-goes", test_least_active_goes);

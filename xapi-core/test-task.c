@@ -84,6 +84,18 @@ static void test_old(World *w, gconstpointer data)
         check(w, TASK_STATUS_TYPE_CANCELLING, pending + 1, -1, false);
 }
 
+/* However long ago it began, and wherever the clock was set. */
+static void test_worked_on(World *w, gconstpointer data)
+{
+        Txn *txn = txn_begin(w->store);
+        auto_str ref = task_create(txn, &w->core->manager, "label", "", "", true);
+
+        ((TaskRow *)txn_edit(txn, &CLASS_TASK, ref))->created = 0;
+        test_commit(txn);
+        collect(w);
+        g_assert_true(exists(w, ref));
+}
+
 /* Who ends a task by task.set_status does not say when. */
 static void test_without_end(World *w, gconstpointer data)
 {
@@ -244,6 +256,7 @@ int main(int argc, char **argv)
         model_init();
         g_test_init(&argc, &argv, NULL);
         add("/task/old", test_old);
+        add("/task/worked-on", test_worked_on);
         add("/task/without-end", test_without_end);
         add("/task/limit", test_limit);
         add("/task/marked", test_marked);
