@@ -422,6 +422,17 @@ static const VdiRow *find_vdi(const Action *a, XapiError **error)
         return (const VdiRow *)row;
 }
 
+/* A part of a disk, or packed bytes, would be stored as if they were its beginning. */
+static bool check_content(const HttpRequest *r, XapiError **error)
+{
+        const char *encoding = http_header(r, "content-encoding");
+
+        if (http_header(r, "content-range"))
+                return xapi_fail(error, ERR_NOT_IMPLEMENTED, "Content-Range", NULL);
+        return !encoding || g_ascii_strcasecmp(encoding, "identity") == 0 ||
+               xapi_fail(error, ERR_NOT_IMPLEMENTED, "Content-Encoding", NULL);
+}
+
 /* Less than the disk holds is taken for an image that was rounded up; more is not cut off in silence. */
 static bool check_import(const VdiRow *vdi, const HttpRequest *r, XapiError **error)
 {
@@ -429,6 +440,8 @@ static bool check_import(const VdiRow *vdi, const HttpRequest *r, XapiError **er
 
         if (r->chunked)
                 return xapi_fail(error, ERR_IMPORT_ERROR_CANNOT_HANDLE_CHUNKED, NULL);
+        if (!check_content(r, error))
+                return false;
         if (vdi->read_only || vdi->is_a_snapshot)
                 return xapi_fail(error, ERR_VDI_READONLY, vdi->row.ref, NULL);
         return r->content_length <= vdi->virtual_size || r->content_length == LENGTH_UNKNOWN ||

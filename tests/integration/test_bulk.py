@@ -218,6 +218,8 @@ def test_refused(stack):
             (get_path, {'base': vdi}, {}, 501, 'NOT_IMPLEMENTED'),
             (put_path, {'chunked': '1'}, {'Content-Length': 10}, 501, 'NOT_IMPLEMENTED'),
             (get_path, {'format': 'iso'}, {}, 500, 'INTERNAL_ERROR'),
+            (put_path, {}, {'Content-Length': 10, 'Content-Range': 'bytes 10-19/4096'}, 501, 'NOT_IMPLEMENTED'),
+            (put_path, {}, {'Content-Length': 10, 'Content-Encoding': 'gzip'}, 501, 'NOT_IMPLEMENTED'),
             (put_path, {}, {'Transfer-Encoding': 'chunked'}, 403, 'IMPORT_ERROR_CANNOT_HANDLE_CHUNKED'),
             (put_path, {'vdi': 'OpaqueRef:none'}, {'Content-Length': 10}, 404, 'HANDLE_INVALID'),
             (get_path, {'vdi': ''}, {}, 404, 'HANDLE_INVALID')):
