@@ -42,7 +42,8 @@ BusDict storage_dict(const Map *map);
 Map *storage_map(const Type *type, const BusDict *dict); /* returns owned */
 /* What the repository says of itself. */
 void sr_fold(Txn *txn, const char *sr, const StorageSrInfo *info);
-void sr_add_allocation(Txn *txn, const char *sr, int64_t bytes);
+/* One of its disks has another size now; 0: there is none. What clients write down of a disk may be any number. */
+void sr_replace_allocation(Txn *txn, const char *sr, int64_t old_bytes, int64_t new_bytes);
 /* What the repository says of a volume that has an object: its sizes and names; the rest is the object's. */
 void vdi_fold(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info);
 bool vdi_differs(const VdiRow *vdi, const StorageVdiInfo *info); /* whether vdi_fold would change anything */

@@ -47,12 +47,13 @@ void sr_fold(Txn *txn, const char *ref, const StorageSrInfo *info)
         sr->clustered = info->clustered;
 }
 
-void sr_add_allocation(Txn *txn, const char *ref, int64_t bytes)
+void sr_replace_allocation(Txn *txn, const char *ref, int64_t old_bytes, int64_t new_bytes)
 {
         SrRow *sr = (SrRow *)txn_edit(txn, &CLASS_SR, ref);
 
-        if (sr && __builtin_add_overflow(sr->virtual_allocation, bytes, &sr->virtual_allocation))
-                sr->virtual_allocation = bytes > 0 ? INT64_MAX : INT64_MIN;
+        if (sr)
+                sr->virtual_allocation = (int64_t)CLAMP(
+                    (__int128)sr->virtual_allocation - old_bytes + new_bytes, INT64_MIN, INT64_MAX);
 }
 
 /* ---- its volumes ---- */
@@ -88,7 +89,7 @@ bool vdi_differs(const VdiRow *vdi, const StorageVdiInfo *info)
 
 void vdi_fold(Txn *txn, VdiRow *vdi, const StorageVdiInfo *info)
 {
-        sr_add_allocation(txn, vdi->SR, info->virtual_size - vdi->virtual_size);
+        sr_replace_allocation(txn, vdi->SR, vdi->virtual_size, info->virtual_size);
         vdi->virtual_size = info->virtual_size;
         vdi->physical_utilisation = info->physical_utilisation;
         vdi->cbt_enabled = info->cbt_enabled;
@@ -176,7 +177,7 @@ void vdi_row_delete(Txn *txn, const char *ref)
 
         if (!vdi)
                 return;
-        sr_add_allocation(txn, vdi->SR, -vdi->virtual_size);
+        sr_replace_allocation(txn, vdi->SR, vdi->virtual_size, 0);
         vdi_row_disconnect(txn, vdi);
         delete_all(txn, &CLASS_CRASHDUMP, vdi->crash_dumps);
         txn_delete(txn, &CLASS_VDI, ref);

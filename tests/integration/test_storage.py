@@ -120,6 +120,21 @@ def test_scan_brings_rows_to_what_is_there(stack):
     remove_repository(xapi, sr)
 
 
+def test_sizes_that_cannot_be(stack):
+    """Of a disk that is only written down, and which nobody looks at."""
+    xapi = stack.json()
+    sr = make_repository(stack, xapi, 'absurd')
+    for size in (-1 << 63, -1, (1 << 63) - 1 - 4 * MIB):
+        kept = make_disk(xapi, sr)
+        vdi = xapi.call('VDI.pool_introduce', '', 'absurd', '', sr, 'user', False, False, {}, 'nowhere', {}, {}, True, size)
+        assert int(xapi.call('VDI.get_virtual_size', vdi)) == size
+        assert allocation(xapi, sr) == size + 4 * MIB
+        xapi.call('VDI.forget', vdi)
+        assert allocation(xapi, sr) == 4 * MIB
+        xapi.call('VDI.destroy', kept)
+    remove_repository(xapi, sr)
+
+
 def test_disks_made_of_disks(stack):
     xapi = stack.json()
     here, there = make_repository(stack, xapi, 'here'), make_repository(stack, xapi, 'there')

@@ -131,7 +131,7 @@ bool vdi_pool_introduce(Call *call, const VdiPoolIntroduceParams *p, XapiError *
         vdi->snapshot_time = p->snapshot_time;
         vdi->cbt_enabled = p->cbt_enabled;
         vdi->on_boot = ON_BOOT_PERSIST;
-        sr_add_allocation(call->txn, p->SR, p->virtual_size);
+        sr_replace_allocation(call->txn, p->SR, 0, p->virtual_size);
         operation_update(call->txn, &VDI_OPERATION_RULES, vdi->row.ref);
         str_set(&call->result.s, vdi->row.ref);
         return true;
