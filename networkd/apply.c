@@ -51,7 +51,7 @@ static void apply_bridges(Manager *manager, bool on_vlans)
                 NetworkError *error = NULL;
 
                 if ((record_bridge(manager->record, name)->vlan != NULL) == on_vlans &&
-                    !bridge_apply(manager, name, &error))
+                    !bridge_apply(manager, name, false, &error))
                         report(name, error);
         }
 }

@@ -89,7 +89,7 @@ bool bridge_take_port(Manager *manager, const char *bridge, const char *name, Ne
         return link->up || manager_change(manager, &(Change){ .kind = CHANGE_UP, .name = name }, error);
 }
 
-static bool release_port(Manager *manager, const char *bridge, const char *name, NetworkError **error)
+bool bridge_release_port(Manager *manager, const char *bridge, const char *name, NetworkError **error)
 {
         return !bridge_is_its_port(manager, bridge, name) ||
                manager_change(manager, &(Change){ .kind = CHANGE_MASTER, .name = name }, error);
@@ -147,7 +147,7 @@ static bool apply_options(Manager *manager, const Links *links, const Link *link
         return link->up || manager_change(manager, &(Change){ .kind = CHANGE_UP, .name = link->name }, error);
 }
 
-static bool apply(Manager *manager, const char *name, bool asked, NetworkError **error)
+bool bridge_apply(Manager *manager, const char *name, bool asked, NetworkError **error)
 {
         const NetworkBridgeConfig *config = record_bridge(manager->record, name);
         g_autoptr(Links) links = manager_read(manager, error);
@@ -171,11 +171,6 @@ static bool apply(Manager *manager, const char *name, bool asked, NetworkError *
                vlan_apply(manager, name, config->vlan, error) && apply_ports(manager, name, config, error);
 }
 
-bool bridge_apply(Manager *manager, const char *name, NetworkError **error)
-{
-        return apply(manager, name, false, error);
-}
-
 /* ---- taking away ---- */
 
 static bool delete (Manager *manager, const char *name, NetworkError **error)
@@ -194,6 +189,13 @@ static bool delete_vlans(Manager *manager, const Links *links, const Link *bridg
                         return false;
         }
         return true;
+}
+
+bool bridge_delete(Manager *manager, const Links *links, const Link *link, NetworkError **error)
+{
+        return link == NULL || !link_is_bridge(link) ||
+               (delete_vlans(manager, links, link, error) &&
+                (!link->ours || delete (manager, link->name, error)));
 }
 
 static bool check_unused(const Manager *manager, const Links *links, const char *name, NetworkError **error)
@@ -220,19 +222,16 @@ static bool take_away(Manager *manager, const char *name, NetworkError **error)
                 return false;
         for (size_t i = 0; config != NULL && i < config->ports.n; i++)
                 for (size_t k = 0; k < config->ports.items[i].value.interfaces.n; k++)
-                        if (!release_port(manager, name, config->ports.items[i].value.interfaces.items[k],
-                                          error))
+                        if (!bridge_release_port(manager, name,
+                                                 config->ports.items[i].value.interfaces.items[k], error))
                                 return false;
         if (!interface_forget(manager, name, error) ||
             !manager_recorded(record_set_bridge(manager->record, name, NULL), error))
                 return false;
-        if (link == NULL || !link_is_bridge(link))
-                return true;
-        return delete_vlans(manager, links, link, error) && (!link->ours || delete (manager, name, error));
+        return bridge_delete(manager, links, link, error);
 }
 
-/* The recorded bridges on VLANs of that one; owned names. */
-static GPtrArray *on_vlans_of(const Manager *manager, const char *name)
+GPtrArray *bridge_on_vlans_of(const Manager *manager, const char *name)
 {
         GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
         GHashTableIter i;
@@ -259,7 +258,7 @@ static bool is_here(const Manager *manager, const Links *links, const char *name
 
 bool bridge_destroy(Manager *manager, const char *name, bool force, NetworkError **error)
 {
-        g_autoptr(GPtrArray) above = on_vlans_of(manager, name);
+        g_autoptr(GPtrArray) above = bridge_on_vlans_of(manager, name);
         g_autoptr(Links) links = manager_read(manager, error);
 
         if (links == NULL)
@@ -278,201 +277,4 @@ bool bridge_destroy(Manager *manager, const char *name, bool force, NetworkError
                 if (!take_away(manager, g_ptr_array_index(above, i), error))
                         return false;
         return true;
-}
-
-/* ---- configuring ---- */
-
-static bool check_ports(const NetworkPortConfigDict *ports, NetworkError **error)
-{
-        if (ports->n > BRIDGE_PORTS_MAX)
-                return network_fail_internal(error, "More than %u ports", BRIDGE_PORTS_MAX);
-        for (size_t i = 0; i < ports->n; i++) {
-                const NetworkPortConfig *port = &ports->items[i].value;
-
-                if (port->kind != NETWORK_PORT_KIND_BASIC_PORT || port->interfaces.n > 1)
-                        return network_fail_not_implemented(error); /* bonds */
-                if (port->interfaces.n == 0 || !link_name_is_valid(port->interfaces.items[0]))
-                        return network_fail_interface_does_not_exist(
-                            error, port->interfaces.n > 0 ? port->interfaces.items[0] : "");
-        }
-        return true;
-}
-
-static bool check(const char *name, const NetworkBridgeConfig *config, NetworkError **error)
-{
-        const NetworkVlan *vlan = config->vlan;
-
-        if (!link_name_is_valid(name))
-                return network_fail_internal(error, "No name that a bridge can have: %s", name);
-        if (config->bridge_mac != NULL && !link_mac_is_valid(config->bridge_mac))
-                return network_fail_internal(error, "No hardware address: %s", config->bridge_mac);
-        if (vlan != NULL && (vlan->vlan < 0 || vlan->vlan > LINK_VLAN_MAX))
-                return network_fail_internal(error, "No tag that a VLAN can have: %" PRId64, vlan->vlan);
-        if (vlan != NULL && (!link_name_is_valid(vlan->bridge) || strcmp(vlan->bridge, name) == 0))
-                return network_fail_bridge_does_not_exist(error, vlan->bridge);
-        return check_ports(&config->ports, error);
-}
-
-/* Ports that are not wanted any more go first, so that others can have them. */
-static bool drop_ports(Manager *manager, const char *name, const NetworkBridgeConfig *old,
-                       const NetworkBridgeConfig *config, NetworkError **error)
-{
-        for (size_t i = 0; old != NULL && i < old->ports.n; i++) {
-                const BusStrings *interfaces = &old->ports.items[i].value.interfaces;
-
-                for (size_t k = 0; k < interfaces->n; k++)
-                        if (!bridge_has_port(config, interfaces->items[k]) &&
-                            !release_port(manager, name, interfaces->items[k], error))
-                                return false;
-        }
-        return true;
-}
-
-static void undo(Manager *manager, const char *name, const NetworkBridgeConfig *old)
-{
-        NetworkError *ignored = NULL;
-        bool ok;
-
-        if (old == NULL) {
-                ok = take_away(manager, name, &ignored);
-        } else {
-                /* Where the disk does not take it, it may be what is recorded anyway. */
-                ok = manager_recorded(record_set_bridge(manager->record, name, old), &ignored);
-                g_clear_pointer(&ignored, network_error_free);
-                ok = bridge_apply(manager, name, &ignored) && ok;
-        }
-        if (!ok)
-                log_warning("A bridge is not as it was before what failed", "NETWORK_INTERFACE", name, NULL);
-        network_error_free(ignored);
-}
-
-/* Whether somebody else made it, to be recorded with it. */
-static bool see_found(Manager *manager, const char *name, NetworkError **error)
-{
-        g_autoptr(Links) links = NULL;
-        const Link *link;
-
-        if (record_bridge(manager->record, name) != NULL)
-                return true;
-        links = manager_read(manager, error);
-        link = links != NULL ? links_find(links, name) : NULL;
-        record_note_found(manager->record, name, link != NULL && !link->ours);
-        return links != NULL;
-}
-
-static bool has_other_ports(const NetworkBridgeConfig *old, const NetworkBridgeConfig *config)
-{
-        for (size_t i = 0; i < config->ports.n; i++) {
-                const BusStrings *interfaces = &config->ports.items[i].value.interfaces;
-
-                for (size_t k = 0; k < interfaces->n; k++)
-                        if (!bridge_has_port(old, interfaces->items[k]))
-                                return true;
-        }
-        return false;
-}
-
-/* What carries them is another interface now. The bridge itself is as it is to be, whatever becomes of them. */
-static void move_vlans(Manager *manager, const char *name)
-{
-        g_autoptr(GPtrArray) above = on_vlans_of(manager, name);
-
-        for (guint i = 0; i < above->len; i++) {
-                NetworkError *ignored = NULL;
-
-                if (!bridge_apply(manager, g_ptr_array_index(above, i), &ignored))
-                        log_warning("A bridge does not follow what carries its VLAN", "NETWORK_INTERFACE",
-                                    g_ptr_array_index(above, i), NULL);
-                network_error_free(ignored);
-        }
-}
-
-bool bridge_configure(Manager *manager, const char *name, const NetworkBridgeConfig *config,
-                      NetworkError **error)
-{
-        const NetworkBridgeConfig *known = record_bridge(manager->record, name);
-        NetworkBridgeConfig *old = known != NULL ? network_bridge_config_dup(known) : NULL;
-        bool ok;
-
-        ok = check(name, config, error) && see_found(manager, name, error);
-        if (ok) {
-                ok = drop_ports(manager, name, old, config, error) &&
-                     manager_recorded(record_set_bridge(manager->record, name, config), error) &&
-                     apply(manager, name, true, error);
-                if (!ok)
-                        undo(manager, name, old);
-                else if (has_other_ports(old, config))
-                        move_vlans(manager, name);
-        }
-        network_bridge_config_free(old);
-        return ok;
-}
-
-bool bridge_create(Manager *manager, const char *name, const NetworkBridgeConfig *config,
-                   NetworkError **error)
-{
-        const NetworkBridgeConfig *known = record_bridge(manager->record, name);
-        NetworkBridgeConfig *wanted = network_bridge_config_dup(config);
-        bool ok;
-
-        for (size_t i = 0; known != NULL && i < known->ports.n; i++) {
-                NetworkPortConfigDictItem *item = BUS_LIST_ADD(&wanted->ports);
-
-                item->key = bus_strdup(known->ports.items[i].key);
-                network_port_config_assign(&item->value, &known->ports.items[i].value);
-        }
-        if (known != NULL)
-                wanted->persistent_b = known->persistent_b;
-        ok = bridge_configure(manager, name, wanted, error);
-        network_bridge_config_free(wanted);
-        return ok;
-}
-
-/* The configuration with a port replaced (port NULL: removed); owned. */
-static NetworkBridgeConfig *with_port(const NetworkBridgeConfig *config, const char *name,
-                                      const NetworkPortConfig *port)
-{
-        NetworkBridgeConfig *changed = network_bridge_config_dup(config);
-        NetworkPortConfigDictItem *item;
-
-        network_port_config_dict_clear(&changed->ports);
-        for (size_t i = 0; i < config->ports.n; i++) {
-                if (strcmp(config->ports.items[i].key, name) == 0)
-                        continue;
-                item = BUS_LIST_ADD(&changed->ports);
-                item->key = bus_strdup(config->ports.items[i].key);
-                network_port_config_assign(&item->value, &config->ports.items[i].value);
-        }
-        if (port != NULL) {
-                item = BUS_LIST_ADD(&changed->ports);
-                item->key = bus_strdup(name);
-                network_port_config_assign(&item->value, port);
-        }
-        return changed;
-}
-
-static bool change_port(Manager *manager, const char *bridge, const char *name, const NetworkPortConfig *port,
-                        NetworkError **error)
-{
-        const NetworkBridgeConfig *config = record_bridge(manager->record, bridge);
-        NetworkBridgeConfig *changed;
-        bool ok;
-
-        if (config == NULL)
-                return network_fail_bridge_does_not_exist(error, bridge);
-        changed = with_port(config, name, port);
-        ok = bridge_configure(manager, bridge, changed, error);
-        network_bridge_config_free(changed);
-        return ok;
-}
-
-bool bridge_add_port(Manager *manager, const char *bridge, const char *name, const NetworkPortConfig *port,
-                     NetworkError **error)
-{
-        return change_port(manager, bridge, name, port, error);
-}
-
-bool bridge_remove_port(Manager *manager, const char *bridge, const char *name, NetworkError **error)
-{
-        return change_port(manager, bridge, name, NULL, error);
 }

@@ -6,7 +6,6 @@
 #include "address.h"
 #include "dhcp.h"
 #include "ipv6.h"
-#include "message-switch/lib/daemon.h"
 
 #define MTU_DEFAULT 1500
 
@@ -26,23 +25,6 @@ bool interface_put_address(const Manager *manager, const char *name, const Addre
                     address_equal(&put, address))
                         return true;
         return false;
-}
-
-static bool check(const char *name, const NetworkInterfaceConfig *config, NetworkError **error)
-{
-        if (!link_name_is_valid(name))
-                return network_fail_interface_does_not_exist(error, name);
-        if (config->mtu < LINK_MTU_MIN || config->mtu > LINK_MTU_MAX)
-                return network_fail_internal(error, "No size that a packet can have: %" PRId64, config->mtu);
-        if (config->ipv6_conf.tag == NETWORK_IPV6_DHCP6)
-                return network_fail_not_implemented(error);
-        if (config->dns != NULL && (config->dns->servers.n > 0 || config->dns->domains.n > 0))
-                return network_fail_not_implemented(error);
-        return (config->ipv4_conf.tag != NETWORK_IPV4_STATIC4 ||
-                addresses_check(AF_INET, &config->ipv4_conf.static4, error)) &&
-               (config->ipv6_conf.tag != NETWORK_IPV6_STATIC6 ||
-                addresses_check(AF_INET6, &config->ipv6_conf.static6, error)) &&
-               routes_check(config, error);
 }
 
 void interface_config(const Manager *manager, const char *name, NetworkInterfaceConfig *ret)
@@ -75,28 +57,6 @@ bool interface_apply(Manager *manager, const char *name, NetworkError **error)
                addresses_apply(manager, name, error) && routes_apply(manager, name, error);
 }
 
-static void undo(Manager *manager, const char *name, const NetworkInterfaceConfig *old)
-{
-        RecordInterface interface;
-        NetworkError *ignored = NULL;
-        bool ok;
-
-        if (old == NULL) {
-                ok = interface_forget(manager, name, &ignored);
-        } else {
-                record_interface_assign(&interface, record_interface(manager->record, name));
-                network_interface_config_clear(&interface.config);
-                network_interface_config_assign(&interface.config, old);
-                ok = manager_recorded(record_set_interface(manager->record, name, &interface), &ignored) &&
-                     interface_apply(manager, name, &ignored);
-                record_interface_clear(&interface);
-        }
-        if (!ok)
-                log_warning("An interface is not as it was before what failed", "NETWORK_INTERFACE", name,
-                            NULL);
-        network_error_free(ignored);
-}
-
 bool interface_record(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
                       NetworkError **error)
 {
@@ -111,41 +71,6 @@ bool interface_record(Manager *manager, const char *name, const NetworkInterface
         r = record_set_interface(manager->record, name, &interface);
         record_interface_clear(&interface);
         return manager_recorded(r, error);
-}
-
-static bool check_link(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
-                       NetworkError **error)
-{
-        g_autoptr(Links) links = manager_read(manager, error);
-        const Link *link = links != NULL ? links_find(links, name) : NULL;
-
-        if (links == NULL)
-                return false;
-        if (link == NULL)
-                return network_fail_interface_does_not_exist(error, name);
-        return config->ipv6_conf.tag != NETWORK_IPV6_AUTOCONF6 || (link->ours && link_is_bridge(link)) ||
-               network_fail_internal(
-                   error,
-                   "%s is no bridge that networkd made, and takes from IPv6 routers what it was set to",
-                   name);
-}
-
-bool interface_configure(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
-                         NetworkError **error)
-{
-        const RecordInterface *known = record_interface(manager->record, name);
-        NetworkInterfaceConfig *old = known != NULL ? network_interface_config_dup(&known->config) : NULL;
-        bool ok;
-
-        ok = check(name, config, error) && check_link(manager, name, config, error) &&
-             interface_record(manager, name, config, error);
-        if (ok) {
-                ok = interface_apply(manager, name, error);
-                if (!ok)
-                        undo(manager, name, old);
-        }
-        network_interface_config_free(old);
-        return ok;
 }
 
 /* Nothing is wanted on it any more. */

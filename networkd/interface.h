@@ -8,6 +8,9 @@
  * Interface_does_not_exist where it is not there. */
 bool interface_configure(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
                          NetworkError **error);
+/* Several, all or none of them. */
+bool interfaces_configure(Manager *manager, size_t n, const char *const *names,
+                          const NetworkInterfaceConfig *const *configs, NetworkError **error);
 /* The recorded configuration, or that of an interface of which nothing is; deep copy, *ret is overwritten. */
 void interface_config(const Manager *manager, const char *name, NetworkInterfaceConfig *ret);
 /* Makes a recorded interface be as recorded, changing what differs. */

@@ -311,45 +311,67 @@ const RecordInterface *record_interface(const Record *record, const char *name)
         return g_hash_table_lookup(record->interfaces, name);
 }
 
-/* Puts the value (taken; NULL: nothing) in the table's place, and what was there before back if it cannot be written. */
-static int replace(Record *record, GHashTable *table, const char *name, gpointer value, guint max)
+/* Puts the value (taken; NULL: nothing) in the place of that name. Returns what was there, owned, or NULL. */
+static gpointer exchange(GHashTable *table, const char *name, gpointer value)
 {
-        GDestroyNotify destroy = table == record->bridges ? bridge_free : interface_free;
         gpointer old_name = NULL, old = NULL;
-        int r;
 
-        if (value != NULL && !g_hash_table_contains(table, name) && g_hash_table_size(table) >= max) {
-                destroy(value);
-                return -EDQUOT;
-        }
         g_hash_table_steal_extended(table, name, &old_name, &old);
+        g_free(old_name);
         if (value != NULL)
                 g_hash_table_insert(table, g_strdup(name), value);
-        r = record_write(record);
-        if (r < 0) {
-                g_hash_table_remove(table, name);
-                if (old != NULL)
-                        g_hash_table_insert(table, g_steal_pointer(&old_name), g_steal_pointer(&old));
-        }
-        g_free(old_name);
-        if (old != NULL)
-                destroy(old);
+        return old;
+}
+
+/* The values (taken) in the places of those names, and what was there before back if they cannot be written. */
+static int replace(Record *record, GHashTable *table, size_t n, const char *const *names, gpointer *values,
+                   guint max)
+{
+        GDestroyNotify destroy = table == record->bridges ? bridge_free : interface_free;
+        guint before = g_hash_table_size(table);
+        int r;
+
+        for (size_t i = 0; i < n; i++)
+                values[i] = exchange(table, names[i], values[i]);
+        r = g_hash_table_size(table) > MAX(before, max) ? -EDQUOT : record_write(record);
+        for (size_t i = n; r < 0 && i-- > 0;)
+                values[i] = exchange(table, names[i], values[i]);
+        for (size_t i = 0; i < n; i++)
+                if (values[i] != NULL)
+                        destroy(values[i]);
         return r;
+}
+
+int record_set_bridges(Record *record, size_t n, const char *const *names,
+                       const NetworkBridgeConfig *const *configs)
+{
+        g_autofree gpointer *copies = g_new0(gpointer, n);
+
+        for (size_t i = 0; i < n; i++)
+                copies[i] = configs[i] != NULL ? network_bridge_config_dup(configs[i]) : NULL;
+        return replace(record, record->bridges, n, names, copies, RECORD_BRIDGES_MAX);
 }
 
 int record_set_bridge(Record *record, const char *name, const NetworkBridgeConfig *config)
 {
-        return replace(record, record->bridges, name,
-                       config != NULL ? network_bridge_config_dup(config) : NULL, RECORD_BRIDGES_MAX);
+        return record_set_bridges(record, 1, &name, &config);
+}
+
+int record_set_interfaces(Record *record, size_t n, const char *const *names,
+                          const RecordInterface *const *interfaces)
+{
+        g_autofree gpointer *copies = g_new0(gpointer, n);
+
+        for (size_t i = 0; i < n; i++) {
+                if (interfaces[i] == NULL)
+                        continue;
+                copies[i] = g_new0(RecordInterface, 1);
+                record_interface_assign(copies[i], interfaces[i]);
+        }
+        return replace(record, record->interfaces, n, names, copies, RECORD_INTERFACES_MAX);
 }
 
 int record_set_interface(Record *record, const char *name, const RecordInterface *interface)
 {
-        RecordInterface *copy = NULL;
-
-        if (interface != NULL) {
-                copy = g_new0(RecordInterface, 1);
-                record_interface_assign(copy, interface);
-        }
-        return replace(record, record->interfaces, name, copy, RECORD_INTERFACES_MAX);
+        return record_set_interfaces(record, 1, &name, &interface);
 }

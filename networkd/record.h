@@ -41,12 +41,17 @@ const NetworkBridgeConfig *record_bridge(const Record *record, const char *name)
 /* Replaces, or removes where config is NULL, and writes. On failure nothing has changed. 0 or negative errno; -EDQUOT:
  * there are too many. */
 int record_set_bridge(Record *record, const char *name, const NetworkBridgeConfig *config);
+/* Several, all or none of them. */
+int record_set_bridges(Record *record, size_t n, const char *const *names,
+                       const NetworkBridgeConfig *const *configs);
 /* Of a bridge that is about to be recorded, or is: whether somebody else made it, so that it is not made again here. Only
  * in memory until it is recorded. */
 void record_note_found(Record *record, const char *name, bool found);
 bool record_is_found(const Record *record, const char *name);
 const RecordInterface *record_interface(const Record *record, const char *name); /* NULL: none */
 int record_set_interface(Record *record, const char *name, const RecordInterface *interface);
+int record_set_interfaces(Record *record, size_t n, const char *const *names,
+                          const RecordInterface *const *interfaces);
 
 void record_interface_clear(RecordInterface *interface);
 void record_interface_assign(RecordInterface *ret, const RecordInterface *interface); /* deep */

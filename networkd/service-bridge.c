@@ -194,32 +194,26 @@ static bool carries_one_kept(const NetworkBridgeConfigDict *config, const char *
         return false;
 }
 
-/* Those that carry VLANs come before those on them. */
-static bool configure(Manager *manager, const NetworkBridgeMakeConfigArgs *args, bool on_vlans,
-                      NetworkError **error)
-{
-        for (size_t i = 0; i < args->config.n; i++) {
-                const NetworkBridgeConfigDictItem *item = &args->config.items[i];
-
-                if ((item->value.vlan != NULL) != on_vlans)
-                        continue;
-                if (args->conservative && !item->value.persistent_b &&
-                    !carries_one_kept(&args->config, item->key))
-                        continue;
-                if (!bridge_configure(manager, item->key, &item->value, error))
-                        return false;
-        }
-        return true;
-}
-
 bool service_bridge_make_config(void *data, const ServiceCall *call, NetworkBridgeMakeConfigArgs *args,
                                 NetworkError **error)
 {
+        g_autofree const char **names = g_new0(const char *, args->config.n);
+        g_autofree const NetworkBridgeConfig **configs = g_new0(const NetworkBridgeConfig *, args->config.n);
         Manager *manager = data;
+        size_t n = 0;
         bool ok;
 
+        for (size_t i = 0; i < args->config.n; i++) {
+                const NetworkBridgeConfigDictItem *item = &args->config.items[i];
+
+                if (args->conservative && !item->value.persistent_b &&
+                    !carries_one_kept(&args->config, item->key))
+                        continue;
+                names[n] = item->key;
+                configs[n++] = &item->value;
+        }
         pthread_mutex_lock(&manager->lock);
-        ok = configure(manager, args, false, error) && configure(manager, args, true, error);
+        ok = bridges_configure(manager, n, names, configs, error);
         pthread_mutex_unlock(&manager->lock);
         return ok;
 }

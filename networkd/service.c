@@ -331,14 +331,21 @@ static bool interface_set_persistent(void *data, const ServiceCall *call,
 static bool interface_make_config(void *data, const ServiceCall *call, NetworkInterfaceMakeConfigArgs *args,
                                   NetworkError **error)
 {
+        g_autofree const char **names = g_new0(const char *, args->config.n);
+        g_autofree const NetworkInterfaceConfig **configs =
+            g_new0(const NetworkInterfaceConfig *, args->config.n);
         Manager *manager = data;
-        bool ok = true;
+        size_t n = 0;
+        bool ok;
 
+        for (size_t i = 0; i < args->config.n; i++) {
+                if (args->conservative && !args->config.items[i].value.persistent_i)
+                        continue;
+                names[n] = args->config.items[i].key;
+                configs[n++] = &args->config.items[i].value;
+        }
         pthread_mutex_lock(&manager->lock);
-        for (size_t i = 0; ok && i < args->config.n; i++)
-                if (!args->conservative || args->config.items[i].value.persistent_i)
-                        ok = interface_configure(manager, args->config.items[i].key,
-                                                 &args->config.items[i].value, error);
+        ok = interfaces_configure(manager, n, names, configs, error);
         pthread_mutex_unlock(&manager->lock);
         return ok;
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Addresses and routes."""
+import os
 import subprocess
 
-from test_fixture import CLI, Kernel, Simulated, addresses, ip, main, ports
+from test_fixture import CLI, Failure, Kernel, Simulated, addresses, ip, main, ports
 
 
 class Common:
@@ -43,6 +44,34 @@ class Common:
         self.call('set_gateway_interface', name='xapi0')
         gateways = [self.call('Interface.get_ipv4_gateway', name=f'xapi{n}') for n in (0, 1)]
         self.assertEqual(gateways, [['10.9.0.254'], []])
+        for n in (0, 1):
+            self.call('Bridge.destroy', name=f'xapi{n}', force=False)
+
+    def test_several_are_all_configured_or_none(self):
+        for n in (0, 1):
+            self.call('Bridge.create', name=f'xapi{n}')
+        self.call('Interface.make_config', conservative=False, config={
+            'xapi1': {'ipv4_conf': ['Static4', [['10.9.1.1', 24]]]}})
+
+        def there():
+            return [(self.call('Interface.get_ipv4_addr', name=f'xapi{n}'), self.call('Interface.get_mtu', name=f'xapi{n}'))
+                    for n in (0, 1)]
+        before = there()
+        wanted = {f'xapi{n}': {'ipv4_conf': ['Static4', [[f'10.8.{n}.1', 24]]], 'mtu': 1400} for n in (0, 1)}
+        for step in range(40):
+            self.set_faults(any={'errno': 5, 'skip': step})
+            try:
+                self.call('Interface.make_config', conservative=False, config=wanted)
+                break
+            except Failure as error:
+                self.assertIn('Input/output error', str(error))
+            self.assertEqual(there(), before)
+        self.assertGreater(step, 3)
+        os.unlink(self.faults)
+        self.assertEqual(there(), [([[f'10.8.{n}.1', 24]], 1400) for n in (0, 1)])
+        for bad in ({'xapi0': {}, 'xapi1': {'mtu': 1}}, {'xapi0': {}, 'xapi9': {}}):
+            self.fails('', 'Interface.make_config', conservative=False, config=bad)
+        self.assertEqual(there(), [([[f'10.8.{n}.1', 24]], 1400) for n in (0, 1)])
         for n in (0, 1):
             self.call('Bridge.destroy', name=f'xapi{n}', force=False)
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Bridges, their ports and VLANs."""
+import os
 import subprocess
 
-from test_fixture import NAMES, Kernel, Simulated, addresses, ip, links, main, ports
+from test_fixture import NAMES, Failure, Kernel, Simulated, addresses, ip, links, main, ports
 
 
 class Common:
@@ -59,6 +60,34 @@ class Common:
         self.fails('Input/output error', 'Interface.set_ipv4_conf', name='xapi0', conf=['Static4', [['10.9.0.2', 24]]])
         self.assertEqual(self.call('Interface.get_ipv4_addr', name='xapi0'), [['10.9.0.1', 24]])
         self.call('Bridge.destroy', name='xapi0', force=False)
+
+    def test_several_are_all_made_or_none(self):
+        """Whichever step fails, of the last one as of the first."""
+        self.call('Bridge.make_config', conservative=False, config={'xapi0': {'ports': {'eth0': {'interfaces': ['eth0']}}}})
+        wanted = {'xapi0': {}, 'xapi1': {'ports': {'eth0': {'interfaces': ['eth0']}}, 'bridge_mac': '02:00:00:00:00:01'},
+                  'xapi2': {'ports': {'eth1': {'interfaces': ['eth1']}}, 'bridge_mac': '02:00:00:00:00:02'}}
+        for step in range(40):
+            self.set_faults(any={'errno': 5, 'skip': step})
+            try:
+                self.call('Bridge.make_config', conservative=False, config=wanted)
+                break
+            except Failure as error:
+                self.assertIn('Input/output error', str(error))
+            self.assertEqual(self.call('Bridge.get_all'), ['xapi0'])
+            self.assertEqual(self.call('Bridge.get_interfaces', name='xapi0'), ['eth0'])
+            self.restart()
+            self.assertEqual(self.call('Bridge.get_all_ports', from_cache=False), {'eth0': ['eth0']})
+        self.assertGreater(step, 5)
+        os.unlink(self.faults)
+        self.assertEqual([self.call('Bridge.get_interfaces', name=f'xapi{n}') for n in range(3)], [[], ['eth0'], ['eth1']])
+        bad = {'xapi0': {'ports': {'eth0': {'interfaces': ['eth0']}}}, 'xapi3': {'bridge_mac': 'x'}}
+        self.fails('No hardware address', 'Bridge.make_config', conservative=False, config=bad)
+        bad['xapi3'] = {'ports': {'eth9': {'interfaces': ['eth9']}}}
+        self.fails('Interface_does_not_exist', 'Bridge.make_config', conservative=False, config=bad)
+        self.assertEqual([self.call('Bridge.get_interfaces', name=f'xapi{n}') for n in range(3)], [[], ['eth0'], ['eth1']])
+        self.assertEqual(self.call('Bridge.get_all'), ['xapi0', 'xapi1', 'xapi2'])
+        for n in range(3):
+            self.call('Bridge.destroy', name=f'xapi{n}', force=False)
 
     def test_a_removal_that_fails_can_be_repeated(self):
         self.call('Bridge.create', name='xapi0')

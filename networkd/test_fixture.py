@@ -119,10 +119,10 @@ class Base(unittest.TestCase):
         while not function():
             self.assertLess(time.monotonic(), until, self.log())
 
-    def steps(self, operation, before, after):
+    def steps(self, operation, before, after, between=lambda: None, whens=('before', 'after')):
         """The operation with networkd killed before and after each of its steps: once it is back, things are as they were
-        or as they are to be, and the operation can be done."""
-        for when in ('before', 'after'):
+        or as they are to be (`between`), and the operation can be done."""
+        for when in whens:
             for step in range(STEPS_MAX):
                 before()
                 self.set_faults(any={'kill': when, 'skip': step})
@@ -135,6 +135,7 @@ class Base(unittest.TestCase):
                 os.unlink(self.faults)
                 if died:
                     self.start()
+                    between()
                     operation()
                 after()
                 if not died:
