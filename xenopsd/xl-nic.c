@@ -6,6 +6,7 @@
 
 #include "config.h"
 #include "message-switch/lib/daemon.h"
+#include "xl-filter.h"
 #include "xl-plan.h"
 #include "xl-port.h"
 
@@ -79,6 +80,9 @@ static bool connect_port(const XlDomain *domain, int devid, const XenopsVif *vif
                 int r = xl_port_connect(name[i], vif);
                 if (r == -ENODEV && i == 1)
                         continue; /* the emulated one goes away once the guest has taken the other */
+                if (r == -E2BIG)
+                        return xenops_fail_internal(error, "VIF %s is locked to more than %d addresses",
+                                                    vif->id.device, XL_FILTER_ADDRESSES_MAX);
                 if (r < 0)
                         return xenops_fail_internal(error, "cannot connect VIF %s to bridge %s: %s",
                                                     vif->id.device, vif->backend.local, g_strerror(-r));

@@ -6,7 +6,6 @@
 
 #define XL_PORT_NAME_BYTES 16 /* IFNAMSIZ */
 
-/* Makes the port as `vif` says: on its bridge, with its MTU, up if it has a carrier and is not disabled; locked, it takes only
- * frames from the interface's own address (which protocols' addresses a guest uses a bridge cannot tell). May be repeated.
- * 0; -ENODEV: there is no such port; -ENOENT: no such bridge; or another negative errno. */
+/* Makes the port as `vif` says: on its bridge, with its MTU, up if it has a carrier and is not disabled, locked as
+ * xl-lock.h has it: before it is up. May be repeated. 0; -ENODEV: there is no such port; -ENOENT: no such bridge; or another negative errno. */
 int xl_port_connect(const char *name, const XenopsVif *vif);

@@ -152,6 +152,21 @@ def test_what_an_interface_takes_from_its_network(stack):
     assert described_vif(stack, xapi, vm)['locking_mode'] == 'Unlocked'
     xapi.call('VIF.set_locking_mode', vif, 'network_default')
     assert described_vif(stack, xapi, vm)['locking_mode'] == 'Disabled'
+    # An interface that is plugged is told of each address that it may use.
+    xapi.call('VIF.set_locking_mode', vif, 'locked')
+    for method, address in (('VIF.add_ipv4_allowed', '10.0.0.7'), ('VIF.add_ipv6_allowed', 'fd00::7')):
+        xapi.call(method, vif, address)
+    assert described_vif(stack, xapi, vm)['locking_mode'] == ['Locked', {'ipv4': ['10.0.0.7'], 'ipv6': ['fd00::7']}]
+    xapi.call('VIF.remove_ipv4_allowed', vif, '10.0.0.7')
+    assert described_vif(stack, xapi, vm)['locking_mode'] == ['Locked', {'ipv4': [], 'ipv6': ['fd00::7']}]
+    xapi.call('VIF.set_ipv6_allowed', vif, [f'fd00::{n:x}' for n in range(100)])
+    assert expect_error('INVALID_VALUE', xapi.call, 'VIF.add_ipv6_allowed', vif, 'fd00::100')[0] == 'ipv6_allowed'
+    assert expect_error('INVALID_VALUE', xapi.call, 'VIF.set_ipv4_allowed', vif,
+                        [f'10.0.0.{n}' for n in range(101)])[0] == 'ipv4_allowed'
+    told = described_vif(stack, xapi, vm)['locking_mode'][1]
+    assert (told['ipv4'], len(told['ipv6'])) == ([], 100), told
+    xapi.call('VIF.set_ipv6_allowed', vif, [])
+    xapi.call('VIF.set_locking_mode', vif, 'network_default')
     xapi.run('VM.hard_shutdown', vm)
     xapi.call('VIF.set_qos_algorithm_params', vif, {'kbps': '-1'})
     xapi.call('VIF.set_other_config', vif, {'mtu': '1400'})
@@ -250,9 +265,11 @@ def test_addresses(stack):
     assert networkd(stack, 'Interface.get_ipv6_addr', 'xenbr0') == [['fd00::1', 64]]
     # What is not written says so, and changes nothing.
     for call in (('PIF.reconfigure_ip', pif, 'Static', '10.9.0.2', '255.255.255.0', '', '10.9.0.53'),
-                 ('PIF.reconfigure_ipv6', pif, 'DHCP', '', '', ''), ('PIF.reconfigure_ipv6', pif, 'Autoconf', '', '', '')):
+                 ('PIF.reconfigure_ipv6', pif, 'DHCP', '', '', '')):
         assert 'name servers' in expect_error('NOT_IMPLEMENTED', xapi.call, *call)[0]
     assert (xapi.call('PIF.get_IP', pif), xapi.call('PIF.get_ipv6_configuration_mode', pif)) == ('10.9.0.1', 'Static')
+    xapi.call('PIF.reconfigure_ipv6', pif, 'Autoconf', '', '', '')
+    assert networkd(stack, 'Interface.get_ipv6_addr', 'xenbr0') == []
     expect_error('NOT_IMPLEMENTED', xapi.call, 'Bond.create', record['network'], [pif], '', 'active-backup', {})
     for daemon in ('networkd', 'xapi-core'):
         stack.kill(daemon)

@@ -217,6 +217,8 @@ static bool move(Call *call, const VifMoveParams *p, XapiError **error)
 
 /* ---- which addresses are let through ---- */
 
+#define VIF_ADDRESSES_MAX 100 /* of a family; as many as xenopsd can filter by */
+
 static bool check_address(int family, const char *text, const char *field, XapiError **error)
 {
         return ip_address_is_valid(family, text) || ip_cidr_is_valid(family, text) ||
@@ -250,6 +252,16 @@ static bool apply_locking(Call *call, const char *self, XapiError **error)
         return hotplug_run(&h, error);
 }
 
+static bool check_number(const Set *addresses, const char *field, XapiError **error)
+{
+        g_autofree char *text = NULL;
+
+        if (addresses->n <= VIF_ADDRESSES_MAX)
+                return true;
+        text = g_strdup_printf("%u addresses", addresses->n);
+        return xapi_fail(error, ERR_INVALID_VALUE, field, text, NULL);
+}
+
 /* Changes the row first, durably: it is what the next start goes by. */
 static bool change(Call *call, const char *self, void (*function)(VifRow *vif, const void *data),
                    const void *data, XapiError **error)
@@ -257,11 +269,13 @@ static bool change(Call *call, const char *self, void (*function)(VifRow *vif, c
         Txn *txn = txn_begin(call->store);
         VifRow *vif = (VifRow *)txn_require_edit(txn, &CLASS_VIF, self, error);
 
-        if (!vif) {
+        if (vif)
+                function(vif, data);
+        if (!vif || !check_number(vif->ipv4_allowed, "ipv4_allowed", error) ||
+            !check_number(vif->ipv6_allowed, "ipv6_allowed", error)) {
                 txn_abort(txn);
                 return false;
         }
-        function(vif, data);
         return txn_commit_wait(txn, error) && apply_locking(call, self, error);
 }
 
