@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <syslog.h>
 
 #include <glib.h>
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
 
 #include "daemon.h"
+#include "log-journal.h"
 
 /* Fields of one message beyond MESSAGE, PRIORITY and SYSLOG_IDENTIFIER; more are left out. */
 #define LOG_FIELDS_MAX 16
@@ -29,7 +27,7 @@ static const struct {
 
 static const char *log_name = "daemon";
 static atomic_int log_priority = LOG_INFO;
-static atomic_bool log_to_journal;
+static _Atomic(LogJournal *) log_journal; /* NULL: to standard error; made once */
 
 /* systemd names the journal's socket by device and inode where it is our standard error. */
 static bool log_stderr_is_journal(void)
@@ -48,30 +46,28 @@ bool log_setup(const char *name, const char *level)
                         continue;
                 log_name = name;
                 atomic_store(&log_priority, log_levels[i].priority);
-                atomic_store(&log_to_journal, log_stderr_is_journal());
+                if (!atomic_load(&log_journal) && log_stderr_is_journal())
+                        atomic_store(&log_journal, log_journal_new(LOG_JOURNAL_SOCKET));
                 return true;
         }
         return false;
 }
 
-static void log_journal(int priority, const char *message, va_list fields)
+static void log_send(LogJournal *journal, int priority, const char *message, va_list more)
 {
-        char *texts[3 + LOG_FIELDS_MAX];
-        size_t n = 0;
-        texts[n++] = g_strconcat("MESSAGE=", message, NULL);
-        texts[n++] = g_strdup_printf("PRIORITY=%d", priority);
-        texts[n++] = g_strconcat("SYSLOG_IDENTIFIER=", log_name, NULL);
-        const char *field;
-        while (n < G_N_ELEMENTS(texts) && (field = va_arg(fields, const char *))) {
-                const char *value = va_arg(fields, const char *);
-                texts[n++] = g_strconcat(field, "=", value ? value : "", NULL);
+        char number[4];
+        LogField fields[3 + LOG_FIELDS_MAX] = { { "MESSAGE", message },
+                                                { "PRIORITY", number },
+                                                { "SYSLOG_IDENTIFIER", log_name } };
+        size_t n = 3;
+        const char *name;
+
+        snprintf(number, sizeof(number), "%d", priority);
+        while (n < G_N_ELEMENTS(fields) && (name = va_arg(more, const char *))) {
+                const char *value = va_arg(more, const char *);
+                fields[n++] = (LogField){ name, value ? value : "" };
         }
-        struct iovec parts[G_N_ELEMENTS(texts)];
-        for (size_t i = 0; i < n; i++)
-                parts[i] = (struct iovec){ .iov_base = texts[i], .iov_len = strlen(texts[i]) };
-        sd_journal_sendv(parts, (int)n);
-        for (size_t i = 0; i < n; i++)
-                g_free(texts[i]);
+        log_journal_send(journal, fields, n);
 }
 
 /* One line whatever the text holds: a client's text must not look like a line of ours. */
@@ -100,8 +96,9 @@ static void log_message(size_t level, const char *message, va_list fields)
         int priority = log_levels[level].priority;
         if (priority > atomic_load_explicit(&log_priority, memory_order_relaxed))
                 return;
-        if (atomic_load_explicit(&log_to_journal, memory_order_relaxed))
-                log_journal(priority, message, fields);
+        LogJournal *journal = atomic_load_explicit(&log_journal, memory_order_acquire);
+        if (journal)
+                log_send(journal, priority, message, fields);
         else
                 log_stderr(log_levels[level].name, message, fields);
 }
