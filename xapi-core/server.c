@@ -163,7 +163,10 @@ static void on_post(Manager *manager, HttpExchange *exchange)
         const HttpRequest *http = http_exchange_request(exchange);
         auto_rpc_request request = { 0 };
 
-        switch (rpc_parse(rpc_path_is_json(http->path), http->body.data, http->body.len, &request)) {
+        RpcParse parsed = rpc_parse(rpc_path_is_json(http->path), http->body.data, http->body.len, &request);
+
+        http_exchange_drop_body(exchange);
+        switch (parsed) {
         case RPC_CALL:
                 run_call(manager, exchange, &request);
                 break;

@@ -26,6 +26,19 @@ bool http_exchange_is_tls(HttpExchange *e)
         return e->connection->tls;
 }
 
+void http_exchange_drop_body(HttpExchange *e)
+{
+        Connection *c = e->connection;
+        Buffer *body = &http_parser_request(c->parser)->body;
+
+        assert(e->open && c->server);
+        body->len = 0;
+        if (body->room > HTTP_BODY_SMALL)
+                buffer_clear(body);
+        c->server->bodies_bytes -= c->body_room;
+        c->body_room = 0;
+}
+
 const char *http_exchange_peer(HttpExchange *e)
 {
         return e->connection->peer;

@@ -45,14 +45,17 @@ static void head_is_whole(Connection *c, bool more_came)
         }
 }
 
-/* False: all servers' clients together send more than is to be held. */
+/* False: all the server's clients together send more than is to be held. What is small does not count, and is let in
+ * however much others send. */
 static bool count_body(Connection *c)
 {
         size_t room = http_parser_request(c->parser)->body.room;
 
+        if (room <= HTTP_BODY_SMALL)
+                room = 0;
         c->server->bodies_bytes += room - c->body_room;
         c->body_room = room;
-        return c->server->bodies_bytes <= c->server->options.limits.bodies_bytes;
+        return room == 0 || c->server->bodies_bytes <= c->server->options.limits.bodies_bytes;
 }
 
 /* Takes bytes that came, as far as requests can be answered now, and keeps the rest. */

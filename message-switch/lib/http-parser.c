@@ -10,7 +10,6 @@
 
 #define CHUNK_LINE_MAX   1024u       /* bytes of a chunk's size and extensions */
 #define BODY_RESERVE_MAX (64u << 10) /* bytes believed of a Content-Length before any have come */
-#define KEEP_ROOM_MAX    (16u << 10) /* bytes of memory kept for the next request */
 
 typedef enum ParserState {
         STATE_REQUEST_LINE,
@@ -72,7 +71,7 @@ void http_parser_free(HttpParser *p)
 
 static void empty_buffer(Buffer *b)
 {
-        if (b->room > KEEP_ROOM_MAX)
+        if (b->room > HTTP_BODY_SMALL)
                 buffer_clear(b);
         b->len = 0;
 }

@@ -11,7 +11,7 @@ typedef struct HttpExchange HttpExchange; /* one request and its reply */
 /* Bounds of what clients can hold; 0 stands for the value beside it. */
 typedef struct HttpServerLimits {
         size_t connections; /* those past it are answered 503; as many as descriptors allow, less a reserve */
-        size_t bodies_bytes; /* 256 MiB: of all bodies that are being collected together; past it, 503 */
+        size_t bodies_bytes; /* 256 MiB: of all bodies above HTTP_BODY_SMALL together; past it, 503 */
         unsigned idle_msec;  /* 1 h: between requests */
         unsigned
             head_msec; /* 10 s, on TCP: from a request's first byte (the handshake's, too) to its head's end */
@@ -44,6 +44,8 @@ int http_server_set_certificate(HttpServer *server, const char *pem_path, char *
 size_t http_server_connections(const HttpServer *server);
 
 const HttpRequest *http_exchange_request(HttpExchange *exchange);
+/* The request's body has been read, and is empty from now on. For on_request: what is answered late holds no room. */
+void http_exchange_drop_body(HttpExchange *exchange);
 bool http_exchange_is_local(HttpExchange *exchange); /* came over the unix socket */
 bool http_exchange_is_tls(HttpExchange *exchange);
 const char *http_exchange_peer(HttpExchange *exchange); /* address, "" for the unix socket */

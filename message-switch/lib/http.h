@@ -12,6 +12,7 @@
 #define HTTP_HEADERS_MAX       65536u /* bytes of all header lines */
 #define HTTP_HEADERS_COUNT_MAX 128u
 #define HTTP_BODY_MAX          (64u << 20) /* bytes of a body that is collected whole */
+#define HTTP_BODY_SMALL        (16u << 10) /* bytes: room that is kept for the next request */
 
 typedef struct HttpHeader {
         const char *name;  /* as sent */

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "http-connection.h"
 #include "http-fixture.h"
 
 #define LARGE_BYTES (20u << 20)
@@ -131,18 +132,87 @@ static void test_connection_limit(void)
         stop(f);
 }
 
+static void begin_body(Client *c, const char *path, size_t length, size_t sent)
+{
+        g_autofree char *head =
+            g_strdup_printf("POST %s HTTP/1.1\r\nContent-Length: %zu\r\n\r\n", path, length);
+        g_autofree char *body = g_strnfill(sent, 'x');
+
+        client_send_text(c, head);
+        client_send(c, body, sent);
+}
+
+static int post(Fixture *f, size_t length)
+{
+        Client *c = client_new(f, VIA_TCP);
+        int status;
+
+        begin_body(c, "/", length, length);
+        status = client_reply(c, NULL, NULL);
+        client_free(c);
+        return status;
+}
+
+static void read_bodies(void *data)
+{
+        Fixture *f = ((void **)data)[0];
+        *(size_t *)((void **)data)[1] = f->server->bodies_bytes;
+}
+
+static size_t count_bodies(Fixture *f)
+{
+        size_t n;
+        fixture_run(f, read_bodies, (void *[]){ f, &n });
+        return n;
+}
+
+/* Whoever sends too much, and whoever does not go on, harms others that send much, and nobody else. */
 static void test_bodies_limit(void)
 {
         Fixture *f = start((HttpServerLimits){ .bodies_bytes = 1 << 20 });
-        Client *small = client_new(f, VIA_TCP), *large = client_new(f, VIA_TCP);
-        g_autofree char *piece = g_strnfill(2 << 20, 'x');
+        Client *unfinished = client_new(f, VIA_TCP);
 
-        client_send_text(large, "POST / HTTP/1.1\r\nContent-Length: 2097152\r\n\r\n");
-        client_send(large, piece, 2 << 20);
-        g_assert_cmpint(client_reply(large, NULL, NULL), ==, 503);
-        g_assert_cmpint(client_call(small, "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx", NULL), ==, 200);
-        client_free(small);
-        client_free(large);
+        g_assert_cmpint(post(f, 1 << 20), ==, 200);
+        g_assert_cmpint(post(f, (1 << 20) + 1), ==, 503);
+        begin_body(unfinished, "/", 1 << 20, (1 << 20) - 1);
+        while (count_bodies(f) < 1 << 20)
+                g_thread_yield();
+        g_assert_cmpint(post(f, HTTP_BODY_SMALL + 1), ==, 503);
+        g_assert_cmpint(post(f, HTTP_BODY_SMALL), ==, 200);
+        g_assert_cmpint(post(f, 1), ==, 200);
+        client_send_text(unfinished, "x");
+        g_assert_cmpint(client_reply(unfinished, NULL, NULL), ==, 200);
+        g_assert_cmpint(post(f, 1 << 20), ==, 200);
+        client_free(unfinished);
+        stop(f);
+}
+
+static void drop_held(void *data)
+{
+        http_exchange_drop_body(server.held);
+        g_assert_cmpuint(http_exchange_request(server.held)->body.len, ==, 0);
+}
+
+static void reply_held(void *data)
+{
+        http_reply(server.held, &(HttpReply){ .status = 200 });
+}
+
+/* An answer that comes late holds nothing of what others may send. */
+static void test_dropped_body(void)
+{
+        Fixture *f = start((HttpServerLimits){ .bodies_bytes = 1 << 20 });
+        Client *late = client_new(f, VIA_TCP);
+
+        begin_body(late, "/held", 1 << 20, 1 << 20);
+        uv_sem_wait(&server.was_held);
+        g_assert_cmpint(post(f, 1 << 20), ==, 503);
+        fixture_run(f, drop_held, NULL);
+        g_assert_cmpint(post(f, 1 << 20), ==, 200);
+        fixture_run(f, reply_held, NULL);
+        g_assert_cmpint(client_reply(late, NULL, NULL), ==, 200);
+        g_assert_cmpuint(count_bodies(f), ==, 0);
+        client_free(late);
         stop(f);
 }
 
@@ -209,6 +279,7 @@ int main(int argc, char **argv)
         g_test_add_func("/http-limits/waits", test_waits);
         g_test_add_func("/http-limits/connections", test_connection_limit);
         g_test_add_func("/http-limits/bodies", test_bodies_limit);
+        g_test_add_func("/http-limits/dropped-body", test_dropped_body);
         g_test_add_func("/http-limits/descriptors", test_descriptors);
         g_test_add_func("/http-limits/gone-before-asked", test_gone_before_asked);
         return g_test_run();
