@@ -413,8 +413,8 @@ static void test_next(void)
 
         g_autofree char *old = test_vm(store, "old");
         Set *vm = classes("VM", NULL), *network = classes("network", NULL);
-        watches_register(watches, "s", vm);
-        watches_register(watches, "s", network);
+        g_assert_true(watches_register(watches, "s", vm, NULL));
+        g_assert_true(watches_register(watches, "s", network, NULL));
         watches_unregister(watches, "s", network);
         g_assert_nonnull(watches_next(watches, "s", "", on_done, &answer));
         g_autofree char *made = test_vm(store, "made");
@@ -429,6 +429,47 @@ static void test_next(void)
         answer_clear(&answer);
         set_unref(vm);
         set_unref(network);
+        teardown();
+}
+
+static Set *many_classes(size_t n)
+{
+        g_auto(GStrv) texts = g_new0(char *, n + 1);
+
+        for (size_t i = 0; i < n; i++)
+                texts[i] = g_strdup_printf("vm/%zu", i);
+        return set_of_strings(&type_string, (const char *const *)texts);
+}
+
+/* As many as may be told apart in no time: what takes long here holds up everybody. */
+static void test_many_classes(void)
+{
+        setup();
+        Set *most = many_classes(WATCH_CLASSES_MAX), *too_many = many_classes(WATCH_CLASSES_MAX + 1);
+        Set *vm = classes("VM", NULL);
+        g_autoptr(XapiError) error = NULL;
+        Answer answer = { 0 };
+
+        g_assert_false(watches_register(watches, "s", too_many, &error));
+        g_assert_cmpstr(error->code, ==, ERR_INVALID_VALUE);
+        g_assert_null(watches_next(watches, "s", "x", on_done, &answer));
+        g_assert_cmpstr(answer.error, ==, "SESSION_NOT_REGISTERED: [x]");
+        answer_clear(&answer);
+        g_assert_true(watches_register(watches, "s", most, NULL));
+        g_assert_true(watches_register(watches, "s", most, NULL));
+        g_assert_false(watches_register(watches, "s", vm, NULL));
+        watches_unregister(watches, "s", most);
+        g_assert_true(watches_register(watches, "s", vm, NULL));
+
+        g_assert_null(watches_from(watches, "s", too_many, "", 0, on_done, &answer));
+        g_assert_true(g_str_has_prefix(answer.error, "INVALID_VALUE: [classes"));
+        answer_clear(&answer);
+        g_assert_null(watches_from(watches, "s", most, "", 0, on_done, &answer));
+        g_assert_null(answer.error);
+        answer_clear(&answer);
+        set_unref(most);
+        set_unref(too_many);
+        set_unref(vm);
         teardown();
 }
 
@@ -448,6 +489,7 @@ int main(int argc, char **argv)
         g_test_add_func("/watch/lost", test_lost);
         g_test_add_func("/watch/session-ends", test_session_ends);
         g_test_add_func("/watch/cancel-in-done", test_cancel_in_done);
+        g_test_add_func("/watch/many-classes", test_many_classes);
         g_test_add_func("/watch/next", test_next);
         return g_test_run();
 }

@@ -12,7 +12,7 @@
 
 /* What a session has registered for event.next. */
 typedef struct Registration {
-        Set *classes; /* of strings */
+        GHashTable *classes; /* texts, as the client sent them */
         Subscriptions *subscriptions;
         uint64_t since;
         bool in_store; /* the session is an object of the store */
@@ -85,7 +85,7 @@ static void watches_each(Watches *watches, void (*function)(Watch *watch, const 
 static void registration_free(void *data)
 {
         Registration *registration = data;
-        set_unref(registration->classes);
+        g_hash_table_unref(registration->classes);
         subscriptions_unref(registration->subscriptions);
         g_free(registration);
 }
@@ -324,12 +324,18 @@ static uint64_t timeout_deadline(double timeout_sec)
         return clock_usec() + (uint64_t)(timeout_sec * 1e6);
 }
 
+static bool check_n_classes(size_t n, XapiError **error)
+{
+        return n <= WATCH_CLASSES_MAX ||
+               xapi_fail(error, ERR_INVALID_VALUE, "classes", "There are more than can be followed", NULL);
+}
+
 Watch *watches_from(Watches *watches, const char *session, const Set *classes, const char *token,
                     double timeout_sec, WatchDone done, void *data)
 {
         g_autoptr(XapiError) error = NULL;
         uint64_t since;
-        if (!event_token_parse(token, &since, &error)) {
+        if (!event_token_parse(token, &since, &error) || !check_n_classes(classes->n, &error)) {
                 done(NULL, error, data);
                 return NULL;
         }
@@ -355,29 +361,42 @@ void watches_end_session(Watches *watches, const char *session)
         g_hash_table_remove(watches->registrations, session);
 }
 
-/* Takes classes. */
-static void registration_set(Registration *registration, Set *classes)
+static void registration_changed(Registration *registration)
 {
-        set_unref(registration->classes);
+        g_autofree const char **texts =
+            (const char **)g_hash_table_get_keys_as_array(registration->classes, NULL);
+        Set *classes = set_of_strings(&type_string, texts);
         subscriptions_unref(registration->subscriptions);
-        registration->classes = classes;
         registration->subscriptions = subscriptions_new(classes);
+        set_unref(classes);
 }
 
-void watches_register(Watches *watches, const char *session, const Set *classes)
+static Registration *registration_new(Watches *watches, const char *session)
+{
+        Registration *registration = g_new0(Registration, 1);
+        registration->since = store_generation(watches->store);
+        registration->in_store = session_in_store(watches, session);
+        registration->classes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_hash_table_insert(watches->registrations, g_strdup(session), registration);
+        return registration;
+}
+
+bool watches_register(Watches *watches, const char *session, const Set *classes, XapiError **error)
 {
         Registration *registration = g_hash_table_lookup(watches->registrations, session);
-        if (registration == NULL) {
-                registration = g_new0(Registration, 1);
-                registration->since = store_generation(watches->store);
-                registration->in_store = session_in_store(watches, session);
-                registration->classes = set_empty(classes->element);
-                g_hash_table_insert(watches->registrations, g_strdup(session), registration);
-        }
-        Set *all = set_ref(registration->classes);
+        size_t n = registration == NULL ? 0 : g_hash_table_size(registration->classes);
         for (uint32_t i = 0; i < classes->n; i++)
-                slot_set(&all, set_with(all, classes->items[i]));
-        registration_set(registration, all);
+                if (registration == NULL ||
+                    !g_hash_table_contains(registration->classes, classes->items[i].s))
+                        n++;
+        if (!check_n_classes(n, error))
+                return false;
+        if (registration == NULL)
+                registration = registration_new(watches, session);
+        for (uint32_t i = 0; i < classes->n; i++)
+                g_hash_table_add(registration->classes, g_strdup(classes->items[i].s));
+        registration_changed(registration);
+        return true;
 }
 
 void watches_unregister(Watches *watches, const char *session, const Set *classes)
@@ -385,10 +404,9 @@ void watches_unregister(Watches *watches, const char *session, const Set *classe
         Registration *registration = g_hash_table_lookup(watches->registrations, session);
         if (registration == NULL)
                 return;
-        Set *rest = set_ref(registration->classes);
         for (uint32_t i = 0; i < classes->n; i++)
-                slot_set(&rest, set_without(rest, classes->items[i]));
-        registration_set(registration, rest);
+                g_hash_table_remove(registration->classes, classes->items[i].s);
+        registration_changed(registration);
 }
 
 Watch *watches_next(Watches *watches, const char *session, const char *track_id, WatchDone done, void *data)

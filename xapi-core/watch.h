@@ -5,6 +5,7 @@
 #include "event-batch.h"
 #include "loop.h"
 
+#define WATCH_CLASSES_MAX     16384 /* classes and objects of one client */
 #define WATCH_TIMEOUT_MAX_SEC 86400 /* also what a negative or absurd timeout means */
 
 typedef struct Watches Watches;
@@ -19,7 +20,7 @@ void watches_free(Watches *watches);
 typedef void (*WatchDone)(const EventBatch *batch, const XapiError *error, void *data);
 
 /* event.from: ends with the first events that match `classes` (of strings) and are newer than `token`, or with an empty
- * batch after timeout_sec. Errors: EVENT_FROM_TOKEN_PARSE_FAILURE [token], EVENTS_LOST [], SESSION_INVALID [session]
+ * batch after timeout_sec. Errors: EVENT_FROM_TOKEN_PARSE_FAILURE [token], INVALID_VALUE [classes; text], EVENTS_LOST [], SESSION_INVALID [session]
  * once the session ends. Calls done now, and returns NULL, or later; then it returns what watch_cancel takes, borrowed
  * until done is called. */
 Watch *watches_from(Watches *watches, const char *session, const Set *classes, const char *token,
@@ -31,7 +32,8 @@ void watch_cancel(Watch *watch);
 void watches_end_session(Watches *watches, const char *session);
 
 /* event.register, event.unregister, event.next: one cursor a session. Without a registration next fails with
- * SESSION_NOT_REGISTERED [track_id]; it waits without end. */
-void watches_register(Watches *watches, const char *session, const Set *classes);
+ * SESSION_NOT_REGISTERED [track_id]; it waits without end. Past WATCH_CLASSES_MAX of a session's nothing is registered:
+ * INVALID_VALUE [classes; text]. */
+bool watches_register(Watches *watches, const char *session, const Set *classes, XapiError **error);
 void watches_unregister(Watches *watches, const char *session, const Set *classes);
 Watch *watches_next(Watches *watches, const char *session, const char *track_id, WatchDone done, void *data);

@@ -11,8 +11,7 @@
 
 static bool registers(Call *call, const EventRegisterParams *p, XapiError **error)
 {
-        watches_register(call->manager->watches, call->session, p->classes);
-        return true;
+        return watches_register(call->manager->watches, call->session, p->classes, error);
 }
 
 static bool unregisters(Call *call, const EventUnregisterParams *p, XapiError **error)
