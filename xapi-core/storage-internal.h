@@ -117,10 +117,24 @@ typedef struct SrOperation {
 
 /* Checks and marks; the SR must be plugged here. False: nothing is marked, and storage_end is not to be called. */
 bool storage_begin(SrOperation *o, XapiError **error);
+/* The same; where another operation is in the way, that one has until then (clock_usec) to end. */
+bool storage_begin_by(SrOperation *o, uint64_t until_usec, XapiError **error);
 /* Unmarks; if all went well (ok), calls finish(txn, data), which may be NULL, in the same transaction. `ok` and *error
  * are what the operation itself came to. */
 bool storage_end(SrOperation *o, bool ok, void (*finish)(Txn *txn, void *data), void *data,
                  XapiError **error);
+
+/* ---- the ends of operations, for those who wait for one (storage-endings.c) ---- */
+
+typedef struct Endings Endings;
+
+Endings *storage_endings(Storage *storage); /* borrowed */
+Endings *endings_new(void);
+void endings_free(Endings *endings);
+uint64_t endings_count(Endings *endings); /* so far */
+void endings_add(void *endings);          /* one more; whoever waits looks again. Any thread */
+/* Waits until there are more than were `seen`. False: not before that time (clock_usec). */
+bool endings_wait(Endings *endings, uint64_t seen, uint64_t until_usec);
 
 /* ---- a new volume (storage-make.c) ---- */
 

@@ -63,6 +63,31 @@ bool storage_begin(SrOperation *o, XapiError **error)
         return false;
 }
 
+bool storage_begin_by(SrOperation *o, uint64_t until_usec, XapiError **error)
+{
+        Endings *endings = storage_endings(o->call->manager->storage);
+        bool begun, cancelled, in_time = true;
+
+        /* A call that is cancelled looks again, too. */
+        call_on_cancel(o->call, endings_add, endings);
+        for (;;) {
+                uint64_t seen = endings_count(endings);
+
+                begun = storage_begin(o, error);
+                cancelled = call_cancelled(o->call);
+                if (begun || !in_time || cancelled || !xapi_error_is(*error, ERR_OTHER_OPERATION_IN_PROGRESS))
+                        break;
+                xapi_error_free(g_steal_pointer(error));
+                in_time = endings_wait(endings, seen, until_usec);
+        }
+        call_on_cancel(o->call, NULL, NULL);
+        if (!begun && cancelled) {
+                xapi_error_free(g_steal_pointer(error));
+                return xapi_fail(error, ERR_TASK_CANCELLED, o->call->task, NULL);
+        }
+        return begun;
+}
+
 static void unmark(Txn *txn, const SrOperation *o)
 {
         if (o->vdi_operation >= 0)
@@ -105,6 +130,7 @@ bool storage_end(SrOperation *o, bool ok, void (*finish)(Txn *txn, void *data), 
                         *error = g_steal_pointer(&store_error);
                 ok = false;
         }
+        endings_add(storage_endings(o->call->manager->storage));
         if (!ok && o->made)
                 remove_made(o);
         xapi_error_free(store_error);

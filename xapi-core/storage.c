@@ -28,6 +28,7 @@ struct Storage {
         bool stopping;
         uint32_t copies; /* bits: datapaths that are taken, or may be attached since a process before this */
         Shares *copy_shares;
+        Endings *endings;
         bool settled;      /* what should be plugged was seen to once */
         atomic_bool *done; /* of who waits for that; set before the loop is stopped */
 };
@@ -50,6 +51,11 @@ void sr_lock(Storage *s, const char *uuid)
 void sr_unlock(Storage *s, const char *uuid)
 {
         pthread_mutex_unlock(lock_of(s, uuid));
+}
+
+Endings *storage_endings(Storage *s)
+{
+        return s->endings;
 }
 
 bool storage_stopping(Storage *s)
@@ -303,6 +309,7 @@ Storage *storage_new(Manager *manager)
         s->manager = manager;
         s->copies = ALL_COPIES;
         s->copy_shares = shares_new(STORAGE_COPIES_MAX);
+        s->endings = endings_new();
         pthread_mutex_init(&s->lock, NULL);
         condition_init(&s->stopped);
         for (size_t i = 0; i < LOCKS; i++)
@@ -406,5 +413,6 @@ void storage_free(Storage *s)
         pthread_cond_destroy(&s->stopped);
         pthread_mutex_destroy(&s->lock);
         shares_free(s->copy_shares);
+        endings_free(s->endings);
         g_free(s);
 }

@@ -12,8 +12,7 @@
 #define LENGTH_UNKNOWN (INT64_C(1) << 50)
 /* They ask first by such a request, too, whether they would be sent elsewhere, and cut it when it is answered. The disk was taken
  * for that, and the real request waits until it has been given back. */
-#define ASKED_BEFORE_USEC      (UINT64_C(30) * 1000000)
-#define ASKED_BEFORE_POLL_USEC 10000
+#define ASKED_BEFORE_USEC (UINT64_C(30) * 1000000)
 
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 #define HEAD     "HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: no-cache, no-store\r\ntask-id: "
@@ -313,17 +312,9 @@ static bool answer_probe(Call *call, Transfer *t, XapiError **error)
 
 static bool begin_operation(SrOperation *o, const Transfer *t, XapiError **error)
 {
-        uint64_t until = clock_usec() + ASKED_BEFORE_USEC;
-
-        while (!storage_begin(o, error)) {
-                if (!t->import || t->announced != LENGTH_UNKNOWN || clock_usec() >= until ||
-                    call_cancelled(o->call) || !xapi_error_is(*error, ERR_OTHER_OPERATION_IN_PROGRESS))
-                        return false;
-                xapi_error_free(*error);
-                *error = NULL;
-                g_usleep(ASKED_BEFORE_POLL_USEC);
-        }
-        return true;
+        if (t->import && t->announced == LENGTH_UNKNOWN)
+                return storage_begin_by(o, clock_usec() + ASKED_BEFORE_USEC, error);
+        return storage_begin(o, error);
 }
 
 static bool run(Call *call, void *data, XapiError **error)

@@ -187,6 +187,31 @@ def test_cancel(stack):
     remove(xapi, vdi)
 
 
+def test_waits_for_who_asked_before(stack):
+    """Who does not know how long a stream is has asked by another request first, which may still have the disk."""
+    xapi = stack.json()
+    vdi = make_disk(xapi)
+    with begin_import(stack, xapi, vdi, 4 * MIB) as asking:
+        first = asking.head()[1]['task-id']
+        given_up, waits = (xapi.call('task.create', name, '') for name in ('given up', 'waits'))
+        with begin_import(stack, xapi, vdi, UNKNOWN_LENGTH, task_id=given_up) as stream:
+            xapi.wait_for('task', given_up, lambda r: 'cancel' in r['allowed_operations'])
+            xapi.call('task.cancel', given_up)
+            assert stream.head()[0] != 200
+        assert ended(xapi, given_up) == ('cancelled', ['TASK_CANCELLED', given_up])
+        stream = begin_import(stack, xapi, vdi, UNKNOWN_LENGTH, task_id=waits)
+        xapi.wait_for('task', waits, lambda r: 'cancel' in r['allowed_operations'])
+        assert xapi.call('VDI.get_current_operations', vdi) == {first: 'blocked'}
+    with stream:
+        assert stream.head()[0] == 200
+        stream.send(b'z' * 4 * MIB)
+        assert stream.rest() == b''
+    assert ended(xapi, first)[1][0] == 'VDI_IO_ERROR'
+    assert ended(xapi, waits) == ('success', [])
+    assert image(stack, xapi, vdi).read_bytes() == b'z' * 4 * MIB
+    remove(xapi, vdi)
+
+
 def test_progress(stack):
     xapi = stack.json()
     vdi = make_disk(xapi, 8 * MIB)
