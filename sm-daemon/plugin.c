@@ -67,6 +67,14 @@ bool plugin_has_feature(const Plugin *plugin, const char *feature)
         return false;
 }
 
+bool plugin_copies_to(const Plugin *plugin, const char *type)
+{
+        g_autofree char *capitals = g_ascii_strup(type, -1),
+                        *feature = g_strconcat(PLUGIN_COPY_TO, capitals, NULL);
+
+        return plugin_has_feature(plugin, feature);
+}
+
 void plugin_query_result(const Plugin *plugin, StorageQueryResult *ret)
 {
         const SmapiQuery *query = &plugin->query;

@@ -26,6 +26,9 @@
 /* Of a datapath plugin: attach of file://PATH gives the file PATH, whoever asks; the other methods do nothing. */
 #define PLUGIN_FILE_AS_IT_IS "FILE_AS_IT_IS"
 
+/* Of a volume plugin, and with the name of a type, in capitals, behind it: Volume.copy copies to repositories of that type. */
+#define PLUGIN_COPY_TO "VDI_COPY_TO_"
+
 typedef enum PluginKind { PLUGIN_VOLUME, PLUGIN_DATAPATH } PluginKind;
 
 /* Immutable but for the count. What Plugin.query says is asked for once, and again when the folder has changed. */
@@ -51,6 +54,7 @@ GPtrArray *plugins_names(Plugins *plugins, PluginKind kind);
 Plugin *plugin_ref(Plugin *plugin);
 void plugin_unref(Plugin *plugin); /* NULL is legal */
 bool plugin_has_feature(const Plugin *plugin, const char *feature);
+bool plugin_copies_to(const Plugin *plugin, const char *type);
 void plugin_query_result(const Plugin *plugin, StorageQueryResult *ret);
 
 /* Carries the calls of the generated smapi_... stubs to the plugin: `PluginCaller c = plugin_caller(plugin, operation);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <glib.h>
+#include <glib/gstdio.h>
 
 #include "sr.h"
 #include "test-fixture.h"
@@ -11,6 +12,7 @@
 
 #define OTHER_SR "5e2a6a4e-0000-4000-8000-000000000009"
 #define PLAIN_SR "5e2a6a4e-0000-4000-8000-00000000000a"
+#define DISC_SR  "5e2a6a4e-0000-4000-8000-00000000000b"
 
 typedef struct Fixture {
         char *scratch, *plugins, *plugin, *marker;
@@ -27,6 +29,7 @@ static void attach(Fixture *f, const char *type, const char *sr)
         g_autofree char *location = g_build_filename(f->scratch, sr, NULL);
         BusDict made = { 0 };
 
+        g_assert_cmpint(g_mkdir(location, 0700), ==, 0);
         bus_dict_set(&args.device_config, "location", location);
         OK(sr_create(f->manager, &f->operation, type, &args, &made, &error));
         OK(sr_attach(f->manager, &f->operation, type, sr, &made, &error));
@@ -45,12 +48,14 @@ static void setup(Fixture *f, gconstpointer format)
         f->plugin = test_plugin_copy(f->plugins, "volume", "org.xen.xapi.storage.file");
         f->marker = g_build_filename(f->scratch, "marker", NULL);
         test_plugin_real(f->plugins, "volume", "org.xen.xapi.storage.dir");
+        test_plugin_real(f->plugins, "volume", "org.xen.xapi.storage.iso");
         records = g_build_filename(f->scratch, "records", NULL);
         f->manager = manager_new(f->plugins, records);
         f->operation = test_operation();
         attach(f, "file", TEST_SR);
         attach(f, "file", OTHER_SR);
         attach(f, "dir", PLAIN_SR);
+        attach(f, "iso", DISC_SR);
         bus_dict_set(&info.sm_config, "image-format", format);
         OK(vdi_create(f->manager, &f->operation, TEST_SR, &info, &made, &error));
         f->vdi = g_steal_pointer(&made.vdi);
@@ -84,22 +89,49 @@ static size_t count(Fixture *f, const char *sr)
         return n;
 }
 
-static void copy_to(Fixture *f, const char *sr)
+/* Returns the copy's key, owned. */
+static char *copy_from(Fixture *f, const char *from_sr, const char *vdi, const char *sr, const char *format)
 {
-        StorageVdiInfo info = { .vdi = f->vdi, .name_label = (char *)"copy", .persistent = true },
+        StorageVdiInfo info = { .vdi = (char *)vdi, .name_label = (char *)"copy", .persistent = true },
                        made = { 0 };
         g_autofree char *path = NULL, *command = NULL;
+        char *key;
 
-        OK(vdi_copy_full(f->manager, &f->operation, sr, TEST_SR, &info, &made, &error));
+        bus_dict_set(&info.sm_config, "image-format", format);
+        OK(vdi_copy_full(f->manager, &f->operation, sr, from_sr, &info, &made, &error));
+        bus_dict_clear(&info.sm_config);
         g_assert_cmpstr(made.name_label, ==, "copy");
         g_assert_cmpint(made.virtual_size, ==, MIB);
-        path = g_strdup_printf("%s/%s/%s.raw", f->scratch, sr, made.vdi);
-        command =
-            g_strdup_printf("qemu-io -r -f raw -c 'read -P 7 65536 65536' -c 'read -P 0 0 65536' '%s' | "
-                            "{ ! grep -q 'verification failed'; }",
-                            path);
+        path = g_strdup_printf("%s/%s/%s.%s", f->scratch, sr, made.vdi, format);
+        command = g_strdup_printf("qemu-io -r -f %s -c 'read -P 7 65536 65536' -c 'read -P 0 0 65536' '%s' | "
+                                  "{ ! grep -q 'verification failed'; }",
+                                  format, path);
         g_assert_cmpint(system(command), ==, 0);
+        key = g_strdup(made.vdi);
         storage_vdi_info_clear(&made);
+        return key;
+}
+
+static void copy_to(Fixture *f, const char *sr)
+{
+        g_free(copy_from(f, TEST_SR, f->vdi, sr, "raw"));
+}
+
+/* To a repository of another type, and back as another image. */
+static void test_types(Fixture *f, gconstpointer data)
+{
+        g_autofree char *plain = copy_from(f, TEST_SR, f->vdi, PLAIN_SR, "raw"),
+                        *back = copy_from(f, PLAIN_SR, plain, OTHER_SR, "qcow2"),
+                        *raw = copy_from(f, PLAIN_SR, plain, OTHER_SR, "raw");
+        StorageVdiInfo info = { .vdi = f->vdi, .persistent = true }, made = { 0 };
+
+        g_assert_cmpuint(count(f, PLAIN_SR), ==, 1);
+        g_assert_cmpuint(count(f, OTHER_SR), ==, 2);
+        bus_dict_set(&info.sm_config, "image-format", "qcow2");
+        FAILS_AS(vdi_copy_full(f->manager, &f->operation, PLAIN_SR, TEST_SR, &info, &made, &error),
+                 STORAGE_ERROR_BACKEND_ERROR);
+        bus_dict_clear(&info.sm_config);
+        g_assert_cmpuint(count(f, PLAIN_SR), ==, 1);
 }
 
 static void test_between(Fixture *f, gconstpointer data)
@@ -112,7 +144,7 @@ static void test_between(Fixture *f, gconstpointer data)
         copy_to(f, TEST_SR);
         g_assert_cmpuint(count(f, TEST_SR), ==, 2);
         g_assert_cmpuint(count(f, OTHER_SR), ==, 1);
-        FAILS_AS(vdi_copy_full(f->manager, &f->operation, PLAIN_SR, TEST_SR, &info, &made, &error),
+        FAILS_AS(vdi_copy_full(f->manager, &f->operation, DISC_SR, TEST_SR, &info, &made, &error),
                  STORAGE_ERROR_UNIMPLEMENTED);
         FAILS_AS(vdi_copy_full(f->manager, &f->operation, "none", TEST_SR, &info, &made, &error),
                  STORAGE_ERROR_SR_NOT_ATTACHED);
@@ -203,6 +235,8 @@ int main(int argc, char **argv)
         }
         g_test_add("/copy/raw/between", Fixture, "raw", setup, test_between, teardown);
         g_test_add("/copy/qcow2/between", Fixture, "qcow2", setup, test_between, teardown);
+        g_test_add("/copy/raw/types", Fixture, "raw", setup, test_types, teardown);
+        g_test_add("/copy/qcow2/types", Fixture, "qcow2", setup, test_types, teardown);
         g_test_add("/copy/both-ways", Fixture, "qcow2", setup, test_both_ways, teardown);
         g_test_add("/copy/cancelled", Fixture, "raw", setup, test_cancelled, teardown);
         return g_test_run();

@@ -239,8 +239,9 @@ static bool copy_over(Use *from, Use *to, const StorageVdiInfo *info, StorageVdi
         SmapiVolume made;
         bool good;
 
-        if (strcmp(from->repository->type, to->repository->type) != 0)
-                return storage_fail_unimplemented(error, "Copies between repositories of different plugins");
+        if (!plugin_copies_to(from->plugin, to->repository->type))
+                return storage_fail_unimplemented(error,
+                                                  "Copies to repositories of that type, by this plugin");
         if (route_writes(from->volume))
                 return vdi_fail_in_use(error, info->vdi, "copy");
         if (!route_images_begin(from, &images, error))

@@ -49,6 +49,18 @@ bool sr_has_feature(Store *store, const char *ref, const char *feature)
         return has;
 }
 
+bool sr_copies_to(Store *store, const char *from, const char *to)
+{
+        const SrRow *target = STORE_GET(SrRow, CLASS_SR, store, to);
+        g_autofree char *type = target ? g_ascii_strup(target->type, -1) : NULL,
+                        *feature = g_strconcat(SM_COPY_TO, type, NULL);
+
+        if (!target)
+                return false;
+        row_unref(&target->row);
+        return sr_has_feature(store, from, feature);
+}
+
 /* ---- what drivers say ---- */
 
 /* What sm-daemon does for every driver by looking at what is there; and for those that make volumes. Upstream's driver of

@@ -65,9 +65,11 @@ const SmRow *sm_of_type(Txn *txn, const char *type); /* borrowed until the trans
 bool sm_has_feature(const SmRow *sm, const char *feature); /* sm may be NULL: false */
 /* Ours, of drivers whose clones and snapshots share nothing with what they were made of, and leave it as it was. */
 #define SM_COPIES_ARE_FULL "COPIES_ARE_FULL"
-#define SM_COPY            "VDI_COPY"         /* Volume.copy within a repository */
-#define SM_COPY_BETWEEN    "VDI_COPY_BETWEEN" /* and from one to another of the driver's */
+#define SM_COPY            "VDI_COPY"     /* Volume.copy within a repository */
+#define SM_COPY_TO         "VDI_COPY_TO_" /* and to others, of the type whose name follows in capitals */
 bool sr_has_feature(Store *store, const char *sr, const char *feature); /* of its driver */
+/* Whether the driver of the one copies to the other, which is several times as fast as what we can do. */
+bool sr_copies_to(Store *store, const char *from, const char *to);
 /* Asks sm-daemon what there is, and makes the SM objects say so. False: it does not answer. */
 bool storage_drivers_update(Manager *manager);
 

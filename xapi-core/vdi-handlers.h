@@ -10,8 +10,8 @@ bool vdi_create(Call *call, const VdiCreateParams *p, XapiError **error);
 bool vdi_destroy(Call *call, const VdiDestroyParams *p, XapiError **error);
 /* A new disk with the names, size, nature and maps of `args`, in args->SR. Returns its ref, owned, or NULL. */
 Str vdi_create_like(Call *call, const VdiRow *args, XapiError **error);
-/* The same, that holds what the volume `source` does, of the repository with that uuid, whose driver is the same and has
- * SM_COPY_BETWEEN. */
+/* The same, that holds what the volume `source` does, of the repository with that uuid, whose driver copies to
+ * args->SR (sr_copies_to). */
 Str vdi_create_copy(Call *call, const VdiRow *args, const char *from_sr, const char *source,
                     XapiError **error);
 bool vdi_forget(Call *call, const VdiForgetParams *p, XapiError **error);

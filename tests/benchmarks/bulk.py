@@ -119,9 +119,10 @@ def fill(measured, image, form, mib, every):
     plain.unlink()
 
 
-def copied(measured, mib, every, count, form):
+def copied(measured, mib, every, count, form, into):
     disks, sides = Disks(measured), Sides(mib)
-    here, there = (disks.repository(f'{name}-{form}-{every}', form) for name in ('from', 'to'))
+    here = disks.repository(f'from-{form}-{into}-{every}', form)
+    there = disks.repository(f'to-{form}-{into}-{every}', into)
     vdi = disks.make(here, mib)
     source, target = disks.image(vdi, form), measured.folder / 'copy'
     fill(measured, source, form, mib, every)
@@ -136,12 +137,13 @@ def copied(measured, mib, every, count, form):
 
     def peer():
         # -t writeback: in the end it is on the disk, as ours is
-        figures = ran(pinned(SERVERS, ['qemu-img', 'convert', '-f', form, '-O', form, '-t', 'writeback', source, target]))
+        figures = ran(pinned(SERVERS, ['qemu-img', 'convert', '-f', form, '-O', into, '-t', 'writeback', source, target]))
         target.unlink()
         return figures
     taken = rounds(count, {'VDI.copy': sides.side('VDI.copy', pids, ours), 'qemu-img': sides.side('qemu-img', [], peer)})
     what = 'of data' if every == 1 else 'with little data'
-    return compare(f'VDI.copy, {mib} MiB {what}, {form}, qemu-img convert', 'MiB/s', taken, 'VDI.copy', 'qemu-img', GOAL, 1, note=sides.note())
+    forms = form if form == into else f'{form} to {into}'
+    return compare(f'VDI.copy, {mib} MiB {what}, {forms}, qemu-img convert', 'MiB/s', taken, 'VDI.copy', 'qemu-img', GOAL, 1, note=sides.note())
 
 
 def measure(scale):
@@ -149,7 +151,7 @@ def measure(scale):
     mib, count = (QUICK_MIB, 2) if quick else (FULL_MIB, ROUNDS)
     with Measured() as measured:
         rows = over_https(measured, Nginx(measured, measured.stack.certificate), mib, count)
-        for form in 'raw', 'qcow2':
-            for every in 1, SPARSE_PART:
-                rows.append(copied(measured, mib, every, count, form))
+        for form, into in ('raw', 'raw'), ('qcow2', 'qcow2'), ('raw', 'qcow2'), ('qcow2', 'raw'):
+            for every in (1, SPARSE_PART) if form == into else (1,):
+                rows.append(copied(measured, mib, every, count, form, into))
     return rows, {}

@@ -235,24 +235,9 @@ static bool note_read_only(Call *call, const char *vdi, bool read_only, XapiErro
         return txn_commit_wait(txn, error);
 }
 
-/* Whether the storage itself can copy from the one to the other, which is several times as fast. */
-static bool same_driver(SrOperation *from, const char *sr)
-{
-        Store *store = from->call->store;
-        const SrRow *a = STORE_GET(SrRow, CLASS_SR, store, from->sr),
-                    *b = STORE_GET(SrRow, CLASS_SR, store, sr);
-        bool same = a && b && strcmp(a->type, b->type) == 0 && sr_has_feature(store, sr, SM_COPY_BETWEEN);
-
-        if (a)
-                row_unref(&a->row);
-        if (b)
-                row_unref(&b->row);
-        return same;
-}
-
 static Str copy_elsewhere(SrOperation *from, const char *sr, XapiError **error)
 {
-        bool by_storage = same_driver(from, sr);
+        bool by_storage = sr_copies_to(from->call->store, from->sr, sr);
         Str ref = make_target(from, sr, by_storage, error);
         XapiError *ignored = NULL;
 

@@ -42,11 +42,20 @@ static void *fail_damaged(Failure *failure, const char *why)
         return fail(failure, FAILURE_SR_GENERAL, 3, "", why, DIRECTORY_DOCUMENT);
 }
 
+static const DirectoryType *type_named(const char *name)
+{
+        static const DirectoryType *const types[] = { &directory_type_dir, &directory_type_file };
+
+        for (size_t i = 0; name != NULL && i < sizeof(types) / sizeof(types[0]); i++)
+                if (strcmp(types[i]->name, name) == 0)
+                        return types[i];
+        return NULL;
+}
+
 /* Takes from the document what the directory is. */
 static bool take_document(Directory *directory, Failure *failure)
 {
         json_t *document = directory->document, *version = json_object_get(document, "version");
-        const char *type = json_string_value(json_object_get(document, "type"));
         const char *format = json_string_value(json_object_get(document, "image_format"));
 
         if (!is_text(document, "uuid") || !is_text(document, "name") || !is_text(document, "description") ||
@@ -57,15 +66,13 @@ static bool take_document(Directory *directory, Failure *failure)
         if (json_integer_value(version) < DIRECTORY_VERSION)
                 return fail_damaged(failure,
                                     "The storage repository was made by a version before the first release");
-        if (type == NULL || format == NULL || !image_format_parse(format, &directory->format))
+        directory->type = type_named(json_string_value(json_object_get(document, "type")));
+        if (directory->type == NULL || format == NULL || !image_format_parse(format, &directory->format))
                 return fail_damaged(failure, "The storage repository is damaged");
-        if (strcmp(type, directory_type->name) != 0)
-                return fail_damaged(failure, "The storage repository is of another type");
-        directory->type = directory_type;
         return true;
 }
 
-Directory *directory_open(const char *location, Failure *failure)
+Directory *directory_open_any(const char *location, Failure *failure)
 {
         Directory *directory;
         json_t *document;
@@ -86,6 +93,16 @@ Directory *directory_open(const char *location, Failure *failure)
                 return NULL;
         }
         return directory;
+}
+
+Directory *directory_open(const char *location, Failure *failure)
+{
+        Directory *directory = directory_open_any(location, failure);
+
+        if (directory == NULL || directory->type == directory_type)
+                return directory;
+        directory_close(directory);
+        return fail_damaged(failure, "The storage repository is of another type");
 }
 
 void directory_close(Directory *directory)

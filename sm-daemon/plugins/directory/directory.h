@@ -34,6 +34,8 @@ typedef struct Directory {
 
 /* Opens what SR.create of the same type made. NULL with *failure otherwise. */
 Directory *directory_open(const char *location, Failure *failure);
+/* The same of any type. */
+Directory *directory_open_any(const char *location, Failure *failure);
 void directory_close(Directory *directory); /* NULL is legal */
 
 /* The methods of the SR, as the plugin interface has them. */

@@ -155,7 +155,7 @@ static int fill_copy(const Directory *from, const char *source, const Directory 
         r = image_find(from->fd, source, &image);
         if (r < 0)
                 return r;
-        if (from->type->layers) {
+        if (image.format != IMAGE_RAW || format != IMAGE_RAW || from->type->layers) {
                 r = convert(from, &image, to, name, format);
                 return r == 0 && fsync(fd) < 0 ? -errno : r;
         }

@@ -11,13 +11,14 @@ static json_t *plugin_query(json_t *args, Failure *failure)
         (void)args;
         (void)failure;
         json_t *query = json_pack(
-            "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s,s,s,s,s,s,s], s:{s:s}, s:[]}", "plugin",
-            directory_type->name, "name", directory_type->label, "description", directory_type->description,
-            "vendor", "XAPI toolstack", "copyright", "LGPL-2.1-or-later", "version", XAPI_VERSION,
-            "required_api_version", "5.0", "features", "SR_ATTACH", "SR_DETACH", "SR_CREATE", "SR_DESTROY",
-            "SR_PROBE", "VDI_CREATE", "VDI_DESTROY", "VDI_ATTACH", "VDI_DETACH", "VDI_RESIZE", "VDI_CLONE",
-            "VDI_SNAPSHOT", "VDI_COPY", "VDI_COPY_BETWEEN", "STABLE_URI", "configuration", "location",
-            "the directory's absolute path", "required_cluster_stack");
+            "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s,s,s,s,s,s,s,s,s,s,s,s,s,s,s,s], s:{s:s}, s:[]}",
+            "plugin", directory_type->name, "name", directory_type->label, "description",
+            directory_type->description, "vendor", "XAPI toolstack", "copyright", "LGPL-2.1-or-later",
+            "version", XAPI_VERSION, "required_api_version", "5.0", "features", "SR_ATTACH", "SR_DETACH",
+            "SR_CREATE", "SR_DESTROY", "SR_PROBE", "VDI_CREATE", "VDI_DESTROY", "VDI_ATTACH", "VDI_DETACH",
+            "VDI_RESIZE", "VDI_CLONE", "VDI_SNAPSHOT", "VDI_COPY", "VDI_COPY_TO_DIR", "VDI_COPY_TO_FILE",
+            "STABLE_URI", "configuration", "location", "the directory's absolute path",
+            "required_cluster_stack");
 
         /* Its disk servers can make a disk larger under a guest. */
         json_array_append_new(json_object_get(query, "features"),

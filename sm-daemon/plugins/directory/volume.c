@@ -223,7 +223,7 @@ json_t *volume_copy(json_t *args, Failure *failure)
 
         if (place == NULL || !target_open(args, &target, failure))
                 return NULL;
-        to = directory_open(place, failure);
+        to = directory_open_any(place, failure);
         if (to != NULL)
                 volume = copy_into(&target, to, args, COPY_FULL, failure);
         directory_close(to);
