@@ -178,6 +178,32 @@ static void remove_unneeded(Manager *manager, const char *ref)
                 destroy_object(manager, ref);
 }
 
+typedef struct Unneeded {
+        Manager *manager;
+        char vdi[];
+} Unneeded;
+
+static void remove_on_thread(void *data)
+{
+        Unneeded *unneeded = data;
+
+        remove_unneeded(unneeded->manager, unneeded->vdi);
+        g_free(unneeded);
+}
+
+void vdi_remove_later(Manager *manager, const char *vdi)
+{
+        size_t size = strlen(vdi) + 1;
+        Unneeded *unneeded = g_malloc(sizeof(*unneeded) + size);
+
+        unneeded->manager = manager;
+        memcpy(unneeded->vdi, vdi, size);
+        if (workers_run(manager->daemon->workers, false, remove_on_thread, unneeded))
+                return;
+        log_warning("No thread for removing a disk that is not needed", "XAPI_VDI", vdi, NULL);
+        g_free(unneeded);
+}
+
 static bool plugged_here(Manager *manager, const SrRow *sr)
 {
         Txn *txn = txn_begin(manager->store);

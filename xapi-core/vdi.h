@@ -18,6 +18,8 @@ Str vdi_snapshot_of(Call *call, const char *vdi, XapiError **error);
 Str vdi_copy_to(Call *call, const char *vdi, const char *sr, XapiError **error);
 /* Removes a disk and its object; true where there is no such object. */
 bool vdi_destroy_quietly(Call *call, const char *vdi, XapiError **error);
+/* Removes a disk that is a part of no VM, on a thread of its own, for those who may not wait; what cannot be done is logged. */
+void vdi_remove_later(Manager *manager, const char *vdi);
 /* Notes in the call's task that the disk goes after the transaction, so that it does even if this process does not live
  * to remove it, unless it is a part of a VM then. */
 void vdi_will_go(Txn *txn, const Call *call, const char *vdi);

@@ -7,6 +7,7 @@
 #include "manager.h"
 #include "operations.h"
 #include "rows.h"
+#include "vdi.h"
 #include "xenapi.h"
 #include "xenops-internal.h"
 
@@ -228,10 +229,26 @@ static Refresh *refresh_new(Xenops *x, const char *uuid)
         return refresh;
 }
 
+/* Of a VM that was resumed while nobody looked -> its image, owned, which is no longer its own; else NULL. */
+static Str take_image(Txn *txn, const VmRow *before)
+{
+        VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, before->row.ref);
+        Str image;
+
+        if (!vm || before->power_state != VM_POWER_STATE_SUSPENDED ||
+            strcmp(vm->suspend_VDI, NULL_REF) == 0 ||
+            (vm->power_state != VM_POWER_STATE_RUNNING && vm->power_state != VM_POWER_STATE_PAUSED))
+                return NULL;
+        image = str_ref(vm->suspend_VDI);
+        slot_str(&vm->suspend_VDI, NULL_REF);
+        return image;
+}
+
 /* With the VM's lock held. */
 static void bring_up_to_date(Xenops *x, const Row *vm, const char *uuid)
 {
         XenopsReport report = { 0 };
+        auto_str image = NULL;
 
         /* What began meanwhile may have been seen half done, and looks itself when it ends. */
         if (report_get_row(x, vm->ref, &report) && !left_to_operation(x, uuid)) {
@@ -239,8 +256,11 @@ static void bring_up_to_date(Xenops *x, const Row *vm, const char *uuid)
                 Txn *txn = txn_begin(x->manager->store);
 
                 xenops_fold(txn, x->manager, vm->ref, &report);
+                image = take_image(txn, (const VmRow *)vm);
                 txn_commit(txn, refreshed, refresh);
         }
+        if (image)
+                vdi_remove_later(x->manager, image);
         report_clear(&report);
 }
 

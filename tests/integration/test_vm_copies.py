@@ -342,6 +342,25 @@ def test_a_guest_that_is_suspended_while_nobody_looks(fresh):
     remove(xapi, vm)
 
 
+def test_a_guest_that_is_resumed_while_nobody_looks(fresh):
+    """The same on the way back: the image goes, which nobody needs."""
+    xapi = fresh.json()
+    vm = xapi.make_vm('unwatched')
+    xapi.call('VM.start', vm, False, False)
+    xapi.call('VM.suspend', vm)
+    image_ref = xapi.call('VM.get_suspend_VDI', vm)
+    xenops(fresh, 'inject', vm=xapi.call('VM.get_uuid', vm), step='restore', latency=1)
+    xapi.call('Async.VM.resume', vm, False, False)
+    eventually(lambda: ' pending ' in xenops(fresh, 'tasks'))
+    fresh.kill('xapi-core')
+    xapi = eventually(lambda: log_in(fresh))
+    assert xapi.wait_for('VM', vm, lambda record: record['power_state'] != 'Suspended')['suspend_VDI'] == NULL
+    eventually(lambda: image_ref not in xapi.call('VDI.get_all'))
+    if xapi.call('VM.get_power_state', vm) == 'Paused':
+        xapi.call('VM.unpause', vm)
+    remove(xapi, vm)
+
+
 def test_copies_that_nobody_finishes(fresh):
     """xapi-core is killed while it makes VMs of a VM: what was made for those that never came to be goes."""
     xapi = fresh.json(fresh.socket)

@@ -97,7 +97,10 @@ static bool note_image(Lifecycle *l, XapiError **error)
 
 static void finish_without_image(Txn *txn, Lifecycle *l)
 {
-        slot_str(&((VmRow *)txn_edit(txn, &CLASS_VM, l->vm))->suspend_VDI, NULL_REF);
+        VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, l->vm);
+
+        vdi_will_go(txn, l->call, vm->suspend_VDI);
+        slot_str(&vm->suspend_VDI, NULL_REF);
 }
 
 static bool make_image(Lifecycle *l, XapiError **error)
