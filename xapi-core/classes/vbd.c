@@ -192,13 +192,31 @@ static bool is_attached(const Hotplug *h)
         return ((const VbdRow *)h->row)->currently_attached && h->vm->power_state != VM_POWER_STATE_HALTED;
 }
 
+/* Without emulated hardware a guest has a drive while there is a disc in it. */
+static bool comes_with_disc(const Hotplug *h)
+{
+        return h->vm->domain_type != DOMAIN_TYPE_HVM &&
+               (h->vm->power_state == VM_POWER_STATE_RUNNING || h->vm->power_state == VM_POWER_STATE_PAUSED);
+}
+
+static bool ask_plug_with_disc(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
+{
+        Manager *m = h->call->manager;
+        VbdRow vbd = *(const VbdRow *)h->row; /* borrows all of it */
+
+        vbd.VDI = h->data;
+        return xenops_describe_vbd(m->xenops, m, h->vm, &vbd, error) &&
+               xenops_vbd_plug(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, ret_task, refusal);
+}
+
 static bool ask_insert(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
 {
         g_autofree char *text = xenops_disk_of_vdi(h->call->store, h->data);
         XenopsDisk disk = { .tag = XENOPS_DISK_VDI, .vdi = text };
 
-        return !is_attached(h) ||
-               xenops_vbd_insert(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, &disk, ret_task, refusal);
+        if (!is_attached(h))
+                return !comes_with_disc(h) || ask_plug_with_disc(h, ret_task, refusal, error);
+        return xenops_vbd_insert(h->bus, XENOPS_CALL_USEC, h->call->task, &h->id, &disk, ret_task, refusal);
 }
 
 static bool ask_eject(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)
