@@ -2,6 +2,7 @@
 #include "lifecycle.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "manager.h"
 #include "networks.h"
@@ -80,6 +81,16 @@ static void drop_networks(Lifecycle *l)
         g_clear_pointer(&l->networks, g_ptr_array_unref);
 }
 
+static void remove_image(Lifecycle *l, bool ok)
+{
+        XapiError *ignored = NULL;
+
+        if (ok && l->unneeded && !vdi_destroy_quietly(l->call, l->unneeded, &ignored))
+                log_warning("The image of a suspended VM could not be removed", "XAPI_VM", l->uuid, NULL);
+        xapi_error_free(ignored);
+        str_unref(l->unneeded);
+}
+
 bool lifecycle_end(Lifecycle *l, bool ok, XapiError **error)
 {
         /* What only this operation knows of is lost unless it is written down; the rest can be asked for later. */
@@ -92,6 +103,7 @@ bool lifecycle_end(Lifecycle *l, bool ok, XapiError **error)
                 ok = false;
         }
         xapi_error_free(store_error);
+        remove_image(l, ok);
         drop_networks(l);
         str_unref(l->uuid);
         str_unref(l->suspend_vdi);
@@ -140,6 +152,11 @@ void lifecycle_finish_halted(Txn *txn, Lifecycle *l)
         VmRow *vm = (VmRow *)txn_edit(txn, &CLASS_VM, l->vm);
 
         vm->power_state = VM_POWER_STATE_HALTED;
+        if (strcmp(vm->suspend_VDI, NULL_REF) != 0) {
+                vdi_will_go(txn, l->call, vm->suspend_VDI);
+                str_unref(l->unneeded);
+                l->unneeded = str_ref(vm->suspend_VDI);
+        }
         slot_str(&vm->suspend_VDI, NULL_REF);
         slot_str(&vm->resident_on, NULL_REF);
 }
@@ -154,14 +171,9 @@ void lifecycle_forget(Lifecycle *l)
 
 bool lifecycle_halt(Lifecycle *l, XapiError **error)
 {
-        XapiError *ignored = NULL;
-
         if (l->power_state != VM_POWER_STATE_SUSPENDED)
                 return lifecycle_shut_down(l, NULL, error);
         lifecycle_forget(l); /* it would say that the VM is suspended */
         l->finish = lifecycle_finish_halted;
-        if (!vdi_destroy_quietly(l->call, l->suspend_vdi, &ignored))
-                log_warning("The image of a suspended VM could not be removed", "XAPI_VM", l->uuid, NULL);
-        xapi_error_free(ignored);
         return true;
 }

@@ -17,6 +17,7 @@ typedef struct Lifecycle {
         void (*finish)(Txn *txn, struct Lifecycle *l);
         void *data;          /* for finish */
         Str suspend_vdi;     /* of a VM that is suspended when the operation begins; owned */
+        Str unneeded;        /* an image that finish took from the VM, which goes at the end; owned */
         GPtrArray *networks; /* whose bridges are held until the end; NULL: none */
 } Lifecycle;
 

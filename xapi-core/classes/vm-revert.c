@@ -153,8 +153,8 @@ static void finish(Txn *txn, Lifecycle *l)
 
         if (!snapshot)
                 return;
-        if (l->suspend_vdi)
-                g_ptr_array_add(r->replaced, (void *)str_ref(l->suspend_vdi));
+        if (strcmp(vm->suspend_VDI, NULL_REF) != 0)
+                g_ptr_array_add(r->replaced, (void *)str_ref(vm->suspend_VDI));
         restore_fields(vm, snapshot);
         vm->power_state = r->copy.suspend_vdi ? VM_POWER_STATE_SUSPENDED : VM_POWER_STATE_HALTED;
         vm->domid = -1;

@@ -118,14 +118,15 @@ static bool see_outcome(Lifecycle *l, XapiError **error)
 {
         XenopsVmStat stat = { 0 };
         XenopsError *e = NULL;
-        bool suspended;
+        bool known = xenops_vm_stat(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, &stat, &e);
+        /* It has ended, and xenopsd was told to forget it. */
+        bool gone = !known && e->tag == XENOPS_ERROR_DOES_NOT_EXIST;
+        bool suspended = known && stat.state.power_state == XENOPS_POWER_STATE_SUSPENDED;
 
-        if (!xenops_vm_stat(l->bus, XENOPS_CALL_USEC, l->call->task, l->uuid, &stat, &e)) {
-                xenops_error_free(e);
-                return false;
-        }
-        suspended = stat.state.power_state == XENOPS_POWER_STATE_SUSPENDED;
+        xenops_error_free(e);
         xenops_vm_stat_clear(&stat);
+        if (!known && !gone)
+                return false;
         if (suspended) {
                 xapi_error_free(g_steal_pointer(error));
                 return true;
