@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "role.h"
+
 bool addresses_check(int family, const NetworkAddressList *addresses, NetworkError **error)
 {
         Address ignored;
@@ -216,7 +218,7 @@ static GArray *wanted_routes(const Record *record, const char *name)
         for (size_t i = 0; i < config->ipv4_routes.n; i++)
                 want_route(routes, AF_INET, config->ipv4_routes.items[i].subnet,
                            config->ipv4_routes.items[i].netmask, config->ipv4_routes.items[i].gateway);
-        if (record->gateway_interface != NULL && strcmp(record->gateway_interface, name) != 0)
+        if (!role_is_gateway(record, name))
                 return routes;
         if (config->ipv4_gateway != NULL && config->ipv4_conf.tag == NETWORK_IPV4_STATIC4)
                 want_route(routes, AF_INET, "0.0.0.0", 0, config->ipv4_gateway);

@@ -6,6 +6,7 @@
 #include "interface.h"
 #include "manager.h"
 #include "message-switch/lib/daemon.h"
+#include "role.h"
 
 static void report(const char *name, NetworkError *taken)
 {
@@ -22,29 +23,10 @@ static void report(const char *name, NetworkError *taken)
         network_error_free(taken);
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* Owned, in order. */
-static GPtrArray *names_of(GHashTable *table)
-{
-        GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-        GHashTableIter i;
-        gpointer name;
-
-        g_hash_table_iter_init(&i, table);
-        while (g_hash_table_iter_next(&i, &name, NULL))
-                g_ptr_array_add(names, g_strdup(name));
-        g_ptr_array_sort(names, compare_texts);
-        return names;
-}
-
 /* Those on VLANs come after those that carry them. */
 static void apply_bridges(Manager *manager, bool on_vlans)
 {
-        g_autoptr(GPtrArray) names = names_of(manager->record->bridges);
+        g_autoptr(GPtrArray) names = record_names(manager->record->bridges);
 
         for (guint i = 0; i < names->len; i++) {
                 const char *name = g_ptr_array_index(names, i);
@@ -56,15 +38,18 @@ static void apply_bridges(Manager *manager, bool on_vlans)
         }
 }
 
-static void apply_interfaces(Manager *manager)
+/* The gateway's comes last: a default route that is another's by now goes first. */
+static void apply_interfaces(Manager *manager, bool gateway)
 {
-        g_autoptr(GPtrArray) names = names_of(manager->record->interfaces);
+        g_autoptr(GPtrArray) names = record_names(manager->record->interfaces);
 
         for (guint i = 0; i < names->len; i++) {
+                const char *name = g_ptr_array_index(names, i);
                 NetworkError *error = NULL;
 
-                if (!interface_apply(manager, g_ptr_array_index(names, i), &error))
-                        report(g_ptr_array_index(names, i), error);
+                if (role_is_gateway(manager->record, name) == gateway &&
+                    !interface_apply(manager, name, &error))
+                        report(name, error);
         }
 }
 
@@ -103,5 +88,6 @@ void manager_apply(Manager *manager)
                 remove_left_over(manager);
         apply_bridges(manager, false);
         apply_bridges(manager, true);
-        apply_interfaces(manager);
+        apply_interfaces(manager, false);
+        apply_interfaces(manager, true);
 }

@@ -6,6 +6,9 @@
 
 #include "link.h"
 
+#define DHCP_TAKES_GATEWAY 1
+#define DHCP_TAKES_DNS     2
+
 typedef enum ChangeKind {
         CHANGE_ADD_BRIDGE,     /* name; text: hardware address or NULL */
         CHANGE_ADD_VLAN,       /* name; text: the interface that carries it; number: tag */
@@ -22,7 +25,7 @@ typedef enum ChangeKind {
         CHANGE_REMOVE_ADDRESS, /* name; address */
         CHANGE_ADD_ROUTE,      /* name; address: the network; text: gateway */
         CHANGE_REMOVE_ROUTE, /* name; address: the network; text: gateway; number: 1: one that was learned */
-        CHANGE_START_DHCP,   /* name */
+        CHANGE_START_DHCP,   /* name; number: of DHCP_TAKES_..., what of a lease counts besides the address */
         CHANGE_STOP_DHCP,    /* name */
 } ChangeKind;
 

@@ -2,7 +2,11 @@
 #include "client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "backend.h"
 
 #include "message-switch/lib/daemon.h"
 #include "message-switch/lib/system-bus.h"
@@ -139,14 +143,43 @@ static int manage(const char *method, const char *name)
         return r;
 }
 
-int client_start(const char *name)
+/* What of a lease does not count is told by empty files, of which the client's hook, which is root's, trusts nothing but
+ * that they are there. */
+static int set_mark(const char *folder, const char *what, const char *name, bool there)
 {
-        return manage("StartUnit", name);
+        g_autofree char *file = g_strdup_printf("%s.%s", what, name),
+                        *path = g_build_filename(folder, file, NULL);
+        int fd;
+
+        if (!there)
+                return unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        close(fd);
+        return 0;
 }
 
-int client_stop(const char *name)
+static int set_marks(const char *folder, const char *name, int takes)
 {
-        return manage("StopUnit", name);
+        int r = set_mark(folder, "no-gateway", name, !(takes & DHCP_TAKES_GATEWAY));
+
+        return r < 0 ? r : set_mark(folder, "no-dns", name, !(takes & DHCP_TAKES_DNS));
+}
+
+int client_start(const char *folder, const char *name, int takes)
+{
+        int r = set_marks(folder, name, takes);
+
+        return r < 0 ? r : manage("StartUnit", name);
+}
+
+/* Whoever else starts a client on that interface is not concerned. */
+int client_stop(const char *folder, const char *name)
+{
+        int r = manage("StopUnit", name);
+
+        return r < 0 ? r : set_marks(folder, name, DHCP_TAKES_GATEWAY | DHCP_TAKES_DNS);
 }
 
 bool client_runs(const char *name)

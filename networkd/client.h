@@ -7,8 +7,9 @@
 
 /* What stands between "xapi-dhclient@" and ".service" for that interface. Returns owned (g_free). */
 char *client_instance(const char *name);
-/* Starting one that runs, and stopping one that does not, is no error; stopping gives the lease back. Waits. 0 or negative
+/* Of a lease, nothing but the address and what is in `takes` (DHCP_TAKES_...) counts: the client's hook sees in `folder`.
+ * Starting one that runs, and stopping one that does not, is no error; stopping gives the lease back. Waits. 0 or negative
  * errno: -EOPNOTSUPP where systemd does not answer or has no such unit. */
-int client_start(const char *name);
-int client_stop(const char *name);
+int client_start(const char *folder, const char *name, int takes);
+int client_stop(const char *folder, const char *name);
 bool client_runs(const char *name);

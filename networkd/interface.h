@@ -24,5 +24,3 @@ bool interface_put_address(const Manager *manager, const char *name, const Addre
 /* Only records; nothing is done to the interface. */
 bool interface_record(Manager *manager, const char *name, const NetworkInterfaceConfig *config,
                       NetworkError **error);
-/* From now on that interface's gateways are the default ones, and no other's. */
-bool interfaces_set_gateway(Manager *manager, const char *name, NetworkError **error);

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ipv6.h"
 
-#include <string.h>
+#include "role.h"
 
 static Ipv6Advertisements wanted_advertisements(const Record *record, const char *name, int tag)
 {
         if (tag != NETWORK_IPV6_AUTOCONF6)
                 return IPV6_IGNORES;
-        return record->gateway_interface == NULL || strcmp(record->gateway_interface, name) == 0
-                   ? IPV6_TAKES_ROUTER
-                   : IPV6_TAKES_PREFIXES;
+        return role_is_gateway(record, name) ? IPV6_TAKES_ROUTER : IPV6_TAKES_PREFIXES;
 }
 
 static bool forget_address(Manager *manager, const Link *link, const Address *address, NetworkError **error)

@@ -14,7 +14,7 @@ static Backend *backend_new(const ManagerSettings *settings, const char *folder,
         if (strcmp(settings->backend, "simulator") == 0)
                 return simulator_new(folder, settings->interfaces, ret_error);
         if (strcmp(settings->backend, "netlink") == 0 || strcmp(settings->backend, "auto") == 0)
-                return netlink_new(ret_error);
+                return netlink_new(folder, ret_error);
         *ret_error = g_strdup_printf("There is no back end %s", settings->backend);
         return NULL;
 }

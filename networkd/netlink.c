@@ -25,6 +25,7 @@
 
 typedef struct Netlink {
         Backend backend;
+        char *folder;           /* gone after a boot */
         struct nl_sock *socket; /* of changes */
         NetlinkWatch *watch;    /* NULL: none */
 } Netlink;
@@ -340,13 +341,13 @@ static int backend_change(Backend *backend, const Change *change)
         if (change->kind == CHANGE_ADD_VLAN)
                 return add_vlan(netlink, change);
         if (change->kind == CHANGE_STOP_DHCP)
-                return client_stop(change->name);
+                return client_stop(netlink->folder, change->name);
         index = index_of(change->name);
         if (index == 0)
                 return -ENODEV;
         switch (change->kind) {
         case CHANGE_START_DHCP:
-                return client_start(change->name);
+                return client_start(netlink->folder, change->name, (int)change->number);
         case CHANGE_SNOOPING:
                 return set_snooping(netlink, change, index);
         case CHANGE_ADVERTISEMENTS:
@@ -404,10 +405,11 @@ static void backend_free(Backend *backend)
         Netlink *netlink = (Netlink *)backend;
 
         nl_socket_free(netlink->socket);
+        g_free(netlink->folder);
         g_free(netlink);
 }
 
-Backend *netlink_new(char **ret_error)
+Backend *netlink_new(const char *folder, char **ret_error)
 {
         static const BackendClass class = { .name = "netlink",
                                             .read = backend_read,
@@ -423,10 +425,12 @@ Backend *netlink_new(char **ret_error)
         int r = 0;
 
         netlink->backend.class = &class;
+        netlink->folder = g_strdup(folder);
         netlink->socket = netlink_open(&r);
         if (netlink->socket != NULL)
                 return &netlink->backend;
         *ret_error = g_strdup_printf("netlink: %s", g_strerror(-r));
+        g_free(netlink->folder);
         g_free(netlink);
         return NULL;
 }

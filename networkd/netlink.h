@@ -5,4 +5,4 @@
 #include "backend.h"
 
 /* NULL: *ret_error says why (g_free). */
-Backend *netlink_new(char **ret_error);
+Backend *netlink_new(const char *folder, char **ret_error);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "backend.h"
+
 #define VERSION 1
 
 static void bridge_free(gpointer data)
@@ -29,6 +31,7 @@ void record_interface_assign(RecordInterface *ret, const RecordInterface *interf
 {
         network_interface_config_assign(&ret->config, &interface->config);
         ret->dhcp = interface->dhcp;
+        ret->dhcp_takes = interface->dhcp_takes;
         ret->applied = (NetworkAddressList){ 0 };
         for (size_t i = 0; i < interface->applied.n; i++)
                 network_address_assign(BUS_LIST_ADD(&ret->applied), &interface->applied.items[i]);
@@ -76,6 +79,10 @@ static bool decode_interfaces(Record *record, const json_t *json, BusReason *rea
                                                      reason))
                         return false;
                 interface->dhcp = json_is_true(json_object_get(value, "dhcp"));
+                /* One that was started before this was recorded takes everything. */
+                interface->dhcp_takes = json_object_get(value, "dhcp_takes") != NULL
+                                            ? (int)json_integer_value(json_object_get(value, "dhcp_takes"))
+                                            : DHCP_TAKES_GATEWAY | DHCP_TAKES_DNS;
                 if (!decode_applied(interface, json_object_get(value, "applied"), reason))
                         return false;
         }
@@ -182,6 +189,7 @@ static json_t *encode_interfaces(const Record *record)
                 json_object_set_new(entry, "config", network_interface_config_encode(&interface->config));
                 json_object_set_new(entry, "applied", applied);
                 json_object_set_new(entry, "dhcp", json_boolean(interface->dhcp));
+                json_object_set_new(entry, "dhcp_takes", json_integer(interface->dhcp_takes));
                 json_object_set_new(json, name, entry);
         }
         return json;
@@ -281,12 +289,31 @@ void record_after_boot(Record *record)
 
                 network_address_list_clear(&interface->applied);
                 interface->dhcp = false;
+                interface->dhcp_takes = 0;
                 if (!interface->config.persistent_i)
                         g_hash_table_iter_remove(&i);
         }
 }
 
 /* ---- entries ---- */
+
+static int compare_texts(const void *a, const void *b)
+{
+        return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+GPtrArray *record_names(GHashTable *table)
+{
+        GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+        GHashTableIter i;
+        gpointer name;
+
+        g_hash_table_iter_init(&i, table);
+        while (g_hash_table_iter_next(&i, &name, NULL))
+                g_ptr_array_add(names, g_strdup(name));
+        g_ptr_array_sort(names, compare_texts);
+        return names;
+}
 
 const NetworkBridgeConfig *record_bridge(const Record *record, const char *name)
 {

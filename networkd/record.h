@@ -15,6 +15,7 @@ typedef struct RecordInterface {
         NetworkInterfaceConfig config;
         NetworkAddressList applied; /* of both families, what is wanted included */
         bool dhcp;                  /* its DHCP client may run */
+        int dhcp_takes;             /* as that was told, of DHCP_TAKES_... (backend.h) */
 } RecordInterface;
 
 typedef struct Record {
@@ -37,6 +38,8 @@ void record_clear(Record *record);
 /* Forgets what is not kept over a boot, and what was put on interfaces; only in memory. */
 void record_after_boot(Record *record);
 
+/* Of bridges or interfaces: owned copies, in order. They outlive what is recorded meanwhile. */
+GPtrArray *record_names(GHashTable *table);
 const NetworkBridgeConfig *record_bridge(const Record *record, const char *name); /* NULL: none */
 /* Replaces, or removes where config is NULL, and writes. On failure nothing has changed. 0 or negative errno; -EDQUOT:
  * there are too many. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "interface.h"
+#include "role.h"
 #include "service-internal.h"
 #include "sysfs.h"
 
@@ -56,7 +57,21 @@ static bool set_gateway_interface(void *data, const ServiceCall *call, NetworkSe
         if (!link_name_is_valid(args->name))
                 return network_fail_interface_does_not_exist(error, args->name);
         pthread_mutex_lock(&manager->lock);
-        ok = interfaces_set_gateway(manager, args->name, error);
+        ok = role_set_gateway(manager, args->name, error);
+        pthread_mutex_unlock(&manager->lock);
+        return ok;
+}
+
+static bool set_dns_interface(void *data, const ServiceCall *call, NetworkSetDnsInterfaceArgs *args,
+                              NetworkError **error)
+{
+        Manager *manager = data;
+        bool ok;
+
+        if (!link_name_is_valid(args->name))
+                return network_fail_interface_does_not_exist(error, args->name);
+        pthread_mutex_lock(&manager->lock);
+        ok = role_set_dns(manager, args->name, error);
         pthread_mutex_unlock(&manager->lock);
         return ok;
 }
@@ -358,6 +373,7 @@ BusService *networkd_serve(Manager *manager, Bus *bus, Workers *workers)
                 .reset_state = reset_state,
                 .sync_state = sync_state,
                 .set_gateway_interface = set_gateway_interface,
+                .set_dns_interface = set_dns_interface,
                 .interface_get_all = interface_get_all,
                 .interface_get_interface_positions = interface_get_positions,
                 .interface_exists = interface_exists,

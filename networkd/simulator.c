@@ -153,13 +153,23 @@ static void lease_address(const Link *link, Address *ret)
         address_parse(AF_INET, text, 24, ret);
 }
 
-static int change_lease(Link *link, bool start)
+/* With a default route where that counts. */
+static int change_lease(Links *links, Link *link, const Change *change)
 {
+        bool start = change->kind == CHANGE_START_DHCP;
+        Route route = { .link = link->index };
         Address lease;
 
         lease_address(link, &lease);
+        address_parse(AF_INET, "0.0.0.0", 0, &route.to);
+        g_snprintf(route.gateway, sizeof(route.gateway), "10.251.%d.1", link->index & 255);
         if (link_has_address(link, &lease) == start)
                 return 0;
+        for (guint i = links->routes->len; !start && i-- > 0;)
+                if (strcmp(g_array_index(links->routes, Route, i).gateway, route.gateway) == 0)
+                        g_array_remove_index(links->routes, i);
+        if (start && (change->number & DHCP_TAKES_GATEWAY))
+                g_array_append_val(links->routes, route);
         return change_address(
             link, &(Change){ .kind = start ? CHANGE_ADD_ADDRESS : CHANGE_REMOVE_ADDRESS, .address = &lease });
 }
@@ -200,7 +210,7 @@ static int change(Links *links, const Change *change)
                 return change_address(link, change);
         case CHANGE_START_DHCP:
         case CHANGE_STOP_DHCP:
-                return change_lease(link, change->kind == CHANGE_START_DHCP);
+                return change_lease(links, link, change);
         case CHANGE_ADD_ROUTE:
         case CHANGE_REMOVE_ROUTE:
                 return change_route(links, link, change);

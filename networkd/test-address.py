@@ -75,6 +75,25 @@ class Common:
         for n in (0, 1):
             self.call('Bridge.destroy', name=f'xapi{n}', force=False)
 
+    def test_gateway_moves_whoever_is_killed(self):
+        """There is one default route, the chosen interface's, after each step."""
+        def choose(n):
+            self.call('set_gateway_interface', name=f'xapi{n}')
+
+        def gateways():
+            return [self.call('Interface.get_ipv4_gateway', name=f'xapi{n}') for n in (0, 1)]
+        for n in (0, 1):
+            self.call('Bridge.create', name=f'xapi{n}')
+        choose(0)
+        self.call('Interface.make_config', conservative=False, config={
+            f'xapi{n}': {'ipv4_conf': ['Static4', [[f'10.9.{n}.1', 24]]], 'ipv4_gateway': f'10.9.{n}.254'} for n in (0, 1)})
+        there = [[['10.9.0.254'], []], [[], ['10.9.1.254']]]
+        for n in (0, 1):
+            self.steps(lambda n=n: choose(1 - n), lambda n=n: choose(n), lambda n=n: self.assertEqual(gateways(), there[1 - n]),
+                       between=lambda: self.assertIn(gateways(), there), whens=('after',))
+        for n in (0, 1):
+            self.call('Bridge.destroy', name=f'xapi{n}', force=False)
+
     def test_show(self):
         self.call('Bridge.make_config', conservative=False, config={'xapi0': {
             'ports': {'eth0': {'interfaces': ['eth0']}}, 'bridge_mac': '02:00:00:00:00:09'}})
@@ -114,6 +133,32 @@ class OfSimulator(Common, Simulated):
         self.assertEqual(lease(), [24])
         self.call('Interface.bring_down', name='eth0')
         self.assertEqual(lease(), [])
+
+    def test_dhcp_on_two(self):
+        """One default route, that of the gateway's interface, whichever that comes to be and whoever is killed meanwhile."""
+        def choose(name):
+            self.call('set_gateway_interface', name=name)
+            self.call('set_dns_interface', name=name)
+
+        def gateways():
+            return [bool(self.call('Interface.get_ipv4_gateway', name=name)) for name in ('eth0', 'eth1')]
+
+        def have_leases():
+            self.assertEqual([len(self.call('Interface.get_ipv4_addr', name=name)) for name in ('eth0', 'eth1')], [1, 1])
+        choose('eth0')
+        self.call('Interface.make_config', conservative=False, config={name: {'ipv4_conf': 'DHCP4'} for name in ('eth0', 'eth1')})
+        have_leases()
+        self.assertEqual(gateways(), [True, False])
+
+        def moved():
+            have_leases()
+            self.assertEqual(gateways(), [False, True])
+        self.steps(lambda: choose('eth1'), lambda: choose('eth0'), moved)
+        self.call('Interface.set_ipv4_conf', name='eth1', conf=['Static4', [['10.9.0.1', 24]]])
+        self.assertEqual(gateways(), [False, False])
+        choose('eth0')
+        self.assertEqual(gateways(), [True, False])
+        self.fails('Interface_does_not_exist', 'set_dns_interface', name='a/b')
 
     def test_what_is_not_written_says_so(self):
         for conf in ({'ipv6_conf': 'DHCP6'}, {'dns': [['10.0.0.1'], []]}):

@@ -23,6 +23,7 @@ struct Networks {
         GHashTable *held;    /* ref of a network -> how often */
         GHashTable *noted;   /* refs of networks that may not be used any more */
         GHashTable *bridges; /* names of bridges whose networks are gone */
+        PifRoles told;       /* as networkd has them; the thread's own */
 };
 
 void networks_lock(Networks *n)
@@ -394,6 +395,27 @@ static bool begin(Networks *n)
         return ok;
 }
 
+/* Who is chosen may change without anything's being plugged: another management interface. False: networkd does not answer. */
+static bool follow_roles(Networks *n)
+{
+        NetworkError *e = NULL;
+        PifRoles roles;
+        bool ok = true;
+
+        pif_roles(n->manager, &roles);
+        if (g_strcmp0(roles.gateway, n->told.gateway) != 0 || g_strcmp0(roles.dns, n->told.dns) != 0) {
+                ok = pif_tell_roles(n->manager, "roles", &roles, &e) || !network_error_failure(e);
+                network_error_free(e);
+                pif_roles_clear(&n->told);
+                if (ok) {
+                        n->told = roles;
+                        return true;
+                }
+        }
+        pif_roles_clear(&roles);
+        return ok;
+}
+
 static void *run(void *user)
 {
         Networks *n = user;
@@ -401,7 +423,7 @@ static void *run(void *user)
         while (!stopping(n) && !begin(n))
                 wait_msec(n, AGAIN_MSEC, true);
         while (!stopping(n)) {
-                bool ok = release_noted(n) && pifs_refresh(n->manager);
+                bool ok = release_noted(n) && pifs_refresh(n->manager) && follow_roles(n);
 
                 wait_msec(n, ok ? FOLLOW_MSEC : AGAIN_MSEC, !ok);
         }
@@ -441,6 +463,7 @@ void networks_free(Networks *n)
         g_hash_table_unref(n->held);
         g_hash_table_unref(n->noted);
         g_hash_table_unref(n->bridges);
+        pif_roles_clear(&n->told);
         pthread_cond_destroy(&n->changed);
         pthread_mutex_destroy(&n->lock);
         pthread_rwlock_destroy(&n->changes);

@@ -248,11 +248,17 @@ static bool note(Manager *manager, const char *ref, bool attached, XapiError **e
         return txn_commit_wait(txn, error);
 }
 
+/* Whose gateway counts is told first: two of them cannot be set. */
 static bool ask_up(const Plan *p, XapiError **error)
 {
         NetworkError *e = NULL;
+        PifRoles roles;
+        bool ok;
 
-        return (make_bridge(p, &e) && make_interfaces(p, &e)) || pif_fail(p->pif->row.ref, e, error);
+        pif_roles(p->manager, &roles);
+        ok = pif_tell_roles(p->manager, p->dbg, &roles, &e) && make_bridge(p, &e) && make_interfaces(p, &e);
+        pif_roles_clear(&roles);
+        return ok || pif_fail(p->pif->row.ref, e, error);
 }
 
 static bool ask_down(const Plan *p, XapiError **error)

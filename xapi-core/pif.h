@@ -45,6 +45,20 @@ int64_t networkd_mtu(const NetworkRow *network);
 /* Whether a bridge or another interface of that name is there. */
 bool networkd_exists(Manager *manager, const char *dbg, const char *name, bool *ret, XapiError **error);
 
+/* ---- whose gateway and name servers count (pif-roles.c) ---- */
+
+/* Bridges, owned; NULL: none has addresses. */
+typedef struct PifRoles {
+        Str gateway, dns;
+} PifRoles;
+
+/* That of the PIF whose other_config says defaultroute=true (peerdns=true), else of the management interface, else of
+ * another one with addresses; clear it with pif_roles_clear. */
+void pif_roles(Manager *manager, PifRoles *ret);
+void pif_roles_clear(PifRoles *roles);
+/* Asks networkd for it; again is no error. */
+bool pif_tell_roles(Manager *manager, const char *dbg, const PifRoles *roles, NetworkError **error);
+
 /* ---- the host's cards (pif-scan.c) ---- */
 
 /* Makes a PIF of every card that has none, each on the network that its bridge belongs to. With networks_lock.

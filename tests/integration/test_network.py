@@ -326,6 +326,30 @@ def test_management(fresh):
     assert expect_error('PIF_IS_MANAGEMENT_INTERFACE', xapi.call, 'PIF.set_primary_address_type', pif, 'IPv6') == [pif]
 
 
+def test_one_default_route(fresh):
+    """Of two PIFs that have a gateway each, that of the management interface counts, or of the one that the client names."""
+    xapi = fresh.json()
+    pif = first_pif(xapi)
+    network, bridge = make_network(xapi)
+    xapi.call('PIF.reconfigure_ip', pif, 'Static', '10.9.0.1', '255.255.255.0', '10.9.0.254', '')
+    xapi.call('host.management_reconfigure', pif)
+    tagged = xapi.call('VLAN.get_untagged_PIF', xapi.call('VLAN.create', pif, 7, network))
+    xapi.call('PIF.plug', tagged)
+    xapi.call('PIF.reconfigure_ip', tagged, 'DHCP', '', '', '', '')
+
+    def gateways():
+        return [bool(networkd(fresh, 'Interface.get_ipv4_gateway', name)) for name in ('xenbr0', bridge)]
+    assert gateways() == [True, False]
+    eventually(lambda: xapi.call('PIF.get_IP', tagged))
+    xapi.call('host.management_reconfigure', tagged)
+    eventually(lambda: gateways() == [False, True])
+    xapi.call('PIF.set_other_config', pif, {'defaultroute': 'true'})
+    eventually(lambda: gateways() == [True, False])
+    fresh.kill('networkd')
+    eventually(lambda: networkd(fresh, 'Bridge.get_all'))
+    assert gateways() == [True, False]
+
+
 def test_the_hosts_own_interface_is_tried_again(fresh):
     """That it could not be plugged at one start does not keep it from being plugged at the next."""
     xapi = fresh.json()

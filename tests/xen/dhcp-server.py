@@ -23,7 +23,7 @@ def option(data, wanted):
 
 def reply(data, kind, own, given):
     options = b''.join(bytes((code, len(value))) + value for code, value in (
-        (53, bytes([kind])), (54, own), (51, struct.pack('>I', LEASE_SEC)), (1, bytes((255, 255, 255, 0)))))
+        (53, bytes([kind])), (54, own), (51, struct.pack('>I', LEASE_SEC)), (1, bytes((255, 255, 255, 0))), (3, own), (6, own)))
     head = bytes((2, 1, 6, 0)) + data[4:8] + bytes(8) + given + own + bytes(4) + data[28:44] + bytes(192)
     return head + COOKIE + options + b'\xff'
 

@@ -59,22 +59,44 @@ def test_the_bridge_of_the_administrator_is_left_alone(dom0):
 
 
 def test_dhcp(dom0):
-    """By a client that networkd may start and stop, and that its own restarts do not concern."""
-    unit, bridge = r'xapi-dhclient@br\x2d7.service', 'br-7'
+    """By clients that networkd may start and stop, and that its own restarts do not concern; one of them sets the default route
+    and the name servers."""
+    unit, bridge, other = r'xapi-dhclient@br\x2d7.service', 'br-7', 'br8'
     dom0.put('/run/dhcp-server.py', Path(__file__).with_name('dhcp-server.py').read_bytes())
-    dom0.shell('ip netns add server; ip link add nic1 type veth peer name far1 netns server; '
-               'ip -n server address add 10.66.0.1/24 dev far1; ip -n server link set far1 up')
-    dom0.shell('ip netns exec server python3 /run/dhcp-server.py far1 10.66.0.1 10.66.0.77 > /run/dhcp-log 2>&1 &')
-    call(dom0, 'Bridge.make_config', conservative=False, config={bridge: {'ports': {'nic1': {'interfaces': ['nic1']}}}})
-    call(dom0, 'Interface.make_config', conservative=False, config={bridge: {'ipv4_conf': 'DHCP4'}})
-    dom0.eventually(lambda: call(dom0, 'Interface.get_ipv4_addr', name=bridge) == [['10.66.0.77', 24]])
+    for n, name in ((66, bridge), (67, other)):
+        dom0.shell(f'ip netns add server{n}; ip link add nic{n} type veth peer name far{n} netns server{n}; '
+                   f'ip -n server{n} address add 10.{n}.0.1/24 dev far{n}; ip -n server{n} link set far{n} up')
+        dom0.shell(f'ip netns exec server{n} python3 /run/dhcp-server.py far{n} 10.{n}.0.1 10.{n}.0.77 > /run/dhcp-log{n} 2>&1 &')
+        call(dom0, 'Bridge.make_config', conservative=False, config={name: {'ports': {f'nic{n}': {'interfaces': [f'nic{n}']}}}})
+
+    def choose(name):
+        call(dom0, 'set_gateway_interface', name=name)
+        call(dom0, 'set_dns_interface', name=name)
+
+    def leases():
+        return [call(dom0, 'Interface.get_ipv4_addr', name=name) for name in (bridge, other)] == \
+            [[['10.66.0.77', 24]], [['10.67.0.77', 24]]]
+
+    def said():
+        return dom0.run('ip', 'route', 'show', 'default'), dom0.run('cat', '/etc/resolv.conf')
+
+    def is_all_of(n):
+        route, names = said()
+        return f'via 10.{n}.0.1 ' in route and f'10.{n}.0.1' in names and f'10.{133 - n}.0.1' not in route + names
+    choose(bridge)
+    call(dom0, 'Interface.make_config', conservative=False, config={name: {'ipv4_conf': 'DHCP4'} for name in (bridge, other)})
+    dom0.eventually(leases)
+    dom0.eventually(lambda: is_all_of(66))
     client = dom0.pid(unit)
     dom0.run('systemctl', 'restart', 'networkd')
     assert dom0.pid(unit) == client
+    choose(other)
+    dom0.eventually(lambda: leases() and is_all_of(67))
     call(dom0, 'Interface.set_ipv4_conf', name=bridge, conf=['Static4', [['10.66.0.5', 24]]])
     assert call(dom0, 'Interface.get_ipv4_addr', name=bridge) == [['10.66.0.5', 24]]
-    assert not dom0.is_active(unit) and "heard b'\\x07'" in dom0.run('cat', '/run/dhcp-log')
-    call(dom0, 'Bridge.destroy', force=True, name=bridge)
+    assert not dom0.is_active(unit) and "heard b'\\x07'" in dom0.run('cat', '/run/dhcp-log66')
+    for name in (bridge, other):
+        call(dom0, 'Bridge.destroy', force=True, name=name)
     assert dom0.run('runuser', '-u', 'xapi-networkd', '--', 'systemctl', 'stop', 'xapi-core', check=False)[0] != 0
 
 
