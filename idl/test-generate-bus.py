@@ -30,6 +30,7 @@ REFUSED = {
     'x: ["C"] is no [E]?': (ERROR + 'enum E\n  A\nrecord R\n  x [E]? = ["C"]', 5),
     'no JSON: {': (ERROR + 'record A\n  x int = {', 4),
     'a: a script gives no descriptor': ('transport script\n' + ERROR + 'method a() -> string with fd', 4),
+    'a: who runs a script ends it': ('transport script\n' + ERROR + 'method a() cancellable', 4),
     'not a method: method a() with': (ERROR + 'method a() with', 3),
     'A is empty': (ERROR + 'record A', 3),
     'a second error block': (ERROR + ERROR.replace('Error', 'Other'), 3),

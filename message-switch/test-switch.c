@@ -4,6 +4,7 @@
 
 #include <glib.h>
 
+#include "test-keeper.h"
 #include "test-switch.h"
 
 static void test_no_such_queue(void)
@@ -57,53 +58,16 @@ static void test_threads(TestPair *f, gconstpointer unused)
         callers_expect(callers, BUS_OK);
 }
 
-/* Keeps what it is asked, and counts. */
-typedef struct Keeper {
-        pthread_mutex_t lock;
-        pthread_cond_t changed;
-        BusRequest *requests[CALLERS];
-        size_t n;
-} Keeper;
-
-static void keep(BusRequest *request, void *data)
-{
-        Keeper *keeper = data;
-        pthread_mutex_lock(&keeper->lock);
-        keeper->requests[keeper->n++] = request;
-        pthread_cond_broadcast(&keeper->changed);
-        pthread_mutex_unlock(&keeper->lock);
-}
-
-static void keeper_await(Keeper *keeper, size_t n)
-{
-        pthread_mutex_lock(&keeper->lock);
-        while (keeper->n < n)
-                pthread_cond_wait(&keeper->changed, &keeper->lock);
-        pthread_mutex_unlock(&keeper->lock);
-}
-
-static void keeper_answer(Keeper *keeper)
-{
-        for (size_t i = 0; i < keeper->n; i++)
-                bus_request_respond(keeper->requests[i], json_true(), NULL, NULL, 0);
-        keeper->n = 0;
-}
-
-#define KEEPER_INIT                                                                                          \
-        {                                                                                                    \
-                .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER                       \
-        }
-
 static void test_server_dies(TestPair *f, gconstpointer unused)
 {
-        Keeper keeper = KEEPER_INIT;
+        TestKeeper keeper = TEST_KEEPER_INIT;
         Caller callers[CALLERS];
-        test_client_serve(f->server, "org.test.keep", keep, &keeper);
+        test_client_serve(f->server, "org.test.keep", test_keep, &keeper);
         callers_start(callers, f->client, "org.test.keep", 1);
-        keeper_await(&keeper, CALLERS);
+        test_keeper_await(&keeper, CALLERS);
         test_client_free(f->server);
         callers_expect(callers, BUS_OUTCOME_UNKNOWN);
-        keeper_answer(&keeper);
+        test_keeper_answer(&keeper);
 
         /* The name is known: the next ones wait for it to come back. */
         callers_start(callers, f->client, "org.test.keep", 1);
@@ -114,12 +78,12 @@ static void test_server_dies(TestPair *f, gconstpointer unused)
 
 static void test_switch_dies(TestPair *f, gconstpointer unused)
 {
-        Keeper keeper = KEEPER_INIT;
+        TestKeeper keeper = TEST_KEEPER_INIT;
         Caller callers[CALLERS];
-        test_client_serve(f->server, "org.test.keep", keep, &keeper);
+        test_client_serve(f->server, "org.test.keep", test_keep, &keeper);
         test_client_serve(f->server, "org.test.echo", test_echo_back, NULL);
         callers_start(callers, f->client, "org.test.keep", 1);
-        keeper_await(&keeper, CALLERS);
+        test_keeper_await(&keeper, CALLERS);
         test_switch_kill(f->test, SIGKILL);
         callers_expect(callers, BUS_OUTCOME_UNKNOWN);
         test_client_await(f->client, false);
@@ -131,7 +95,7 @@ static void test_switch_dies(TestPair *f, gconstpointer unused)
         test_client_await(f->server, true);
         for (size_t i = 0; i < CALLERS; i++)
                 g_assert_true(bus_request_cancelled(keeper.requests[i]));
-        keeper_answer(&keeper); /* goes nowhere */
+        test_keeper_answer(&keeper); /* goes nowhere */
         g_assert_cmpint(test_call(f->client, "org.test.echo", "echo", "", NULL), ==, BUS_OK);
 }
 
@@ -176,80 +140,6 @@ static void test_grace_ends(void)
         TestSwitch *test = test_switch_new(NULL, 100);
         TestClient *client = test_client_new(test, "client");
         g_assert_cmpint(test_call(client, "org.test.echo", "echo", "", NULL), ==, BUS_NO_SUCH_QUEUE);
-        test_client_free(client);
-        test_switch_free(test);
-}
-
-static void test_timeout(TestPair *f, gconstpointer unused)
-{
-        Keeper keeper = KEEPER_INIT;
-        test_client_serve(f->server, "org.test.keep", keep, &keeper);
-        BusReply reply;
-        BusCall call = {
-                .queue = "org.test.keep", .method = "m", .timeout_usec = 50000, .traceparent = "00-1-2-03"
-        };
-        bus_call_wait(test_client_bus(f->client), &call, &reply);
-        g_assert_cmpint(reply.outcome, ==, BUS_TIMEOUT);
-        bus_reply_clear(&reply);
-        keeper_await(&keeper, 1);
-        g_assert_cmpstr(bus_request_method(keeper.requests[0]), ==, "m");
-        g_assert_cmpstr(bus_request_traceparent(keeper.requests[0]), ==, "00-1-2-03");
-        g_assert_cmpuint(bus_request_deadline(keeper.requests[0]), <=, clock_usec());
-        while (!bus_request_cancelled(keeper.requests[0]))
-                g_assert_cmpint(test_call(f->client, "org.test.nobody", "m", "", NULL), ==,
-                                BUS_NO_SUCH_QUEUE);
-        keeper_answer(&keeper);
-}
-
-static void answer_true(BusRequest *request, void *data)
-{
-        bus_request_respond(request, json_true(), NULL, NULL, 0);
-}
-
-#define RACES 300
-
-static void *race_main(void *data)
-{
-        Caller *caller = data;
-        for (unsigned i = 0; i < caller->n; i++) {
-                BusReply reply;
-                bus_call_wait(
-                    test_client_bus(caller->client),
-                    &(BusCall){ .queue = caller->queue, .method = "echo", .timeout_usec = 10 * (i % 50) + 1 },
-                    &reply);
-                /* DISCONNECTED: it was not even sent. */
-                g_assert_true(reply.outcome == BUS_OK || reply.outcome == BUS_TIMEOUT ||
-                              reply.outcome == BUS_DISCONNECTED);
-                bus_reply_clear(&reply);
-        }
-        return NULL;
-}
-
-/* Answers that come just as nobody waits for them any more: each call ends, and in one way. */
-static void test_timeout_races(TestPair *f, gconstpointer unused)
-{
-        Caller callers[CALLERS];
-        test_client_serve(f->server, "org.test.echo", answer_true, NULL);
-        for (size_t i = 0; i < CALLERS; i++) {
-                callers[i] = (Caller){ .client = f->client, .queue = "org.test.echo", .n = RACES };
-                g_assert_cmpint(pthread_create(&callers[i].thread, NULL, race_main, &callers[i]), ==, 0);
-        }
-        for (size_t i = 0; i < CALLERS; i++)
-                pthread_join(callers[i].thread, NULL);
-        g_assert_cmpint(test_call(f->client, "org.test.echo", "echo", "", NULL), ==, BUS_OK);
-}
-
-/* Without a switch nothing was sent, and the outcome says so. */
-static void test_disconnected(void)
-{
-        TestSwitch *test = test_switch_new(NULL, 0);
-        test_switch_kill(test, SIGKILL);
-        TestClient *client = test_client_new(test, "client");
-        BusReply reply;
-        BusCall call = { .queue = "org.test.echo", .method = "m", .timeout_usec = 20000 };
-        bus_call_wait(test_client_bus(client), &call, &reply);
-        g_assert_cmpint(reply.outcome, ==, BUS_DISCONNECTED);
-        bus_reply_clear(&reply);
         test_client_free(client);
         test_switch_free(test);
 }
@@ -356,9 +246,6 @@ int main(int argc, char **argv)
         g_test_add_func("/switch/names-outlive-switch", test_names_outlive_switch);
         g_test_add_func("/switch/grace", test_grace);
         g_test_add_func("/switch/grace-ends", test_grace_ends);
-        test_pair_add("/switch/timeout", test_timeout);
-        test_pair_add("/switch/timeout-races", test_timeout_races);
-        g_test_add_func("/switch/disconnected", test_disconnected);
         g_test_add_func("/switch/replaced-server", test_replaced_server);
         g_test_add_func("/switch/mutual", test_mutual);
         return g_test_run();

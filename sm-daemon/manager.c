@@ -93,7 +93,7 @@ Manager *manager_new(const char *plugins_root, const char *folder)
         disks_folder = g_strconcat(folder, "-disks", NULL);
         manager->disks = disks_new(disks_folder);
         manager->images = image_use_new();
-        manager->cancels = cancels_new();
+        manager->long_calls = long_calls_new();
         pthread_mutex_init(&manager->mutex, NULL);
         manager->repositories = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, repository_free_data);
         manager->datapaths =
@@ -111,7 +111,7 @@ void manager_free(Manager *manager)
         pthread_mutex_destroy(&manager->mutex);
         disks_free(manager->disks);
         image_use_free(manager->images);
-        cancels_free(manager->cancels);
+        long_calls_free(manager->long_calls);
         plugins_free(manager->plugins);
         updates_free(manager->updates);
         g_hash_table_unref(manager->damaged);
@@ -183,6 +183,11 @@ bool use_begin(Use *use, Manager *manager, const Operation *operation, UseMode m
         if (!use_lock(use, vdi, error)) {
                 manager_give(manager, repository);
                 return false;
+        }
+        /* Who gave a call up, and then undoes it, is not overtaken by it. */
+        if (operation->call != NULL && service_call_cancelled(operation->call)) {
+                use_end(use);
+                return storage_fail_cancelled(error, operation->dbg);
         }
         if (!repository->attached)
                 return true;

@@ -6,9 +6,9 @@
  * repository's under the manager's). */
 #pragma once
 
-#include "cancel.h"
 #include "disk/disk.h"
 #include "image-use.h"
+#include "long-call.h"
 #include "operation.h"
 #include "plugin.h"
 #include "repository.h"
@@ -19,7 +19,7 @@ typedef struct Manager {
         Updates *updates;
         Disks *disks;
         ImageUse *images;
-        Cancels *cancels;
+        LongCalls *long_calls;
         /* Images of the repository may have become unnecessary (tidy.h). NULL: nobody cares. Set before anybody is served. */
         void (*untidy)(const char *sr, void *data);
         void *untidy_data;

@@ -112,7 +112,7 @@ static bool on_updates_get(void *data, const ServiceCall *call, StorageUpdatesGe
 static bool on_task_cancel(void *data, const ServiceCall *call, StorageTaskCancelArgs *args,
                            StorageError **error)
 {
-        cancels_ask(door_manager(data)->cancels, args->task);
+        long_calls_cancel(door_manager(data)->long_calls, args->task);
         return true;
 }
 

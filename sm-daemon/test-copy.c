@@ -204,8 +204,8 @@ static void *cancel(void *data)
 
         while (!g_file_test(f->marker, G_FILE_TEST_EXISTS))
                 g_usleep(1000);
-        cancels_ask(f->manager->cancels, "others");
-        cancels_ask(f->manager->cancels, f->operation.dbg);
+        long_calls_cancel(f->manager->long_calls, "others");
+        long_calls_cancel(f->manager->long_calls, f->operation.dbg);
         return NULL;
 }
 
@@ -221,7 +221,7 @@ static void test_cancelled(Fixture *f, gconstpointer data)
                  STORAGE_ERROR_CANCELLED);
         g_thread_join(thread);
         g_assert_cmpuint(count(f, OTHER_SR), ==, 0);
-        cancels_ask(f->manager->cancels, f->operation.dbg); /* nothing is under way */
+        long_calls_cancel(f->manager->long_calls, f->operation.dbg); /* nothing is under way */
 }
 
 int main(int argc, char **argv)

@@ -147,7 +147,7 @@ static char *attach(Fixture *f, const char *vdi)
         StorageBackend backend = { 0 };
         char *path;
 
-        OK(storage_vdi_attach3(f->to, 0, "", DP, SR, vdi, VM, true, &backend, &error));
+        OK(storage_vdi_attach3(f->to, NULL, 0, "", DP, SR, vdi, VM, true, &backend, &error));
         g_assert_cmpint(backend.implementations.items[0].tag, ==, STORAGE_IMPLEMENTATION_FILE);
         path = g_steal_pointer(&backend.implementations.items[0].file.path);
         storage_backend_clear(&backend);
@@ -163,7 +163,7 @@ static void test_killed(Fixture *f, gconstpointer data)
         attach_sr(f);
         vdi = make_vdi(f);
         before = attach(f, vdi);
-        OK(storage_vdi_activate3(f->to, 0, "", DP, SR, vdi, VM, &error));
+        OK(storage_vdi_activate3(f->to, NULL, 0, "", DP, SR, vdi, VM, &error));
         stop(f, SIGKILL);
         start(f);
         after = attach(f, vdi);
@@ -172,7 +172,7 @@ static void test_killed(Fixture *f, gconstpointer data)
         g_assert_cmpint(state.superstate.tag, ==, STORAGE_VDI_STATE_ACTIVATED);
         OK(storage_vdi_stat(f->to, 0, "", SR, vdi, &found, &error));
         g_assert_cmpint(found.virtual_size, ==, MIB);
-        OK(storage_dp_destroy(f->to, 0, "", DP, false, &error));
+        OK(storage_dp_destroy(f->to, NULL, 0, "", DP, false, &error));
         OK(storage_vdi_destroy(f->to, 0, "", SR, vdi, &error));
         OK(storage_sr_detach(f->to, 0, "", SR, &error));
         storage_dp_stat_clear(&state);
@@ -296,16 +296,16 @@ static void test_open_data(Fixture *f, gconstpointer data)
         assert_no_data(f, DP, vdi, true, STORAGE_ERROR_DOES_NOT_EXIST);
         path = attach(f, vdi);
         assert_no_data(f, DP, vdi, true, STORAGE_ERROR_ILLEGAL_TRANSITION);
-        OK(storage_vdi_activate3(f->to, 0, "", DP, SR, vdi, VM, &error));
+        OK(storage_vdi_activate3(f->to, NULL, 0, "", DP, SR, vdi, VM, &error));
         OK(storage_vdi_open_data(f->to, 0, "", DP, SR, vdi, true, &channel, &writer, &error));
         g_assert_cmpint(channel.tag, ==, STORAGE_DATA_CHANNEL_PLAIN);
         stop(f, SIGKILL);
         g_assert_cmpint(pwrite(writer, "x", 1, MIB - 1), ==, 1);
         close(writer);
         start(f);
-        OK(storage_dp_destroy(f->to, 0, "", DP, false, &error));
-        OK(storage_vdi_attach3(f->to, 0, "", OTHER_DP, SR, vdi, VM, false, &backend, &error));
-        OK(storage_vdi_activate3(f->to, 0, "", OTHER_DP, SR, vdi, VM, &error));
+        OK(storage_dp_destroy(f->to, NULL, 0, "", DP, false, &error));
+        OK(storage_vdi_attach3(f->to, NULL, 0, "", OTHER_DP, SR, vdi, VM, false, &backend, &error));
+        OK(storage_vdi_activate3(f->to, NULL, 0, "", OTHER_DP, SR, vdi, VM, &error));
         assert_no_data(f, OTHER_DP, vdi, true, STORAGE_ERROR_ILLEGAL_TRANSITION);
         OK(storage_vdi_open_data(f->to, 0, "", OTHER_DP, SR, vdi, false, &channel, &reader, &error));
         g_assert_cmpint(pread(reader, &byte, 1, MIB - 1), ==, 1);

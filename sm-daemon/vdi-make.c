@@ -277,16 +277,16 @@ bool vdi_copy_full(Manager *manager, const Operation *operation, const char *sr,
 {
         StorageVdiInfo wanted = *info;
         Operation cancellable = *operation;
-        Cancel *cancel = cancel_begin(manager->cancels, operation->dbg);
+        LongCall *call = long_call_begin(manager->long_calls, operation->dbg);
         bool good;
 
-        cancellable.unwanted = cancel_asked;
-        cancellable.unwanted_data = cancel;
+        cancellable.unwanted = long_call_unwanted;
+        cancellable.unwanted_data = call;
         wanted.is_a_snapshot = false;
         wanted.snapshot_of = wanted.snapshot_time = NULL;
         good = from_sr != NULL && strcmp(from_sr, sr) != 0
                    ? copy_between(manager, &cancellable, sr, from_sr, &wanted, ret, error)
                    : copy(manager, &cancellable, copy_here, sr, &wanted, ret, error);
-        cancel_end(cancel);
+        long_call_end(call);
         return good;
 }

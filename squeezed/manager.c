@@ -115,6 +115,12 @@ void manager_look(Manager *manager)
                 log_error("The hypervisor does not tell of its memory", "ERROR", g_strerror(-r), NULL);
 }
 
+static bool is_wanted(const ServiceCall *call, MemoryError **error)
+{
+        return !call || !service_call_cancelled(call) ||
+               memory_fail_internal(error, "nobody waits for the memory any more");
+}
+
 /* With the lock: waits until something may be different. False: nobody waits any more, and *error says so. */
 static bool pause_until_changed(Manager *manager, const ServiceCall *call, uint64_t deadline_usec,
                                 MemoryError **error)
@@ -126,8 +132,7 @@ static bool pause_until_changed(Manager *manager, const ServiceCall *call, uint6
                 return memory_fail_internal(error, "squeezed is being stopped");
         if (clock_usec() >= deadline_usec)
                 return memory_fail_internal(error, "the guests took too long to give memory back");
-        return !call || !service_call_cancelled(call) ||
-               memory_fail_internal(error, "nobody waits for the memory any more");
+        return is_wanted(call, error);
 }
 
 static uint64_t next_look_usec(Manager *manager)
@@ -179,7 +184,8 @@ static bool reserve(Manager *manager, const ServiceCall *call, const char *sessi
                     Demand *demand, uint64_t deadline_usec, const Reservation **ret, MemoryError **error)
 {
         g_ptr_array_add(manager->demands, demand);
-        bool good = wait_granted(manager, call, demand, deadline_usec, error);
+        /* Who gave up, and then asks for the same again, finds what was made before that, or has it not made any more. */
+        bool good = wait_granted(manager, call, demand, deadline_usec, error) && is_wanted(call, error);
         g_ptr_array_remove(manager->demands, demand);
         if (!good)
                 return false;

@@ -133,8 +133,8 @@ static int64_t actual_mib(Fixture *f, int64_t domid)
 static MemoryReservation reserve(Fixture *f, const char *dbg, int64_t min_mib, int64_t max_mib)
 {
         MemoryReservation reservation;
-        OK(memory_reserve_memory_range(f->to, 0, dbg, "s", min_mib * MIB_KIB, max_mib * MIB_KIB, &reservation,
-                                       &error));
+        OK(memory_reserve_memory_range(f->to, NULL, 0, dbg, "s", min_mib * MIB_KIB, max_mib * MIB_KIB,
+                                       &reservation, &error));
         return reservation;
 }
 
@@ -172,7 +172,7 @@ static void test_life(Fixture *f, gconstpointer data)
         int64_t free_kib;
         char *id;
 
-        OK(memory_login(f->to, 0, "", "s", &id, &error));
+        OK(memory_login(f->to, NULL, 0, "", "s", &id, &error));
         g_assert_cmpstr(id, ==, "s");
         free(id);
         reservation = reserve(f, "", 600, 700);
@@ -185,22 +185,22 @@ static void test_life(Fixture *f, gconstpointer data)
                    memory_reserve_memory(f->to, 0, "", "s", 291 * MIB_KIB, &id, &error));
 
         FAILS(MEMORY_ERROR_INTERNAL_ERROR,
-              memory_transfer_reservation_to_domain(f->to, 0, "", "s", reservation.id, 5, &error));
+              memory_transfer_reservation_to_domain(f->to, NULL, 0, "", "s", reservation.id, 5, &error));
         FAILS(MEMORY_ERROR_UNKNOWN_RESERVATION,
-              memory_transfer_reservation_to_domain(f->to, 0, "", "s", "none", 5, &error));
+              memory_transfer_reservation_to_domain(f->to, NULL, 0, "", "s", "none", 5, &error));
         SimMemoryDomain domain = { .domid = 5,
                                    .dynamic_min_kib = 600 * MIB_KIB,
                                    .dynamic_max_kib = 700 * MIB_KIB,
                                    .balloons = true };
         g_assert_cmpint(sim_memory_add(f->memory, &domain), ==, 0);
-        OK(memory_transfer_reservation_to_domain(f->to, 0, "", "s", reservation.id, 5, &error));
+        OK(memory_transfer_reservation_to_domain(f->to, NULL, 0, "", "s", reservation.id, 5, &error));
         stop(f, SIGKILL);
         start(f);
         OK(memory_query_reservation_of_domain(f->to, 0, "", "s", 5, &id, &error));
         g_assert_cmpstr(id, ==, reservation.id);
         free(id);
         /* A new session takes nothing from a domain that is being built. */
-        OK(memory_login(f->to, 0, "", "s", &id, &error));
+        OK(memory_login(f->to, NULL, 0, "", "s", &id, &error));
         free(id);
         FAILS(MEMORY_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY,
               memory_reserve_memory(f->to, 0, "", "s", 291 * MIB_KIB, &id, &error));
@@ -211,7 +211,7 @@ static void test_life(Fixture *f, gconstpointer data)
         free(id);
         g_assert_cmpint(actual_mib(f, 5), ==, 600);
         g_assert_cmpint(sim_memory_remove(f->memory, 5), ==, 0);
-        OK(memory_balance_memory(f->to, 0, "", &error));
+        OK(memory_balance_memory(f->to, NULL, 0, "", &error));
         FAILS(MEMORY_ERROR_NO_RESERVATION,
               memory_query_reservation_of_domain(f->to, 0, "", "s", 5, &id, &error));
         free(reservation.id);
@@ -223,17 +223,17 @@ static void test_login_reclaims(Fixture *f, gconstpointer data)
         char *id;
 
         /* Another's session does not. */
-        OK(memory_login(f->to, 0, "", "other", &id, &error));
+        OK(memory_login(f->to, NULL, 0, "", "other", &id, &error));
         free(id);
-        OK(memory_delete_reservation(f->to, 0, "", "other", reservation.id, &error));
+        OK(memory_delete_reservation(f->to, NULL, 0, "", "other", reservation.id, &error));
         FAILS(MEMORY_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY,
               memory_reserve_memory(f->to, 0, "", "s", 1, &id, &error));
-        OK(memory_login(f->to, 0, "", "s", &id, &error));
+        OK(memory_login(f->to, NULL, 0, "", "s", &id, &error));
         free(id);
         free(reservation.id);
         reservation = reserve(f, "", 990, 990);
-        OK(memory_delete_reservation(f->to, 0, "", "s", reservation.id, &error));
-        OK(memory_delete_reservation(f->to, 0, "", "s", reservation.id,
+        OK(memory_delete_reservation(f->to, NULL, 0, "", "s", reservation.id, &error));
+        OK(memory_delete_reservation(f->to, NULL, 0, "", "s", reservation.id,
                                      &error)); /* it is gone, as was wanted */
         free(reservation.id);
         reservation = reserve(f, "", 990, 990);
@@ -265,7 +265,7 @@ static void test_bad_values(Fixture *f, gconstpointer data)
         FAILS_WITH(MEMORY_ERROR_INVALID_MEMORY_VALUE, error->invalid_memory_value == -1,
                    memory_reserve_memory(f->to, 0, "", "s", -1, &id, &error));
         FAILS(MEMORY_ERROR_INVALID_MEMORY_VALUE,
-              memory_reserve_memory_range(f->to, 0, "", "s", 2, 1, &reservation, &error));
+              memory_reserve_memory_range(f->to, NULL, 0, "", "s", 2, 1, &reservation, &error));
         FAILS(MEMORY_ERROR_INVALID_MEMORY_VALUE,
               memory_reserve_memory(f->to, 0, "", "s", INT64_MAX, &id, &error));
         OK(memory_reserve_memory(f->to, 0, "", long_name + 1, 1, &id, &error));
@@ -282,7 +282,7 @@ static void test_too_many(Fixture *f, gconstpointer data)
                 free(id);
         }
         FAILS(MEMORY_ERROR_INTERNAL_ERROR, memory_reserve_memory(f->to, 0, "", "s", 1, &id, &error));
-        OK(memory_login(f->to, 0, "", "s", &id, &error));
+        OK(memory_login(f->to, NULL, 0, "", "s", &id, &error));
         free(id);
         OK(memory_reserve_memory(f->to, 0, "", "s", 990 * MIB_KIB, &id, &error));
         free(id);
@@ -297,8 +297,8 @@ static void test_squeezes(Fixture *f, gconstpointer data)
         MemoryReservation reservation = reserve(f, "", 500, 500);
         g_assert_cmpint(actual_mib(f, 1), >=, 200);
         g_assert_cmpint(actual_mib(f, 1) + actual_mib(f, 2), <=, 490);
-        OK(memory_delete_reservation(f->to, 0, "", "s", reservation.id, &error));
-        OK(memory_balance_memory(f->to, 0, "", &error));
+        OK(memory_delete_reservation(f->to, NULL, 0, "", "s", reservation.id, &error));
+        OK(memory_balance_memory(f->to, NULL, 0, "", &error));
         g_assert_cmpint(actual_mib(f, 1), ==, 400);
         g_assert_cmpint(actual_mib(f, 2), ==, 400);
         free(reservation.id);
@@ -313,14 +313,14 @@ static void test_refuses(Fixture *f, gconstpointer data)
         FAILS_WITH(MEMORY_ERROR_DOMAINS_REFUSED_TO_COOPERATE,
                    error->domains_refused_to_cooperate.n == 1 &&
                        error->domains_refused_to_cooperate.items[0] == 2,
-                   memory_reserve_memory_range(f->to, 0, "", "s", 600 * MIB_KIB, 600 * MIB_KIB, &reservation,
-                                               &error));
+                   memory_reserve_memory_range(f->to, NULL, 0, "", "s", 600 * MIB_KIB, 600 * MIB_KIB,
+                                               &reservation, &error));
         /* What the others have can be had, and more than that cannot, whatever anybody does. */
         reservation = reserve(f, "", 390, 600);
         g_assert_cmpint(reservation.kib, ==, 390 * MIB_KIB);
         free(reservation.id);
         FAILS(MEMORY_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY,
-              memory_reserve_memory_range(f->to, 0, "", "s", 900 * MIB_KIB, 900 * MIB_KIB, &reservation,
+              memory_reserve_memory_range(f->to, NULL, 0, "", "s", 900 * MIB_KIB, 900 * MIB_KIB, &reservation,
                                           &error));
 }
 
@@ -331,7 +331,7 @@ static void test_deadline(Fixture *f, gconstpointer data)
 
         add_guest(f, 1, 900, 100, 900, true);
         sim_memory_set_guest(f->memory, 1, true, NEVER);
-        FAILS(MEMORY_ERROR_FAILURE, memory_reserve_memory_range(f->to, 300000, "", "s", 600 * MIB_KIB,
+        FAILS(MEMORY_ERROR_FAILURE, memory_reserve_memory_range(f->to, NULL, 300000, "", "s", 600 * MIB_KIB,
                                                                 600 * MIB_KIB, &reservation, &error));
         reservation = reserve(f, "", 90, 90);
         free(reservation.id);
@@ -348,7 +348,7 @@ static void *take_many(void *data)
         for (unsigned i = 0; i < 40; i++) {
                 MemoryReservation reservation;
                 MemoryError *failed = NULL;
-                if (!memory_reserve_memory_range(taker->f->to, 0, "", "s", 10 * MIB_KIB, 200 * MIB_KIB,
+                if (!memory_reserve_memory_range(taker->f->to, NULL, 0, "", "s", 10 * MIB_KIB, 200 * MIB_KIB,
                                                  &reservation, &failed)) {
                         g_assert_cmpint(failed->tag, ==, MEMORY_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY);
                         memory_error_free(failed);
@@ -356,7 +356,7 @@ static void *take_many(void *data)
                 }
                 taker->kib += reservation.kib;
                 if (i % 2) {
-                        OK(memory_delete_reservation(taker->f->to, 0, "", "s", reservation.id, &error));
+                        OK(memory_delete_reservation(taker->f->to, NULL, 0, "", "s", reservation.id, &error));
                         taker->kib -= reservation.kib;
                 }
                 free(reservation.id);

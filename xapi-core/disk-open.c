@@ -19,13 +19,13 @@ static bool attach(Call *call, const char *dp, const DiskPlace *p, bool write, S
         bool ok;
 
         do {
-                ok = storage_vdi_attach3(bus, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid, p->location,
-                                         CONTROL_DOMAIN, write, &backend, e);
+                ok = storage_vdi_attach3(bus, NULL, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid,
+                                         p->location, CONTROL_DOMAIN, write, &backend, e);
                 if (ok)
                         storage_backend_clear(&backend);
                 ok = ok &&
-                     storage_vdi_activate3(bus, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid, p->location,
-                                           CONTROL_DOMAIN, e) &&
+                     storage_vdi_activate3(bus, NULL, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid,
+                                           p->location, CONTROL_DOMAIN, e) &&
                      storage_vdi_open_data(bus, STORAGE_CALL_USEC, call->task, dp, p->sr_uuid, p->location,
                                            write, ret, ret_fd, e);
         } while (!ok && storage_retry(e, &attempt));
@@ -60,8 +60,8 @@ void disk_close_all(Call *call, const char *dp)
         bool ok;
 
         do
-                ok = storage_dp_destroy(call->manager->daemon->bus, STORAGE_CALL_USEC, call->task, dp, false,
-                                        &e);
+                ok = storage_dp_destroy(call->manager->daemon->bus, NULL, STORAGE_CALL_USEC, call->task, dp,
+                                        false, &e);
         while (!ok && storage_retry(&e, &attempt));
         if (!ok)
                 log_warning("A datapath is left", "XAPI_DP", dp, NULL);

@@ -227,7 +227,7 @@ static void end_old_copies(Storage *s)
         for (size_t i = 0; i < STORAGE_COPIES_MAX && !storage_stopping(s); i++) {
                 StorageError *e = NULL;
 
-                if (!storage_dp_destroy(s->manager->daemon->bus, STORAGE_CALL_USEC, "start",
+                if (!storage_dp_destroy(s->manager->daemon->bus, NULL, STORAGE_CALL_USEC, "start",
                                         COPY_DATAPATHS[i], true, &e))
                         storage_error_free(e);
         }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cancel.h"
+#include "message-switch/lib/cancel.h"
 #include "message-switch/lib/loop.h"
 #include "xenops.h"
 

@@ -105,15 +105,13 @@ static bool step_restore(void *context, const void *item, XenopsError **error)
 {
         Operation *operation = context;
         auto_disk_path disk = { 0 };
-        if (!disk_attach(operation->manager->bus, operation->context->cancel, operation_debug_info(operation),
-                         operation->vm, SUSPEND_DEVICE, item, false, &disk, error))
+        if (!disk_attach(operation, SUSPEND_DEVICE, item, false, &disk, error))
                 return false;
         bool good =
             disk.path ? backend_of(operation)->restore(operation->context, vm_of(operation), disk.path, error)
                       : xenops_fail_internal(error, "the suspend disk has no path");
         XenopsError *ignored = NULL;
-        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
-                         SUSPEND_DEVICE, item, &ignored))
+        if (!disk_detach(operation, SUSPEND_DEVICE, item, &ignored))
                 xenops_error_free(ignored);
         return good;
 }

@@ -80,6 +80,7 @@ Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *worke
         }
         manager->vms = vm_store_new(manager->ledger);
         manager->journal = journal_new(manager->ledger);
+        manager->leftovers = leftovers_new(manager->ledger, bus);
         host_info_read(&manager->host);
         manager->backend->operations->host_stat(manager->backend, &manager->host);
         return manager;
@@ -107,6 +108,7 @@ void manager_start(Manager *manager)
 
 bool manager_settle(Manager *manager)
 {
+        leftovers_stop(manager->leftovers);
         for (uint64_t deadline = clock_usec() + SETTLE_USEC; clock_usec() < deadline; g_usleep(1000))
                 if (queues_length(manager->queues) == 0)
                         return true;
@@ -120,6 +122,7 @@ void manager_free(Manager *manager)
                 return;
         if (manager->backend)
                 manager->backend->operations->free(manager->backend);
+        leftovers_free(manager->leftovers);
         journal_free(manager->journal);
         vm_store_free(manager->vms);
         ledger_close(manager->ledger);

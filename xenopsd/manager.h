@@ -7,6 +7,7 @@
 
 #include "backend.h"
 #include "journal.h"
+#include "leftovers.h"
 #include "message-switch/lib/daemon.h"
 #include "queue.h"
 #include "rest.h"
@@ -22,6 +23,7 @@ typedef struct Manager {
         Ledger *ledger;
         VmStore *vms;
         Journal *journal;
+        Leftovers *leftovers;
         Updates *updates;
         Tasks *tasks;
         Queues *queues;

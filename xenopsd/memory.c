@@ -13,11 +13,13 @@
 
 typedef struct MemoryCall {
         Bus *bus;
-        Cancel *cancel;
+        Cancel *cancel; /* NULL: none */
+        uint64_t deadline_usec;
         char *debug_info; /* with an id of what is asked for, by which squeezed knows a repeat */
         int64_t min_kib, max_kib;
         char *reservation;
         int64_t kib, domid;
+        bool unanswered; /* squeezed may have done the last one, or may do it yet */
 } MemoryCall;
 
 typedef bool (*MemoryFunction)(MemoryCall *call, uint64_t timeout_usec, MemoryError **error);
@@ -27,7 +29,8 @@ static MemoryCall memory_call(const Operation *operation)
         g_autofree char *label =
             g_strndup(operation_debug_info(operation), strcspn(operation_debug_info(operation), "\n"));
         return (MemoryCall){ .bus = operation->manager->bus,
-                             .cancel = operation->context->cancel,
+                             .cancel = operation->patience,
+                             .deadline_usec = clock_usec() + MEMORY_TIMEOUT_USEC,
                              .debug_info = g_strdup_printf("%s\n%s", label, operation->vm),
                              .reservation = operation->reservation };
 }
@@ -66,7 +69,10 @@ static bool fail_uncooperative(const Operation *operation, const BusInts *domids
 
 static bool fail_memory(const Operation *operation, MemoryError *taken, XenopsError **error)
 {
-        if (taken->tag == MEMORY_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY) {
+        const BusFailure *failure = memory_error_failure(taken);
+        if (failure && failure->outcome == BUS_CANCELLED) {
+                xenops_fail_cancelled(error, task_id(operation->task));
+        } else if (taken->tag == MEMORY_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY) {
                 xenops_fail_cannot_free_this_much_memory(error,
                                                          taken->cannot_free_this_much_memory.needed_kib,
                                                          taken->cannot_free_this_much_memory.free_kib);
@@ -81,37 +87,54 @@ static bool fail_memory(const Operation *operation, MemoryError *taken, XenopsEr
         return false;
 }
 
-/* False, with *error set; *ret_absent: there is no squeezed. */
-static bool memory_do(const Operation *operation, MemoryCall *call, MemoryFunction function, bool *ret_absent,
-                      XenopsError **error)
+static bool is_unanswered(const MemoryError *error)
 {
-        uint64_t deadline = clock_usec() + MEMORY_TIMEOUT_USEC;
+        const BusFailure *failure = memory_error_failure(error);
+        return is_worth_repeating(error) ||
+               (failure && (failure->outcome == BUS_TIMEOUT || failure->outcome == BUS_CANCELLED));
+}
+
+/* NULL: done. Else the error, owned. */
+static MemoryError *memory_try(MemoryCall *call, MemoryFunction function)
+{
         MemoryError *failed = NULL;
 
-        *ret_absent = !call->bus;
         for (;;) {
                 uint64_t now = clock_usec();
-                if (*ret_absent)
-                        return xenops_fail_internal(error, "squeezed is not there");
-                if (cancel_asked(call->cancel))
-                        return xenops_fail_cancelled(error, operation->vm);
-                if (function(call, deadline > now ? deadline - now : 1, &failed))
-                        return true;
-                *ret_absent = is_absent(failed);
-                if (!*ret_absent &&
-                    (!is_worth_repeating(failed) || clock_usec() + MEMORY_RETRY_USEC > deadline))
-                        return fail_memory(operation, failed, error);
+                if (function(call, call->deadline_usec > now ? call->deadline_usec - now : 1, &failed))
+                        return NULL;
+                if ((call->cancel && cancel_asked(call->cancel)) || !is_worth_repeating(failed) ||
+                    clock_usec() + MEMORY_RETRY_USEC > call->deadline_usec)
+                        return failed;
                 g_clear_pointer(&failed, memory_error_free);
-                if (!*ret_absent)
+                if (call->cancel)
                         cancel_sleep(call->cancel, MEMORY_RETRY_USEC);
+                else
+                        g_usleep(MEMORY_RETRY_USEC);
         }
+}
+
+/* False, with *error set; *ret_absent: there is no squeezed. */
+static bool memory_do(Operation *operation, MemoryCall *call, MemoryFunction function, bool *ret_absent,
+                      XenopsError **error)
+{
+        *ret_absent = !call->bus;
+        if (*ret_absent)
+                return xenops_fail_internal(error, "squeezed is not there");
+        if (call->cancel && cancel_asked(call->cancel))
+                return xenops_fail_cancelled(error, task_id(operation->task));
+        MemoryError *failed = memory_try(call, function);
+        *ret_absent = failed && is_absent(failed);
+        call->unanswered = failed && is_unanswered(failed);
+        return !failed || fail_memory(operation, failed, error);
 }
 
 static bool call_login(MemoryCall *call, uint64_t timeout_usec, MemoryError **error)
 {
         char *session;
 
-        if (!memory_login(call->bus, timeout_usec, call->debug_info, MEMORY_SESSION, &session, error))
+        if (!memory_login(call->bus, call->cancel, timeout_usec, call->debug_info, MEMORY_SESSION, &session,
+                          error))
                 return false;
         free(session);
         return true;
@@ -121,8 +144,8 @@ static bool call_reserve(MemoryCall *call, uint64_t timeout_usec, MemoryError **
 {
         MemoryReservation reservation;
 
-        if (!memory_reserve_memory_range(call->bus, timeout_usec, call->debug_info, MEMORY_SESSION,
-                                         call->min_kib, call->max_kib, &reservation, error))
+        if (!memory_reserve_memory_range(call->bus, call->cancel, timeout_usec, call->debug_info,
+                                         MEMORY_SESSION, call->min_kib, call->max_kib, &reservation, error))
                 return false;
         call->reservation = reservation.id;
         call->kib = reservation.kib;
@@ -131,19 +154,19 @@ static bool call_reserve(MemoryCall *call, uint64_t timeout_usec, MemoryError **
 
 static bool call_transfer(MemoryCall *call, uint64_t timeout_usec, MemoryError **error)
 {
-        return memory_transfer_reservation_to_domain(call->bus, timeout_usec, call->debug_info,
+        return memory_transfer_reservation_to_domain(call->bus, call->cancel, timeout_usec, call->debug_info,
                                                      MEMORY_SESSION, call->reservation, call->domid, error);
 }
 
 static bool call_delete(MemoryCall *call, uint64_t timeout_usec, MemoryError **error)
 {
-        return memory_delete_reservation(call->bus, timeout_usec, call->debug_info, MEMORY_SESSION,
-                                         call->reservation, error);
+        return memory_delete_reservation(call->bus, call->cancel, timeout_usec, call->debug_info,
+                                         MEMORY_SESSION, call->reservation, error);
 }
 
 static bool call_balance(MemoryCall *call, uint64_t timeout_usec, MemoryError **error)
 {
-        return memory_balance_memory(call->bus, timeout_usec, call->debug_info, error);
+        return memory_balance_memory(call->bus, call->cancel, timeout_usec, call->debug_info, error);
 }
 
 typedef enum LogIn { LOG_IN_DONE, LOG_IN_MINE, LOG_IN_OTHERS } LogIn;
@@ -200,11 +223,14 @@ bool memory_reserve(Operation *operation, int64_t min_bytes, int64_t max_bytes, 
         XenopsError *failed = NULL;
         bool absent;
 
+        leftovers_claim_memory(operation->manager->leftovers, operation->vm);
         call.min_kib = (min_bytes + overhead) / 1024;
         call.max_kib = (MAX(max_bytes, min_bytes) + overhead) / 1024;
         bool good = log_in(operation, &call, &absent, &failed) &&
                     memory_do(operation, &call, call_reserve, &absent, &failed);
         g_free(call.debug_info);
+        if (call.unanswered)
+                leftovers_add_memory(operation->manager->leftovers, operation->vm);
         if (good) {
                 operation->reservation = call.reservation;
                 *ret_bytes = call.kib * 1024 - overhead;
@@ -243,7 +269,10 @@ void memory_give_back(Operation *operation)
         XenopsError *error = NULL;
         bool absent;
 
-        call.cancel = &operation->never;
+        if (cancel_asked(operation->patience)) {
+                call.cancel = NULL;
+                call.deadline_usec = clock_usec() + operation_grace_usec(operation);
+        }
         if (operation->reservation && !memory_do(operation, &call, call_delete, &absent, &error)) {
                 char *text = xenops_error_text(error);
                 log_warning("Memory that is reserved cannot be given back", "XAPI_VM", operation->vm, "ERROR",
@@ -251,8 +280,33 @@ void memory_give_back(Operation *operation)
                 free(text);
                 xenops_error_free(error);
         }
+        if (call.unanswered)
+                leftovers_add_memory(operation->manager->leftovers, operation->vm);
         g_free(call.debug_info);
         g_clear_pointer(&operation->reservation, free);
+}
+
+/* By its VM: the same is asked for again, as nothing, and that is given back. */
+bool memory_reclaim(Bus *bus, Cancel *cancel, uint64_t timeout_usec, const char *vm)
+{
+        MemoryCall call = { .bus = bus,
+                            .cancel = cancel,
+                            .deadline_usec = clock_usec() + timeout_usec,
+                            .debug_info = g_strdup_printf("leftover\n%s", vm) };
+        MemoryError *failed = memory_try(&call, call_reserve);
+        if (!failed)
+                failed = memory_try(&call, call_delete);
+        bool answered = !failed || !is_unanswered(failed);
+        if (failed) {
+                char *text = memory_error_text(failed);
+                log_warning(answered ? "Memory cannot be given back" : "Memory is yet to be given back",
+                            "XAPI_VM", vm, "ERROR", text, NULL);
+                free(text);
+        }
+        memory_error_free(failed);
+        free(call.reservation);
+        g_free(call.debug_info);
+        return answered;
 }
 
 bool memory_balance(Operation *operation, bool *ret_served, XenopsError **error)

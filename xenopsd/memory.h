@@ -11,8 +11,11 @@ bool memory_reserve(Operation *operation, int64_t min_bytes, int64_t max_bytes, 
                     XenopsError **error);
 /* What is reserved becomes the domain's, if there is a domain by now. No error if nothing is reserved any more. */
 bool memory_hand_over(Operation *operation, XenopsError **error);
-/* Gives back what was not handed over. */
+/* Gives back what was not handed over; later (leftovers) where squeezed does not answer. */
 void memory_give_back(Operation *operation);
+/* Has squeezed take back what it may keep for the VM, of which nothing is known here any more, and which has no domain. False:
+ * it did not answer. */
+bool memory_reclaim(Bus *bus, Cancel *cancel, uint64_t timeout_usec, const char *vm);
 /* Has balloons moved to where they are to be, and waits until they are there or will not go. *ret_served is false where
  * there is no squeezed. */
 bool memory_balance(Operation *operation, bool *ret_served, XenopsError **error);

@@ -7,6 +7,8 @@
 
 #include <glib.h>
 
+#define GRACE_USEC (1u * 1000000u)
+
 static void operation_free(Job *job)
 {
         Operation *operation = (Operation *)job;
@@ -42,6 +44,7 @@ static void operation_run(Job *job)
         XenopsError *error = NULL;
         operation->context = backend->operations->context_new(backend, task_cancel(operation->task));
         operation->undo = backend->operations->context_new(backend, &operation->never);
+        operation->patience = operation->kind->rests ? &operation->rest : task_cancel(operation->task);
         operation->config = vm_store_get(manager->vms, operation->vm, &error);
         if (operation->config && task_check_cancelled(operation->task, &error))
                 operation->kind->run(operation, &error);
@@ -144,4 +147,12 @@ bool operation_refresh(Operation *operation, XenopsError **error)
 const char *operation_debug_info(const Operation *operation)
 {
         return task_debug_info(operation->task);
+}
+
+uint64_t operation_grace_usec(Operation *operation)
+{
+        uint64_t now = clock_usec();
+        if (operation->grace_end_usec == 0)
+                operation->grace_end_usec = now + GRACE_USEC;
+        return operation->grace_end_usec > now ? operation->grace_end_usec - now : 1;
 }

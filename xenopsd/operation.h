@@ -16,7 +16,7 @@ typedef struct OperationKind {
         bool yields; /* an urgent operation of the same VM cancels it */
         bool silent; /* tells of changes itself */
         bool
-            rests; /* an urgent operation of the same VM ends what it does while it can still leave all as it is */
+            rests; /* one ends what it does while it can still leave all as it is, and its waiting for other daemons */
 } OperationKind;
 
 struct Operation {
@@ -33,6 +33,8 @@ struct Operation {
         Backend *backend;
         BackendContext *context; /* ends with the task's cancelling */
         BackendContext *undo;    /* does not: for what must be done in any case */
+        Cancel *patience;        /* ends with it the waiting for other daemons */
+        uint64_t grace_end_usec; /* 0: it was not needed yet */
         Cancel never;
         Cancel rest; /* asked for when one that rests is to make way */
         char *
@@ -62,3 +64,6 @@ bool operation_domain(const Operation *operation, BackendDomain *ret, XenopsErro
 /* Reads the configuration again, after it was edited. */
 bool operation_refresh(Operation *operation, XenopsError **error);
 const char *operation_debug_info(const Operation *operation);
+/* For how long an operation that has lost its patience, as it now has, waits for other daemons to take back what they gave: a short time in
+ * all, so that mostly nothing is left when it ends. Not 0. */
+uint64_t operation_grace_usec(Operation *operation);

@@ -11,8 +11,7 @@
 static void let_go_of_image(Operation *operation)
 {
         XenopsError *failed = NULL;
-        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
-                         SUSPEND_DEVICE, NULL, &failed))
+        if (!disk_detach(operation, SUSPEND_DEVICE, NULL, &failed))
                 xenops_error_free(failed);
 }
 
@@ -85,4 +84,4 @@ static bool run_recover(Operation *operation, XenopsError **error)
         return good;
 }
 
-const OperationKind operation_recover = { "recover", run_recover, false, false };
+const OperationKind operation_recover = { "recover", run_recover, .rests = true };

@@ -215,8 +215,9 @@ static bool on_get_diagnostics(void *data, const ServiceCall *call, XenopsGetDia
 {
         Manager *manager = data;
         char *backend = manager->backend->operations->diagnostics(manager->backend);
-        *ret = bus_printf("operations: %zu queued or running, %zu threads busy\n%s",
-                          queues_length(manager->queues), workers_busy(manager->workers), backend);
+        *ret = bus_printf("operations: %zu queued or running, %zu threads busy\nleftovers: %zu\n%s",
+                          queues_length(manager->queues), workers_busy(manager->workers),
+                          leftovers_length(manager->leftovers), backend);
         free(backend);
         return true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim-domain.h"
+#include "message-switch/lib/cancel.h"
 
 #include <string.h>
 

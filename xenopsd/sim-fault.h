@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cancel.h"
 #include "ledger.h"
+#include "message-switch/lib/cancel.h"
 #include "xenops.h"
 
 typedef struct SimFaults SimFaults;

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "cancel.h"
 #include "ledger.h"
+#include "message-switch/lib/cancel.h"
 #include "message-switch/lib/loop.h"
 #include "sim-domain.h"
 #include "sim-memory.h"

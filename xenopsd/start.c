@@ -129,7 +129,7 @@ static bool run_check(Operation *operation, XenopsError **error)
         return good;
 }
 
-const OperationKind operation_start = { "VM.start", run_start, false, false };
+const OperationKind operation_start = { "VM.start", run_start, true, false };
 const OperationKind operation_shutdown = { "VM.shutdown", run_shutdown, true, false };
 const OperationKind operation_reboot = { "VM.reboot", run_reboot, true, false };
 const OperationKind operation_check = { "check", run_check, .silent = true, .rests = true };

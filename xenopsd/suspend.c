@@ -28,15 +28,13 @@ static void go_on(Operation *operation)
 static bool write_image(Operation *operation, const XenopsDisk *suspend_vdi, XenopsError **error)
 {
         auto_disk_path disk = { 0 };
-        if (!disk_attach(operation->manager->bus, operation->context->cancel, operation_debug_info(operation),
-                         operation->vm, SUSPEND_DEVICE, suspend_vdi, true, &disk, error))
+        if (!disk_attach(operation, SUSPEND_DEVICE, suspend_vdi, true, &disk, error))
                 return false;
         bool good = disk.path ? operation->backend->operations->save(
                                     operation->context, &operation->config->metadata.vm, disk.path, error)
                               : xenops_fail_internal(error, "the suspend disk has no path");
         XenopsError *failed = NULL;
-        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
-                         SUSPEND_DEVICE, suspend_vdi, good ? error : &failed))
+        if (!disk_detach(operation, SUSPEND_DEVICE, suspend_vdi, good ? error : &failed))
                 good = false;
         xenops_error_free(failed);
         return good;
@@ -113,5 +111,5 @@ static bool run_fast_resume(Operation *operation, XenopsError **error)
 }
 
 const OperationKind operation_suspend = { "VM.suspend", run_suspend, true, false };
-const OperationKind operation_resume = { "VM.resume", run_resume, false, false };
+const OperationKind operation_resume = { "VM.resume", run_resume, true, false };
 const OperationKind operation_fast_resume = { "VM.fast_resume", run_fast_resume, false, false };

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cancel.h"
+#include "message-switch/lib/cancel.h"
 #include "updates.h"
 #include "xenops.h"
 

@@ -1,94 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """xenopsd and xenops-cli over a switch of the test's own. Arguments: the switch, xenopsd, xenops-cli."""
-import json
 import os
 import random
 import signal
-import subprocess
 import sys
-import tempfile
 import unittest
 import uuid
 
-SWITCH, XENOPSD, CLI = sys.argv[1:4]
-GUEST_DELAY_MS = 20
+from test_fixture import Daemon
 
 
-class Xenopsd(unittest.TestCase):
-    def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.folder = temporary.name
-        self.path = os.path.join(self.folder, 'sock')
-        self.config = os.path.join(self.folder, 'config')
-        with open(self.config, 'w') as file:
-            file.write(f'[daemon]\nbackend=simulator\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n')
-        policy = os.path.join(self.folder, 'policy')
-        with open(policy, 'w'):
-            pass
-        self.switch = self.spawn(SWITCH, '--policy', policy)
-        self.addCleanup(self.stop, 'switch')
-        self.up()
-        self.addCleanup(self.stop, 'xenopsd')
-
-    def spawn(self, program, *arguments):
-        ready, wait = os.pipe()
-        log = open(os.path.join(self.folder, 'log'), 'a')
-        process = subprocess.Popen(
-            [program, '--state', os.path.join(self.folder, 'state'), '--runtime', os.path.join(self.folder, 'run'),
-             '--switch-path', self.path, '--ready-fd', str(wait), *arguments], pass_fds=[wait], stderr=log)
-        log.close()
-        os.close(wait)
-        self.assertEqual(os.read(ready, 1), b'\n', 'it did not become ready')
-        os.close(ready)
-        return process
-
-    def up(self):
-        self.xenopsd = self.spawn(XENOPSD, '--config', self.config)
-
-    def stop(self, name):
-        process = getattr(self, name)
-        process.terminate()
-        self.assertEqual(process.wait(timeout=60), 0)
-
-    def kill(self):
-        self.xenopsd.kill()
-        self.xenopsd.wait()
-
-    def begin(self, *arguments):
-        return subprocess.Popen([CLI, '--switch-path', self.path, *arguments], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
-
-    def end(self, process, status=0):
-        out, err = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, status, (process.args, out, err))
-        return out if status == 0 else err
-
-    def cli(self, *arguments, status=0):
-        return self.end(self.begin(*arguments), status)
-
-    def call(self, method, **params):
-        words = [word for name, value in params.items() for word in (f'--{name}', json.dumps(value)
-                 if not isinstance(value, str) else value)]
-        out = self.cli('call', method, *words)
-        return json.loads(out) if out else None
-
-    def create(self, name='vm'):
-        return self.cli('create', name).strip()
-
-    def state(self, vm):
-        return self.call('VM.stat', id=vm)[1]
-
-    def await_state(self, vm, wanted):
-        """Waits for events until the VM is so."""
-        last = self.call('UPDATES.last_id')
-        while (found := self.state(vm))['power_state'] != wanted:
-            last = self.call('UPDATES.get', last_id=last, timeout=30)[2]
-        return found
-
-    # ---- the tests ----
-
+class Xenopsd(Daemon):
     def test_life(self):
         vm = self.create()
         self.assertIn('Halted', self.cli('list'))
@@ -165,12 +88,6 @@ class Xenopsd(unittest.TestCase):
             self.cli('start', vm)  # waits for what is undone, and is not in its way
             self.cli('shutdown', vm)
             self.assertIn('simulator: 0 domains', self.cli('diagnostics'))
-
-    def eventually(self, so):
-        for _ in range(2000):
-            if so():
-                return
-        self.fail('it never was so')
 
     def test_killed_in_the_middle_of_a_reboot(self):
         vm = self.create()

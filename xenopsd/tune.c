@@ -162,7 +162,7 @@ const OperationKind operation_set_vcpus = { "VM.set_vcpus", run_set_vcpus, false
 const OperationKind operation_set_shadow_multiplier = { "VM.set_shadow_multiplier", run_set_shadow_multiplier,
                                                         false, false };
 const OperationKind operation_set_memory_dynamic_range = { "VM.set_memory_dynamic_range",
-                                                           run_set_memory_dynamic_range, false, false };
+                                                           run_set_memory_dynamic_range, true, false };
 const OperationKind operation_set_xsdata = { "VM.set_xsdata", run_set_xsdata, false, false };
 const OperationKind operation_s3suspend = { "VM.s3suspend", run_s3suspend, false, false };
 const OperationKind operation_s3resume = { "VM.s3resume", run_s3resume, false, false };

@@ -24,8 +24,7 @@ static void log_unplug(const Operation *operation, const char *device, XenopsErr
 void vbd_detach_anyway(Operation *operation, const XenopsVbd *vbd)
 {
         XenopsError *error = NULL;
-        if (vbd->backend && !disk_detach(operation->manager->bus, operation_debug_info(operation),
-                                         operation->vm, vbd->id.device, vbd->backend, &error))
+        if (vbd->backend && !disk_detach(operation, vbd->id.device, vbd->backend, &error))
                 log_unplug(operation, vbd->id.device, error);
 }
 
@@ -44,9 +43,8 @@ static bool vbd_connect(Operation *operation, const XenopsVbd *vbd,
                         XenopsError **error)
 {
         auto_disk_path disk = { 0 };
-        if (vbd->backend && !disk_attach(operation->manager->bus, operation->context->cancel,
-                                         operation_debug_info(operation), operation->vm, vbd->id.device,
-                                         vbd->backend, vbd->mode == XENOPS_VBD_MODE_READ_WRITE, &disk, error))
+        if (vbd->backend && !disk_attach(operation, vbd->id.device, vbd->backend,
+                                         vbd->mode == XENOPS_VBD_MODE_READ_WRITE, &disk, error))
                 return false;
         BackendDisk backend_disk = { disk.path, disk.nbd, vbd_disk_text(vbd->backend) };
         if (function(operation->context, vbd, &backend_disk, error))
@@ -105,8 +103,7 @@ static bool unplug(Operation *operation, const XenopsVbd *vbd, bool force, Xenop
         if (!operation->backend->operations->vbd_unplug(operation->context, &vbd->id, force, error))
                 return false;
         vbd_changed(operation, vbd);
-        return !vbd->backend || disk_detach(operation->manager->bus, operation_debug_info(operation),
-                                            operation->vm, vbd->id.device, vbd->backend, error);
+        return !vbd->backend || disk_detach(operation, vbd->id.device, vbd->backend, error);
 }
 
 static bool run_unplug(Operation *operation, XenopsError **error)
@@ -213,8 +210,7 @@ static void undo_insert(Operation *operation, const XenopsVbd *vbd)
         if (vbd_is_plugged(operation, vbd) && !backend->vbd_change(operation->undo, vbd, &none, &error))
                 log_drive(operation, vbd->id.device, error);
         error = NULL;
-        if (!disk_detach(operation->manager->bus, operation_debug_info(operation), operation->vm,
-                         vbd->id.device, NULL, &error))
+        if (!disk_detach(operation, vbd->id.device, NULL, &error))
                 log_drive(operation, vbd->id.device, error);
 }
 
@@ -245,6 +241,6 @@ void vbd_recover(Operation *operation, const char *device, JournalEntry entry)
 }
 
 const OperationKind operation_vbd_plug = { "VBD.plug", run_plug, true, false };
-const OperationKind operation_vbd_unplug = { "VBD.unplug", run_unplug, false, false };
-const OperationKind operation_vbd_eject = { "VBD.eject", run_eject, false, false };
-const OperationKind operation_vbd_insert = { "VBD.insert", run_insert, false, false };
+const OperationKind operation_vbd_unplug = { "VBD.unplug", run_unplug, true, false };
+const OperationKind operation_vbd_eject = { "VBD.eject", run_eject, true, false };
+const OperationKind operation_vbd_insert = { "VBD.insert", run_insert, true, false };

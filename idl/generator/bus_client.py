@@ -23,7 +23,7 @@ class Client(Writer):
         ret = 'ret_result' if m.result.kind != 'unit' else 'NULL'
         index = sorted(x.name for x in self.interface.methods).index(m.name)
         where = 'bus_caller_call' if self.interface.transport == 'script' else 'bus_client_call'
-        carrier = 'caller' if self.interface.transport == 'script' else 'bus, NULL'
+        carrier = 'caller' if self.interface.transport == 'script' else 'bus, NULL, ' + ('cancel' if m.cancellable else 'NULL')
         if self.interface.transport != 'script':
             ret += ', ret_fd' if m.with_fd else ', NULL'
         self.put(f'        return {where}(&{self.symbol}_interface, METHOD({index}), {carrier}, timeout_usec,\n'

@@ -125,6 +125,8 @@ class Model:
             m.result = self.resolve(m.result_text, m.line)
             if m.with_fd and interface.transport == 'script':
                 interface.fail(m.line, f'{m.name}: a script gives no descriptor')
+            if m.cancellable and interface.transport == 'script':
+                interface.fail(m.line, f'{m.name}: who runs a script ends it')
         self.refuse_collisions()
 
     HELPERS = ('encode', 'decode', 'name', 'clear', 'dup', 'assign', 'free', 'text', 'failure')

@@ -34,9 +34,10 @@ class Tag:
 
 
 class Method:
-    def __init__(self, name, params, result_text, with_fd, text, line):
+    def __init__(self, name, params, result_text, with_fd, cancellable, text, line):
         self.name, self.params, self.result_text, self.text, self.line = name, params, result_text, text, line
         self.with_fd = with_fd  # a descriptor comes with the result
+        self.cancellable = cancellable  # who waits for it may give up
         self.result = None
 
 
@@ -50,7 +51,7 @@ WORD = r'[A-Za-z_][A-Za-z0-9_]*'
 HEADER = re.compile(rf'(record|tuple|enum|variant|error)\s+({WORD})\s*(?:--\s*(.*))?$')
 MEMBER = re.compile(rf'({WORD})\s+([^\s=]+)(?:\s*=\s*(.*?))?\s*(?:--\s*(.*))?$')
 TAG = re.compile(rf'({WORD})(?:\s+([^\s!-]\S*))?((?:\s+![a-z]+)*)\s*(?:--\s*(.*))?$')
-METHOD = re.compile(rf'method\s+((?:{WORD}\.)*{WORD})\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)\s*(?:->\s*(\S+))?\s*(with fd)?\s*(?:--\s*(.*))?$')
+METHOD = re.compile(rf'method\s+((?:{WORD}\.)*{WORD})\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)\s*(?:->\s*(\S+))?\s*(with fd)?\s*(cancellable)?\s*(?:--\s*(.*))?$')
 PARAM = re.compile(rf'(\()?({WORD})(?:\s+([^\s()]+))?\)?$')
 
 
@@ -168,7 +169,7 @@ class Interface:
             if not type_text:
                 self.fail(number, f'parameter {p[2]} has no type')
             params.append(Param(p[2], type_text, bool(p[1])))
-        method = Method(self.namespace + m[1], params, m[3] or 'unit', bool(m[4]), m[5] or '', number)
+        method = Method(self.namespace + m[1], params, m[3] or 'unit', bool(m[4]), bool(m[5]), m[6] or '', number)
         method.symbol = snake(m[1])
         self.methods.append(method)
         return method

@@ -61,7 +61,7 @@ class Writer:
 
     def stub_signature(self, m):
         carrier = 'BusCaller *caller' if self.interface.transport == 'script' else 'Bus *bus'
-        params = [carrier, 'uint64_t timeout_usec']
+        params = [carrier] + (['Cancel *cancel'] if m.cancellable else []) + ['uint64_t timeout_usec']
         params += [p.type.argument(flat(p.name)) for p in m.params if p.type.kind != 'unit']
         params += self.result_params(m) + (['int *ret_fd'] if m.with_fd else []) + [f'{self.error} **error']
         return f'bool {self.symbol}_{m.symbol}({", ".join(params)})'

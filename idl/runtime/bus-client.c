@@ -54,7 +54,8 @@ static bool take_fd(const BusInterface *interface, const BusMethod *method, BusR
 }
 
 bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus *bus, const char *queue,
-                     uint64_t timeout_usec, const void *args, void *ret_result, int *ret_fd, void **error)
+                     Cancel *cancel, uint64_t timeout_usec, const void *args, void *ret_result, int *ret_fd,
+                     void **error)
 {
         assert(!*error);
         json_t *params = bus_encode_params(method, args);
@@ -63,6 +64,7 @@ bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus
                 .method = method->name,
                 .params = params,
                 .timeout_usec = timeout_usec,
+                .cancel = cancel,
         };
         BusReply reply = { 0 };
         bus_call_wait(bus, &call, &reply);

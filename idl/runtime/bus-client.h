@@ -17,9 +17,11 @@ struct BusCaller {
 
 /* Calls and waits; never on the loop's thread. `queue` NULL: the interface's. timeout_usec 0: BUS_TIMEOUT_USEC.
  * *ret_result (NULL: not wanted) is overwritten on success, and so is *ret_fd (NULL: not wanted), which the caller
- * then owns, close-on-exec; a method with a descriptor whose answer has none, or several, fails with BUS_PROTOCOL. On failure *error is owned, freed by the generated
- * ..._error_free. A call whose outcome is unknown may have been done. */
+ * then owns, close-on-exec; a method with a descriptor whose answer has none, or several, fails with BUS_PROTOCOL. When
+ * `cancel` (NULL: none) is asked for, it fails at once with BUS_CANCELLED (bus_call_wait). On failure *error is owned, freed
+ * by the generated ..._error_free. A call whose outcome is unknown may have been done. */
 bool bus_client_call(const BusInterface *interface, const BusMethod *method, Bus *bus, const char *queue,
-                     uint64_t timeout_usec, const void *args, void *ret_result, int *ret_fd, void **error);
+                     Cancel *cancel, uint64_t timeout_usec, const void *args, void *ret_result, int *ret_fd,
+                     void **error);
 bool bus_caller_call(const BusInterface *interface, const BusMethod *method, BusCaller *caller,
                      uint64_t timeout_usec, const void *args, void *ret_result, void **error);

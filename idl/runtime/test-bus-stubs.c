@@ -16,6 +16,7 @@
 static struct {
         json_t *params;
         char *queue, *method;
+        Cancel *cancel;
         BusOutcome outcome;
         const char *reply;
         size_t n_fds; /* come with the reply */
@@ -28,6 +29,7 @@ void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply)
         g_free(fake.queue);
         g_free(fake.method);
         fake.params = json_deep_copy(call->params);
+        fake.cancel = call->cancel;
         fake.queue = g_strdup(call->queue);
         fake.method = g_strdup(call->method);
         *ret_reply = (BusReply){ .outcome = fake.outcome, .n_fds = fake.n_fds };
@@ -119,6 +121,22 @@ static void test_call(void)
         assert_called("org.xen.xapi.xenops.classic", "DEBUG.trigger",
                       "[{\"args\":[],\"cmd\":\"c\",\"debug_info\":\"d\"}]");
         g_assert_null(error);
+}
+
+static void test_call_cancellable(void)
+{
+        StorageError *error = NULL;
+        Cancel cancel = { 0 };
+
+        answer(BUS_OK, "{\"result\": null, \"error\": null, \"id\": 0}");
+        g_assert_true(storage_dp_destroy(NULL, &cancel, 0, "d", "dp", false, &error));
+        g_assert_true(fake.cancel == &cancel);
+        g_assert_true(storage_sr_detach(NULL, 0, "d", "sr", &error)); /* not cancellable */
+        g_assert_null(fake.cancel);
+        answer(BUS_CANCELLED, NULL);
+        g_assert_false(storage_dp_destroy(NULL, &cancel, 0, "d", "dp", false, &error));
+        g_assert_cmpint(storage_error_failure(error)->outcome, ==, BUS_CANCELLED);
+        storage_error_free(error);
 }
 
 static void test_call_error(void)
@@ -355,6 +373,7 @@ int main(int argc, char **argv)
 {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/bus/stubs/call", test_call);
+        g_test_add_func("/bus/stubs/call-cancellable", test_call_cancellable);
         g_test_add_func("/bus/stubs/call-error", test_call_error);
         g_test_add_func("/bus/stubs/call-nonsense", test_call_nonsense);
         g_test_add_func("/bus/stubs/call-fd", test_call_fd);

@@ -19,8 +19,9 @@ struct BusPending {
         /* Either of the two ways to hear of the end. */
         void (*done)(BusReply *reply, void *data);
         void *data;
-        sem_t *ended; /* of the waiting thread; once it is posted, so is all that it waits for */
-        atomic_bool is_ended;
+        sem_t *
+            ended; /* of the waiting thread; posted once for the end, and once for the wish to wait no longer */
+        atomic_bool is_ended, is_unwanted;
         BusReply reply;
         Buffer body; /* of the reply, for the waiting thread to parse */
 };
@@ -212,15 +213,19 @@ void bus_calls_run_finished(Bus *bus)
         }
 }
 
-/* Lock held. What has not left this process is certain not to have been done. */
-static BusOutcome bus_pending_expire(Bus *bus, BusPending *pending)
+/* Lock held. True: it has not left this process, so it is certain not to have been done. */
+static bool bus_pending_give_up(Bus *bus, BusPending *pending)
 {
         bool waiting = pending->unsent && !pending->end;
         bus_pending_leave(bus, pending);
-        if (waiting)
-                return BUS_DISCONNECTED;
-        bus_send_short(bus, FRAME_CANCEL, pending->id);
-        return BUS_TIMEOUT;
+        if (!waiting)
+                bus_send_short(bus, FRAME_CANCEL, pending->id);
+        return waiting;
+}
+
+static BusOutcome bus_pending_expire(Bus *bus, BusPending *pending)
+{
+        return bus_pending_give_up(bus, pending) ? BUS_DISCONNECTED : BUS_TIMEOUT;
 }
 
 void bus_calls_on_due(Deadline *deadline, void *data)
@@ -311,18 +316,43 @@ static bool bus_pending_wait_until(BusPending *pending, uint64_t deadline_usec)
         return r == 0;
 }
 
-static void bus_pending_wait(Bus *bus, BusPending *pending, uint64_t deadline_usec)
+/* Any thread, while the call is listened for: Cancel's. */
+static void bus_pending_on_cancel(void *data)
 {
-        if (!bus_pending_wait_until(pending, deadline_usec)) {
-                pthread_mutex_lock(&bus->lock);
-                bool pends = slots_get(&bus->slots, pending->id) == pending;
-                if (pends)
-                        pending->reply.outcome = bus_pending_expire(bus, pending);
-                pthread_mutex_unlock(&bus->lock);
-                if (pends)
+        BusPending *pending = data;
+        atomic_store(&pending->is_unwanted, true);
+        sem_post(pending->ended);
+}
+
+/* Lock not held. False: it has ended just now, and whoever ended it is about to say so. */
+static bool bus_pending_abandon(Bus *bus, BusPending *pending, bool in_time)
+{
+        pthread_mutex_lock(&bus->lock);
+        bool pends = slots_get(&bus->slots, pending->id) == pending;
+        if (pends && in_time) {
+                bus_pending_give_up(bus, pending);
+                pending->reply.outcome = BUS_CANCELLED;
+        } else if (pends) {
+                pending->reply.outcome = bus_pending_expire(bus, pending);
+        }
+        pthread_mutex_unlock(&bus->lock);
+        return pends;
+}
+
+static void bus_pending_wait(Bus *bus, BusPending *pending, Cancel *cancel, uint64_t deadline_usec)
+{
+        if (cancel)
+                cancel_listen(cancel, bus_pending_on_cancel, pending);
+        bool in_time = bus_pending_wait_until(pending, deadline_usec);
+        if (cancel)
+                cancel_listen(cancel, NULL, NULL);
+        bool unwanted = atomic_load(&pending->is_unwanted);
+        if (!in_time || unwanted) {
+                if (bus_pending_abandon(bus, pending, in_time))
                         return;
-                /* It ended just now, and whoever ended it is about to say so. */
-                bus_pending_wait_until(pending, UINT64_MAX);
+                /* Nobody may touch `ended` any more when this returns: each post is waited for. */
+                for (int posts = 1 + unwanted - in_time; posts > 0; posts--)
+                        bus_pending_wait_until(pending, UINT64_MAX);
         }
         bool is_ended = atomic_load(&pending->is_ended);
         assert(is_ended);
@@ -345,7 +375,7 @@ void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply)
                 bus_calls_take_ended(bus, &refused);
         pthread_mutex_unlock(&bus->lock);
         bus_calls_wake(&refused);
-        bus_pending_wait(bus, &pending, deadline);
+        bus_pending_wait(bus, &pending, call->cancel, deadline);
         sem_destroy(&ended);
         *ret_reply = pending.reply;
         if (ret_reply->outcome == BUS_OK)

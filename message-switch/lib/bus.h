@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "cancel.h"
 #include "frame.h"
 #include "loop.h"
 
@@ -42,6 +43,7 @@ typedef struct BusCall {
         const char *traceparent; /* NULL: none */
         const int *fds;          /* duplicates are sent */
         size_t n_fds;
+        Cancel *cancel; /* NULL: none. Of bus_call_wait, which is its listener meanwhile */
 } BusCall;
 #define BUS_TIMEOUT_USEC (60u * 1000000u)
 
@@ -52,7 +54,9 @@ typedef struct BusCall {
 /* A connection has at most FRAME_CALLS_MAX calls outstanding; further ones end as BUS_OVER_QUOTA.
  * On the loop: `done` is called exactly once, on the loop; the reply is cleared after it returns. */
 void bus_call(Bus *bus, const BusCall *call, void (*done)(BusReply *reply, void *data), void *data);
-/* From any other thread: waits. Waits for a switch that is restarting, until the deadline. */
+/* From any other thread: waits. Waits for a switch that is restarting, until the deadline. When call->cancel is asked for, it ends
+ * at once with BUS_CANCELLED: the server is told that nobody waits, and may do it or have done it all the same; what it answers
+ * is dropped. A call that is sent afterwards by the same Bus reaches the same server after the server has learnt that. */
 void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply);
 
 /* One call to answer. `respond` once, from any thread, with the reply to send; or the caller runs into its deadline. */

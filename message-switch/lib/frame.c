@@ -85,6 +85,7 @@ const char *bus_outcome_text(BusOutcome outcome)
                 [BUS_TOO_LARGE] = "too large",
                 [BUS_DISCONNECTED] = "not connected to the switch",
                 [BUS_PROTOCOL] = "protocol error",
+                [BUS_CANCELLED] = "cancelled",
         };
         return (size_t)outcome < sizeof texts / sizeof texts[0] ? texts[outcome] : "unknown outcome";
 }

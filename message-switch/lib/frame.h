@@ -40,6 +40,8 @@ typedef enum BusOutcome {
         BUS_TOO_LARGE = 6,
         BUS_DISCONNECTED = 7, /* no switch; nothing was sent */
         BUS_PROTOCOL = 8,     /* the peer sent what is no frame, or no JSON-RPC */
+        BUS_CANCELLED =
+            9, /* never on the wire: the caller would not wait any longer; the outcome is unknown */
 } BusOutcome;
 
 /* On the wire as it is here, little-endian; then name_len bytes of name, then body_len of body. Descriptors travel with the first byte. */

@@ -10,7 +10,7 @@
 
 typedef struct Ledger Ledger;
 
-#define LEDGER_KEY_MAX  128u       /* bytes; of printable ASCII without spaces */
+#define LEDGER_KEY_MAX  160u       /* bytes; of printable ASCII without spaces */
 #define LEDGER_TEXT_MAX (4u << 20) /* bytes; one line */
 #define LEDGER_RESERVE                                                                                       \
         (64u << 10) /* bytes of room that only removals may use, so that they work on a full disk */

@@ -89,7 +89,7 @@ static void test_names(void)
         g_assert_false(frame_name_valid("a b", 3));
         g_assert_false(frame_name_valid("a\n", 2));
         g_assert_false(frame_name_valid("\xc3\xa9", 2));
-        for (BusOutcome outcome = 0; outcome <= BUS_PROTOCOL + 1; outcome++)
+        for (BusOutcome outcome = 0; outcome <= BUS_CANCELLED + 1; outcome++)
                 g_assert_cmpuint(strlen(bus_outcome_text(outcome)), >, 0);
 }
 

@@ -90,8 +90,10 @@ class Stack:
         return Xapi(transport, user, password)
 
     def xenops_cli(self, *arguments):
-        subprocess.run([build_folder() / 'xenopsd/xenops-cli', '--switch-path', self.folder / 'run/switch',
-                        *map(str, arguments)], check=True, stdin=subprocess.DEVNULL, timeout=60)
+        """-> what it prints."""
+        return subprocess.run([build_folder() / 'xenopsd/xenops-cli', '--switch-path', self.folder / 'run/switch',
+                               *map(str, arguments)], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              text=True, timeout=60).stdout
 
     def log(self, daemon):
         path = self.folder / 'log' / f'{daemon}.log'

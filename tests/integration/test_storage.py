@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Repositories, their disks and this host's use of them: rows, files and sm-daemon agree."""
+import os
+import signal
 import threading
 
 from harness.client import NULL, XapiError, eventually, expect_error
@@ -61,6 +63,26 @@ def test_sizes_follow_each_change(stack):
     xapi.call('VDI.destroy', vdi)
     assert allocation(xapi, sr) == 0
     remove_repository(xapi, sr)
+
+
+def test_sm_daemon_does_not_answer(fresh):
+    """A start that waits for it is cancelled, and its disks are let go of when it answers again."""
+    xapi = fresh.json()
+    vm = xapi.make_vm(disks=2)
+    vdi = xapi.call('VBD.get_VDI', xapi.call('VM.get_VBDs', vm)[1])
+    os.kill(int(fresh.pid('sm-daemon')), signal.SIGSTOP)
+    for _ in range(2):          # the second finds the first's leftovers
+        task = xapi.call('Async.VM.start', vm, False, False)
+        eventually(lambda: 'simulator: 1 domains' in fresh.xenops_cli('diagnostics'))
+        xapi.call('task.cancel', task)
+        assert xapi.wait_task(task)['status'] == 'cancelled'
+        assert xapi.call('VM.get_power_state', vm) == 'Halted'
+        assert 'leftovers: 1' in fresh.xenops_cli('diagnostics')
+    os.kill(int(fresh.pid('sm-daemon')), signal.SIGCONT)
+    eventually(lambda: 'leftovers: 0' in fresh.xenops_cli('diagnostics'))
+    xapi.call('VM.start', vm, False, False)
+    xapi.call('VM.hard_shutdown', vm)
+    xapi.call('VDI.destroy', vdi)
 
 
 def test_life_of_a_repository(stack):

@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-#include "message-switch/lib/condition.h"
-#include "message-switch/lib/loop.h"
+#include "condition.h"
+#include "loop.h"
 
 void cancel_init(Cancel *cancel)
 {
