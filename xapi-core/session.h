@@ -7,11 +7,12 @@
 #include "auth.h"
 #include "call.h"
 
-#define SESSION_IDLE_SEC            (24 * 60 * 60)
-#define SESSION_REFRESH_SEC         600 /* last_active is written no more often than that */
-#define SESSIONS_PER_ORIGINATOR_MAX 500
-#define SESSIONS_PER_USER_MAX       500
-#define SESSIONS_LOCAL_MAX          500
+#define SESSION_IDLE_SEC             (24 * 60 * 60)
+#define SESSION_REFRESH_SEC          600 /* last_active is written no more often than that */
+#define SESSIONS_PER_ORIGINATOR_MAX  500
+#define SESSIONS_PER_USER_MAX        500
+#define SESSIONS_LOCAL_MAX           500
+#define SESSION_ORIGINATOR_BYTES_MAX 1024u
 
 typedef struct Sessions Sessions;
 

@@ -42,6 +42,25 @@ Str task_create(Txn *txn, Manager *manager, const char *label, const char *descr
         return str_ref(task->row.ref);
 }
 
+static bool count_clients(const Row *row, void *user)
+{
+        const TaskRow *task = (const TaskRow *)row;
+        size_t *n = user;
+
+        *n += strcmp(task->forwarded_to, NULL_REF) == 0;
+        return true;
+}
+
+bool task_has_room(Txn *txn, uint32_t roles, bool local_root, XapiError **error)
+{
+        bool manages = local_root || (roles & (ROLE_POOL_ADMIN | ROLE_POOL_OPERATOR));
+        size_t n = 0;
+
+        txn_each(txn, &CLASS_TASK, count_clients, &n);
+        return n < (manages ? TASK_CLIENTS_MAX : TASK_CLIENTS_MAX / 2) ||
+               xapi_fail(error, ERR_TOO_MANY_PENDING_TASKS, NULL);
+}
+
 bool task_is_ours(Txn *txn, const TaskRow *task, const char *session, uint32_t roles, bool local_root)
 {
         const SessionRow *mine, *owner;

@@ -11,6 +11,8 @@ Str task_create(Txn *txn, Manager *manager, const char *label, const char *descr
                 bool running);
 void task_succeed(Txn *txn, const char *ref, const Type *type, Value result);
 void task_fail(Txn *txn, const char *ref, const XapiError *error, bool cancelled);
+/* Anyone may make tasks. TOO_MANY_PENDING_TASKS []: there are as many of clients' as there may be. */
+bool task_has_room(Txn *txn, uint32_t roles, bool local_root, XapiError **error);
 /* Whether a session with these roles may change it: its own user's, or any with pool-operator. */
 bool task_is_ours(Txn *txn, const TaskRow *task, const char *session, uint32_t roles, bool local_root);
 /* From now on this server works on a pending task that a client made (task.create). HANDLE_INVALID,
@@ -30,6 +32,8 @@ void tasks_collect(Store *store);
 #define TASK_COMPLETED_KEPT_SEC (65 * 60)
 #define TASK_PENDING_KEPT_SEC   (24 * 60 * 60)
 #define TASK_COMPLETED_MAX      200
+#define TASK_CLIENTS_MAX        10000 /* of those that clients made; half of it without a role that manages */
+#define TASK_TEXT_BYTES_MAX     (32u << 10) /* of each field that clients write */
 
 /* Which jobs run, by task. */
 typedef struct RunningTasks RunningTasks;

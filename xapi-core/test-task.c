@@ -84,6 +84,45 @@ static void test_old(World *w, gconstpointer data)
         check(w, TASK_STATUS_TYPE_CANCELLING, pending + 1, -1, false);
 }
 
+static void make_clients(World *w, size_t n)
+{
+        Txn *txn = txn_begin(w->store);
+
+        while (n-- > 0) {
+                auto_str ref = task_create(txn, &w->core->manager, "label", "", "", false);
+        }
+        test_commit(txn);
+}
+
+static bool has_room(World *w, uint32_t roles)
+{
+        g_autoptr(XapiError) error = NULL;
+        Txn *txn = txn_begin(w->store);
+        bool yes = task_has_room(txn, roles, false, &error);
+
+        txn_abort(txn);
+        g_assert_true(yes || strcmp(error->code, ERR_TOO_MANY_PENDING_TASKS) == 0);
+        return yes;
+}
+
+/* Who may only read leaves room for those who manage. */
+static void test_clients_limit(World *w, gconstpointer data)
+{
+        Txn *txn = txn_begin(w->store);
+        auto_str ours = task_create(txn, &w->core->manager, "ours", "", "", true);
+
+        test_commit(txn);
+        make_clients(w, TASK_CLIENTS_MAX / 2 - 1);
+        g_assert_true(has_room(w, ROLE_READ_ONLY));
+        make_clients(w, 1);
+        g_assert_false(has_room(w, ROLE_READ_ONLY));
+        g_assert_false(has_room(w, ROLE_VM_ADMIN));
+        make_clients(w, TASK_CLIENTS_MAX / 2 - 1);
+        g_assert_true(has_room(w, ROLE_POOL_OPERATOR));
+        make_clients(w, 1);
+        g_assert_false(has_room(w, ROLE_POOL_ADMIN));
+}
+
 /* However long ago it began, and wherever the clock was set. */
 static void test_worked_on(World *w, gconstpointer data)
 {
@@ -256,6 +295,7 @@ int main(int argc, char **argv)
         model_init();
         g_test_init(&argc, &argv, NULL);
         add("/task/old", test_old);
+        add("/task/clients-limit", test_clients_limit);
         add("/task/worked-on", test_worked_on);
         add("/task/without-end", test_without_end);
         add("/task/limit", test_limit);

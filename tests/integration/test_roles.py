@@ -62,6 +62,27 @@ def test_denied_async_makes_no_task(stack):
     assert admin.call('task.get_all') == before
 
 
+def test_what_readers_leave_behind_is_bounded(stack):
+    """At the limit and one past it: they can change nothing but their tasks, and must not fill the memory with those."""
+    reader, most = user(stack, 'read-only'), 32 << 10
+    expect_error('INVALID_VALUE', reader.call, 'task.create', 'x' * (most + 1), '')
+    expect_error('INVALID_VALUE', reader.call, 'task.create', '', 'x' * (most + 1))
+    task = reader.call('task.create', 'x' * most, 'x' * most)
+    for field, full, more in (('result', 'x' * most, 'x' * (most + 1)),
+                              ('error_info', ['x' * (most - 1), 'x'], ['x' * most, 'x']),
+                              ('other_config', {'x': 'x' * (most - 1)}, {'x': 'x' * most})):
+        expect_error('INVALID_VALUE', reader.call, f'task.set_{field}', task, more)
+        reader.call(f'task.set_{field}', task, full)
+        assert reader.call(f'task.get_{field}', task) == full
+    expect_error('INVALID_VALUE', reader.call, 'task.add_to_other_config', task, 'y', '')
+    assert list(reader.call('task.get_other_config', task)) == ['x']
+    reader.call('task.set_status', task, 'success')
+    reader.call('task.destroy', task)
+    login = ['readonly', 'secret', '1.0']
+    expect_error('INVALID_VALUE', reader.transport.request, 'session.login_with_password', [*login, 'x' * 1025])
+    assert reader.transport.request('session.login_with_password', [*login, 'x' * 1024])
+
+
 def test_session_knows_its_user(stack):
     operator = user(stack, 'vm-operator')
     assert operator.call('session.get_auth_user_name', operator.session) == 'vmoperator'

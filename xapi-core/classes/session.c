@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "session.h"
 
+#include <string.h>
+
 #include "auth.h"
 #include "classes.h"
 #include "manager.h"
@@ -25,6 +27,8 @@ static bool login_with_password(Call *call, const SessionLoginWithPasswordParams
         Principal who = { 0 };
         Str ref = NULL;
 
+        if (strlen(p->originator) > SESSION_ORIGINATOR_BYTES_MAX)
+                return xapi_fail(error, ERR_INVALID_VALUE, "originator", "It is too long", NULL);
         if (authenticate(call, p->uname, p->pwd, &who, error))
                 ref = sessions_open(call->manager->sessions, &who, p->originator, error);
         principal_clear(&who);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "task.h"
 
+#include <string.h>
+
 #include "classes.h"
 #include "job.h"
 #include "manager.h"
@@ -20,8 +22,38 @@ static TaskRow *task_edit(Call *call, const char *ref, XapiError **error)
         return NULL;
 }
 
+/* ---- what clients write, whatever their role ---- */
+
+static bool fits(const char *field, size_t bytes, XapiError **error)
+{
+        return bytes <= TASK_TEXT_BYTES_MAX ||
+               xapi_fail(error, ERR_INVALID_VALUE, field, "It is longer than a task's may be", NULL);
+}
+
+static bool texts_fit(const char *field, const Set *texts, XapiError **error)
+{
+        size_t bytes = 0;
+
+        for (uint32_t i = 0; i < texts->n; i++)
+                bytes += strlen(texts->items[i].s);
+        return fits(field, bytes, error);
+}
+
+static bool map_fits(const char *field, const Map *map, XapiError **error)
+{
+        size_t bytes = 0;
+
+        for (uint32_t i = 0; i < map->n; i++)
+                bytes += strlen(map->entries[i].key.s) + strlen(map->entries[i].value.s);
+        return fits(field, bytes, error);
+}
+
 static bool create(Call *call, const TaskCreateParams *p, XapiError **error)
 {
+        if (!fits("label", strlen(p->label), error) || !fits("description", strlen(p->description), error) ||
+            !task_has_room(call_txn(call), call->roles, call->local_root, error))
+                return false;
+
         Str ref = task_create(call_txn(call), call->manager, p->label, p->description, call->session, false);
 
         return call_return(call, (Value){ .s = ref });
@@ -104,7 +136,7 @@ static bool set_result(Call *call, const TaskSetResultParams *p, XapiError **err
 {
         TaskRow *task = task_edit(call, p->self, error);
 
-        if (!task)
+        if (!task || !fits("result", strlen(p->value), error))
                 return false;
         slot_str(&task->result, p->value);
         return true;
@@ -114,7 +146,7 @@ static bool set_error_info(Call *call, const TaskSetErrorInfoParams *p, XapiErro
 {
         TaskRow *task = task_edit(call, p->self, error);
 
-        if (!task)
+        if (!task || !texts_fit("error_info", p->value, error))
                 return false;
         slot_set(&task->error_info, set_ref(p->value));
         return true;
@@ -124,7 +156,7 @@ static bool set_other_config(Call *call, const TaskSetOtherConfigParams *p, Xapi
 {
         TaskRow *task = task_edit(call, p->self, error);
 
-        if (!task)
+        if (!task || !map_fits("other_config", p->value, error))
                 return false;
         slot_map(&task->other_config, map_ref(p->value));
         return true;
@@ -139,7 +171,7 @@ static bool add_to_other_config(Call *call, const TaskAddToOtherConfigParams *p,
         if (map_get(task->other_config, (Value){ .s = p->key }))
                 return xapi_fail(error, ERR_MAP_DUPLICATE_KEY, "task", "other_config", p->self, p->key, NULL);
         slot_map(&task->other_config, map_with_str(task->other_config, p->key, p->value));
-        return true;
+        return map_fits("other_config", task->other_config, error);
 }
 
 static bool remove_from_other_config(Call *call, const TaskRemoveFromOtherConfigParams *p, XapiError **error)
