@@ -3,6 +3,8 @@
 
 #include <glib.h>
 
+#include "hash.h"
+
 struct Subscriptions {
         unsigned n_refs;
         bool *wanted;      /* by Class.index */
@@ -19,7 +21,7 @@ static void subscribe(Subscriptions *subscriptions, const Class *class, const ch
         }
         GHashTable **refs = &subscriptions->refs[class->index];
         if (*refs == NULL)
-                *refs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+                *refs = g_hash_table_new_full(hash_text, g_str_equal, g_free, NULL);
         g_hash_table_add(*refs, g_strdup(ref));
 }
 

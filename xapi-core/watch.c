@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
+#include "hash.h"
 #include "xenapi.h"
 
 /* Different answers that a round keeps for others who wait. */
@@ -376,7 +377,7 @@ static Registration *registration_new(Watches *watches, const char *session)
         Registration *registration = g_new0(Registration, 1);
         registration->since = store_generation(watches->store);
         registration->in_store = session_in_store(watches, session);
-        registration->classes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        registration->classes = g_hash_table_new_full(hash_text, g_str_equal, g_free, NULL);
         g_hash_table_insert(watches->registrations, g_strdup(session), registration);
         return registration;
 }

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include "hash.h"
 #include "value.h"
 
 /* Above this many entries, duplicates are looked for by hash. */
@@ -45,8 +46,8 @@ static void map_drop_duplicates(Map *m)
 {
         g_autoptr(GHashTable) seen = NULL;
         if (m->n > MAP_SCAN_MAX)
-                seen = keyed_by_text(m) ? g_hash_table_new(g_str_hash, g_str_equal)
-                                        : g_hash_table_new(g_int64_hash, g_int64_equal);
+                seen = keyed_by_text(m) ? g_hash_table_new(hash_text, g_str_equal)
+                                        : g_hash_table_new(hash_int64, g_int64_equal);
         size_t n = 0;
         for (size_t i = 0; i < m->n; i++) {
                 MapEntry e = m->entries[i];
