@@ -16,6 +16,7 @@ typedef struct Call {
         Str task; /* the task's ref: in the store for calls that have a task there; else DummyRef on a worker, "" on
                       * the loop */
         bool task_stored;
+        bool task_kept;      /* on the disk from the beginning */
         uint32_t roles;      /* ROLE_ bits of the session */
         bool local_root;     /* the session is the local super-user's */
         bool local_socket;   /* came over the unix socket */

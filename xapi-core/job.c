@@ -393,6 +393,7 @@ static void make_task(Job *job)
         Txn *txn;
 
         job->call.task_stored = job->async || sync_task_stored(m);
+        job->call.task_kept = job->async;
         if (!job->call.task_stored)
                 return;
         label = job->async ? str_printf("Async.%s", m->name) : str_new(m->name);

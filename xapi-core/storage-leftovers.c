@@ -37,8 +37,10 @@ void vdi_will_go(Txn *txn, const Call *call, const char *vdi)
         const char *others = task ? map_get_str(task->other_config, TASK_REMOVES) : NULL;
         g_autofree char *all = g_strconcat(vdi, " ", others, NULL);
 
-        if (task)
-                slot_map(&task->other_config, map_with_str(task->other_config, TASK_REMOVES, all));
+        if (!task)
+                return;
+        slot_map(&task->other_config, map_with_str(task->other_config, TASK_REMOVES, all));
+        txn_keep(txn, &CLASS_TASK, call->task);
 }
 
 /* Whether one of the tasks (uuids) made it. */

@@ -82,6 +82,18 @@ static bool attempt_once(const SrOperation *o, StorageMakeFunction make, const S
                     error);
 }
 
+/* On the disk, so that a process after this one knows that it was interrupted. */
+static bool keep_task(const Call *call, XapiError **error)
+{
+        Txn *txn;
+
+        if (!call->task_stored || call->task_kept)
+                return true;
+        txn = txn_begin(call->store);
+        txn_keep(txn, &CLASS_TASK, call->task);
+        return txn_commit_wait(txn, error);
+}
+
 bool storage_make(const SrOperation *o, StorageMakeFunction make, StorageVdiInfo *info, StorageVdiInfo *ret,
                   XapiError **error)
 {
@@ -89,6 +101,8 @@ bool storage_make(const SrOperation *o, StorageMakeFunction make, StorageVdiInfo
         StorageError *e = NULL;
         int attempt = 0;
 
+        if (!keep_task(o->call, error))
+                return false;
         info->content_id = id;
         while (!attempt_once(o, make, info, ret, &e)) {
                 if (!make && call_cancelled(o->call)) {

@@ -103,7 +103,7 @@ typedef struct Commit {
 typedef struct Edit {
         Slot *slot;
         Row *row; /* NULL: deleted */
-        bool created, touched;
+        bool created, touched, kept;
 } Edit;
 
 struct Txn {

@@ -46,6 +46,8 @@ Row *txn_insert(Txn *txn, Row *row);
 void txn_delete(Txn *txn, const Class *class, const char *ref);
 /* The row never reaches the disk: a restart forgets it (tasks of synchronous calls). For rows made in this txn. */
 void txn_make_volatile(Txn *txn, const Class *class, const char *ref);
+/* From now on it does, if it was such a row. */
+void txn_keep(Txn *txn, const Class *class, const char *ref);
 void txn_touch(Txn *txn, const Class *class,
                const char *ref); /* an event though nothing changed (event.inject) */
 void txn_abort(Txn *txn);

@@ -125,6 +125,15 @@ void txn_make_volatile(Txn *txn, const Class *class, const char *ref)
         slot->memory_only = true;
 }
 
+void txn_keep(Txn *txn, const Class *class, const char *ref)
+{
+        Slot *slot = slot_find(txn->store, class, ref);
+        if (slot == NULL || !slot->memory_only || txn_edit_slot(txn, slot) == NULL)
+                return;
+        slot->memory_only = false;
+        txn->edits[slot->edit - 1].touched = txn->edits[slot->edit - 1].kept = true;
+}
+
 void txn_touch(Txn *txn, const Class *class, const char *ref)
 {
         Slot *slot = slot_find(txn->store, class, ref);
@@ -202,8 +211,8 @@ static bool txn_make_version(Edit *edit, Version *ret)
                 .slot = slot,
                 .row = row,
                 .created = edit->created,
-                .durable = !slot->memory_only &&
-                           (before == NULL || row == NULL || row_differs_durably(slot->class, before, row)),
+                .durable = !slot->memory_only && (before == NULL || row == NULL || edit->kept ||
+                                                  row_differs_durably(slot->class, before, row)),
         };
         slot->head = row == NULL ? NULL : row_ref(row);
         slot->queued++;

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Images of the memory of suspended VMs: nobody keeps one that no VM can be resumed from."""
+"""Disks that come and go with operations of VMs, images of memory among them: none stays that no VM needs."""
+import contextlib
+import http.client
+import threading
+
 from harness.client import NULL, eventually
-from integration.test_vm_copies import xenops
+from integration.test_vm_copies import log_in, xenops
 
 SANITIZED = True
 
@@ -45,3 +49,23 @@ def test_suspended_vm_is_halted(fresh):
     assert images(xapi) == [kept]
     xapi.call('VM.destroy', snapshot)
     assert images(xapi) == []
+
+
+def test_snapshot_whose_caller_waited(fresh):
+    """In a call that is no task of the client's, the server is killed: what had been made goes all the same."""
+    xapi, other = fresh.json(), fresh.json()
+    vm = xapi.make_vm('taken', disks=2)
+    folder, = fresh.folder.glob('xapi-core/sr')
+    before = sorted(folder.iterdir())
+
+    def snapshot():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            other.call('VM.snapshot', vm, 'never')
+    caller = threading.Thread(target=snapshot)
+    caller.start()
+    eventually(lambda: set(folder.glob('*.raw')) - set(before))
+    fresh.kill('xapi-core')
+    caller.join()
+    xapi = eventually(lambda: log_in(fresh))
+    if not xapi.call('VM.get_snapshots', vm):
+        eventually(lambda: sorted(folder.iterdir()) == before)
