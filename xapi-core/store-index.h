@@ -3,7 +3,6 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "str.h"
 
@@ -11,7 +10,7 @@ typedef struct IndexLink {
         struct IndexLink *next;
         struct IndexLink **previous; /* NULL: in no index */
         Str key;
-        uint64_t hash;
+        unsigned hash;
 } IndexLink;
 
 typedef struct Index {
