@@ -40,3 +40,10 @@ def test_readiness_and_watchdog():
     for path in unit_paths():
         text = path.read_text()
         assert 'Type=notify\n' in text and 'WatchdogSec=' in text, path.stem
+
+
+def test_started_again_however_often_they_die():
+    """By systemd's default the sixth death within ten seconds would be the last."""
+    for path in unit_paths():
+        unit, service = path.read_text().split('[Service]')
+        assert 'StartLimitIntervalSec=0\n' in unit and 'Restart=always\n' in service, path.stem
