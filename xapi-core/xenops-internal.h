@@ -12,10 +12,6 @@ typedef struct XenopsReport {
         bool known; /* false: xenopsd has no such VM */
 } XenopsReport;
 
-/* Whether to ask again what may be asked twice: the answer was lost with the switch or with xenopsd, which both come back.
- * Else *error stays. */
-bool xenops_is_lost(Xenops *xenops, XenopsError **error);
-
 bool xenops_stopping(Xenops *xenops);
 
 /* Who waits for tasks of xenopsd: xenops_wait, in xenops-task.c. */

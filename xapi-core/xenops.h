@@ -53,6 +53,9 @@ void xenops_enter(Xenops *xenops, const char *vm_uuid);
 bool xenops_leave(Xenops *xenops, const char *vm, bool insist, void (*finish)(Txn *txn, void *data),
                   void *data, XapiError **error);
 
+/* Whether to ask again what may be asked twice: the answer was lost with the switch or with xenopsd, which both come back.
+ * Else *error stays. */
+bool xenops_is_lost(Xenops *xenops, XenopsError **error);
 /* The XenAPI's error for one of xenopsd's; takes it. Returns false. */
 bool xenops_fail(const char *vm, XenopsError *taken, XapiError **error);
 bool xenops_fail_device(const char *vm, const char *device, XenopsError *taken, XapiError **error);

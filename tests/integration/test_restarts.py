@@ -8,6 +8,7 @@ import threading
 
 from harness.client import XapiError, eventually
 from harness.stack import xapi_try
+from integration.test_vm_copies import log_in, xenops
 
 SANITIZED = True
 DAEMONS = ['message-switch', 'xapi-helper', 'xenopsd', 'squeezed', 'networkd', 'sm-daemon', 'rrdd', 'xapi-core']
@@ -223,3 +224,24 @@ def test_ends_cleanly_with_calls_under_way(fresh):
     client = Patient(fresh)
     eventually(lambda: client.call('VM.get_power_state', vm) == 'Halted')
     no_task_pends(client)
+
+
+def test_vm_that_starts_while_nobody_looks_is_not_destroyed(fresh):
+    """There is no domain of which the XenAPI does not tell."""
+    xapi = fresh.json()
+    vm = xapi.make_vm('unseen', disks=1)
+    xenops(fresh, 'inject', vm=xapi.call('VM.get_uuid', vm), step='build', latency=1, count=1)
+    xapi.call('Async.VM.start', vm, False, False)
+    eventually(lambda: ' pending ' in xenops(fresh, 'tasks'))
+    fresh.kill('xapi-core')
+    xapi = eventually(lambda: log_in(fresh))
+    try:
+        xapi.call('VM.destroy', vm)
+        raise AssertionError('a VM was destroyed whose domain was being built')
+    except XapiError as error:
+        assert error.code in ('INTERNAL_ERROR', 'VM_BAD_POWER_STATE', 'OTHER_OPERATION_IN_PROGRESS'), error
+    xapi.wait_for('VM', vm, lambda record: record['power_state'] == 'Running' and not record['current_operations'])
+    vdi = xapi.call('VBD.get_VDI', xapi.call('VM.get_VBDs', vm)[0])
+    xapi.call('VM.hard_shutdown', vm)
+    xapi.call('VM.destroy', vm)
+    xapi.call('VDI.destroy', vdi)

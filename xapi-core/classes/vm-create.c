@@ -179,22 +179,55 @@ static bool begin_destroy(Call *call, const char *ref, Str *ret_uuid, XapiError 
                 txn_abort(txn);
                 return xapi_fail(error, ERR_VM_CANNOT_DELETE_DEFAULT_TEMPLATE, ref, NULL);
         }
-        if (vm->last_boot_CPU_flags->n) /* it has run, so xenopsd may know it */
+        if (!vm->is_a_snapshot && !vm->is_a_template)
                 *ret_uuid = str_ref(vm->uuid);
         txn_commit(txn, NULL, NULL);
         return true;
 }
 
+typedef struct Refused {
+        const char *vm, *task;
+} Refused;
+
+static void end_destroy(Txn *txn, void *data)
+{
+        const Refused *refused = data;
+
+        operation_end(txn, &VM_OPERATION_RULES, refused->vm, refused->task);
+}
+
+/* False: there is a domain of which the row does not tell, because a server before this one did not live to see it started;
+ * now it does. */
+static bool forget(Call *call, const char *ref, const char *uuid, XapiError **error)
+{
+        Xenops *xenops = call->manager->xenops;
+        Refused refused = { ref, call->task };
+        XapiError *ignored = NULL;
+        XenopsError *e = NULL;
+        bool forgotten;
+
+        do
+                forgotten =
+                    xenops_vm_remove(call->manager->daemon->bus, XENOPS_CALL_USEC, call->task, uuid, &e);
+        while (!forgotten && xenops_is_lost(xenops, &e));
+        if (forgotten || e->tag == XENOPS_ERROR_DOES_NOT_EXIST || xenops_error_failure(e)) {
+                xenops_error_free(e);
+                return true;
+        }
+        xenops_fail(ref, e, error);
+        xenops_enter(xenops, uuid);
+        if (!xenops_leave(xenops, ref, false, end_destroy, &refused, &ignored))
+                xapi_error_free(ignored);
+        return false;
+}
+
 bool vm_destroy(Call *call, const VmDestroyParams *p, XapiError **error)
 {
         auto_str uuid = NULL, image = NULL;
-        XenopsError *e = NULL;
         Txn *txn;
 
-        if (!begin_destroy(call, p->self, &uuid, error))
+        if (!begin_destroy(call, p->self, &uuid, error) || (uuid && !forget(call, p->self, uuid, error)))
                 return false;
-        if (uuid && !xenops_vm_remove(call->manager->daemon->bus, XENOPS_CALL_USEC, call->task, uuid, &e))
-                xenops_error_free(e);
         txn = txn_begin(call->store);
         image = str_ref(((const VmRow *)txn_get(txn, &CLASS_VM, p->self))->suspend_VDI);
         vdi_will_go(txn, call, image);
