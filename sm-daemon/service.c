@@ -124,6 +124,8 @@ static void on_changed(uint64_t number, void *data)
 static void add_door(Services *services, Manager *manager, Bus *bus, Workers *workers, const char *type)
 {
         static const char *const on_loop[] = { "UPDATES.get", NULL };
+        /* Gives a disk back: never refused for those who want one. */
+        static const char *const urgent[] = { "DP.destroy", NULL };
         Door *door = g_new0(Door, 1);
 
         door->manager = manager;
@@ -132,7 +134,8 @@ static void add_door(Services *services, Manager *manager, Bus *bus, Workers *wo
         door->queue = type != NULL ? g_strconcat(PLUGIN_QUEUE_PREFIX, type, NULL) : g_strdup(STORAGE_QUEUE);
         door->service = storage_serve(
             &services->functions, door,
-            &(BusServiceOptions){ .bus = bus, .workers = workers, .queue = door->queue, .on_loop = on_loop });
+            &(BusServiceOptions){
+                .bus = bus, .workers = workers, .queue = door->queue, .on_loop = on_loop, .urgent = urgent });
         g_ptr_array_add(services->doors, door);
 }
 

@@ -282,6 +282,37 @@ static void assert_no_data(Fixture *f, const char *dp, const char *vdi, bool rea
         storage_error_free(error);
 }
 
+#define GIVEN_UP 6 /* fewer than there are WORKERS: each may be on its way out */
+
+/* Who gives an attach up, and destroys the datapath instead, leaves nothing attached, whether or not it was being done. */
+static void test_given_up(Fixture *f, gconstpointer data)
+{
+        g_autofree char *vdi = NULL;
+
+        attach_sr(f);
+        vdi = make_vdi(f);
+        for (int round = 0; round < GIVEN_UP; round++) {
+                StorageBackend backend = { 0 };
+                StorageDpStat state = { 0 };
+                StorageError *given_up = NULL;
+                Cancel cancel;
+
+                cancel_init(&cancel);
+                cancel_ask(&cancel);
+                /* Unless the answer was faster. */
+                if (storage_vdi_attach3(f->to, &cancel, 0, "", DP, SR, vdi, VM, true, &backend, &given_up))
+                        storage_backend_clear(&backend);
+                else
+                        g_assert_cmpint(storage_error_failure(given_up)->outcome, ==, BUS_CANCELLED);
+                storage_error_free(given_up);
+                cancel_destroy(&cancel);
+                OK(storage_dp_destroy(f->to, NULL, 0, "", DP, false, &error));
+                OK(storage_dp_stat_vdi(f->to, 0, "", SR, vdi, &state, &error));
+                g_assert_cmpuint(state.dps.n, ==, 0);
+                storage_dp_stat_clear(&state);
+        }
+}
+
 /* A disk's bytes by descriptor: only through a datapath that is active, never beside a writer, and beyond our death. */
 static void test_open_data(Fixture *f, gconstpointer data)
 {
@@ -382,9 +413,10 @@ int main(int argc, char **argv)
                 const char *name;
                 void (*function)(Fixture *f, gconstpointer data);
         } tests[] = {
-                { "/service/killed", test_killed },   { "/service/killed-often", test_killed_often },
-                { "/service/stuck", test_stuck },     { "/service/open-data", test_open_data },
-                { "/service/answers", test_answers }, { "/service/polls", test_polls },
+                { "/service/killed", test_killed },     { "/service/killed-often", test_killed_often },
+                { "/service/stuck", test_stuck },       { "/service/open-data", test_open_data },
+                { "/service/given-up", test_given_up }, { "/service/answers", test_answers },
+                { "/service/polls", test_polls },
         };
 
         g_test_init(&argc, &argv, NULL);

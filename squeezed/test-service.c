@@ -337,6 +337,34 @@ static void test_deadline(Fixture *f, gconstpointer data)
         free(reservation.id);
 }
 
+/* Who gives up, and asks for nothing instead, leaves nothing reserved, whether or not it was being done. */
+static void test_given_up(Fixture *f, gconstpointer data)
+{
+        for (int round = 0; round < 100; round++) {
+                MemoryReservation reservation;
+                MemoryError *given_up = NULL;
+                Cancel cancel;
+                char *text;
+
+                cancel_init(&cancel);
+                cancel_ask(&cancel);
+                /* Unless the answer was faster. */
+                if (memory_reserve_memory_range(f->to, &cancel, 0, "start\nvm", "s", MIB_KIB, 2 * MIB_KIB,
+                                                &reservation, &given_up))
+                        free(reservation.id);
+                else
+                        g_assert_cmpint(memory_error_failure(given_up)->outcome, ==, BUS_CANCELLED);
+                memory_error_free(given_up);
+                cancel_destroy(&cancel);
+                OK(memory_reserve_memory_range(f->to, NULL, 0, "undo\nvm", "s", 0, 0, &reservation, &error));
+                OK(memory_delete_reservation(f->to, NULL, 0, "", "s", reservation.id, &error));
+                OK(memory_get_diagnostics(f->to, 0, "", &text, &error));
+                g_assert_null(strstr(text, "\nreservation "));
+                free(text);
+                free(reservation.id);
+        }
+}
+
 typedef struct Taker {
         Fixture *f;
         int64_t kib;
@@ -400,6 +428,7 @@ int main(int argc, char **argv)
         g_test_add("/squeezed/squeezes", Fixture, &patient_ms, setup, test_squeezes, teardown);
         g_test_add("/squeezed/refuses", Fixture, NULL, setup, test_refuses, teardown);
         g_test_add("/squeezed/deadline", Fixture, &patient_ms, setup, test_deadline, teardown);
+        g_test_add("/squeezed/given-up", Fixture, NULL, setup, test_given_up, teardown);
         g_test_add("/squeezed/many", Fixture, &patient_ms, setup, test_many, teardown);
         return g_test_run();
 }

@@ -13,6 +13,7 @@
 #define MEMORY_MIB_MAX         (1024 * 1024 * 1024)
 #define GUEST_DELAY_MS_DEFAULT 50
 #define ACKNOWLEDGE_MS_DEFAULT 60000
+#define GRACE_MS_DEFAULT       1000
 #define PLUG_MS_DEFAULT        60000
 #define FIGURES_MS_DEFAULT     5000
 #define RESTLESS_MS_DEFAULT    120000
@@ -44,6 +45,7 @@ int main(int argc, char **argv)
                                                                     PLUG_MS_DEFAULT, 1, MILLISECONDS_MAX) },
                 .acknowledge_timeout_ms = daemon_setting_int(daemon, "shutdown-acknowledge-timeout-ms",
                                                              ACKNOWLEDGE_MS_DEFAULT, 1, MILLISECONDS_MAX),
+                .grace_ms = daemon_setting_int(daemon, "grace-ms", GRACE_MS_DEFAULT, 1, MILLISECONDS_MAX),
                 .restless_window_ms =
                     daemon_setting_int(daemon, "restless-window-ms", RESTLESS_MS_DEFAULT, 0, MILLISECONDS_MAX),
                 .rest_ms = daemon_setting_int(daemon, "rest-ms", REST_MS_DEFAULT, 0, MILLISECONDS_MAX),

@@ -65,6 +65,7 @@ Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *worke
         manager->workers = workers;
         manager->bus = bus;
         manager->acknowledge_timeout_ms = settings->acknowledge_timeout_ms;
+        manager->grace_ms = settings->grace_ms;
         manager->instance_id = g_uuid_string_random();
         manager->updates = updates_new(loop);
         manager->tasks = tasks_new(manager->updates);

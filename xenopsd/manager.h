@@ -30,6 +30,7 @@ typedef struct Manager {
         Rests *rests;
         XenopsHost host;
         int64_t acknowledge_timeout_ms; /* of guests that are asked for something */
+        int64_t grace_ms;               /* of other daemons that are silent */
         pthread_mutex_t memory_lock;    /* of what follows; not held while squeezed is asked */
         bool memory_logged_in, memory_logging_in;
         char *instance_id;
@@ -41,6 +42,7 @@ typedef struct Manager {
 typedef struct ManagerSettings {
         const char *path; /* folder for what need not outlive a reboot */
         int64_t acknowledge_timeout_ms;
+        int64_t grace_ms;                    /* of other daemons, for taking back what they gave */
         int64_t restless_window_ms, rest_ms; /* of guests that restart themselves */
         const char *backend; /* "xenlight", "simulator", or "auto": xenlight where this is a control domain */
         SimulatorSettings simulator; /* its path NULL: in `path` */

@@ -7,8 +7,6 @@
 
 #include <glib.h>
 
-#define GRACE_USEC (1u * 1000000u)
-
 static void operation_free(Job *job)
 {
         Operation *operation = (Operation *)job;
@@ -153,6 +151,6 @@ uint64_t operation_grace_usec(Operation *operation)
 {
         uint64_t now = clock_usec();
         if (operation->grace_end_usec == 0)
-                operation->grace_end_usec = now + GRACE_USEC;
+                operation->grace_end_usec = now + (uint64_t)operation->manager->grace_ms * 1000;
         return operation->grace_end_usec > now ? operation->grace_end_usec - now : 1;
 }

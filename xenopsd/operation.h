@@ -65,5 +65,5 @@ bool operation_domain(const Operation *operation, BackendDomain *ret, XenopsErro
 bool operation_refresh(Operation *operation, XenopsError **error);
 const char *operation_debug_info(const Operation *operation);
 /* For how long an operation that has lost its patience, as it now has, waits for other daemons to take back what they gave: a short time in
- * all, so that mostly nothing is left when it ends. Not 0. */
+ * all (manager->grace_ms), so that mostly nothing is left when it ends. Not 0. */
 uint64_t operation_grace_usec(Operation *operation);

@@ -46,6 +46,7 @@ void fixture_start(Fixture *fixture)
         ManagerSettings settings = {
                 .path = fixture->path,
                 .acknowledge_timeout_ms = fixture->acknowledge_timeout_ms,
+                .grace_ms = 1000,
                 .restless_window_ms = fixture->restless_window_ms,
                 .rest_ms = fixture->rest_ms,
                 .simulator = { .memory_mib = fixture->memory_mib, .guest_delay_ms = fixture->guest_delay_ms },

@@ -27,6 +27,8 @@ ANSWERS = {
 
 
 class Silent(Daemon):
+    settings = 'grace-ms=100\n'
+
     def setUp(self):
         super().setUp()
         self.program = os.path.join(self.folder, 'serve')

@@ -12,6 +12,8 @@ GUEST_DELAY_MS = 20
 
 
 class Daemon(unittest.TestCase):
+    settings = ''       # more of [daemon]
+
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -19,7 +21,7 @@ class Daemon(unittest.TestCase):
         self.path = os.path.join(self.folder, 'sock')
         self.config = os.path.join(self.folder, 'config')
         with open(self.config, 'w') as file:
-            file.write(f'[daemon]\nbackend=simulator\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n')
+            file.write(f'[daemon]\nbackend=simulator\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n{self.settings}')
         policy = os.path.join(self.folder, 'policy')
         with open(policy, 'w'):
             pass

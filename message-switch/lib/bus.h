@@ -55,7 +55,7 @@ typedef struct BusCall {
  * On the loop: `done` is called exactly once, on the loop; the reply is cleared after it returns. */
 void bus_call(Bus *bus, const BusCall *call, void (*done)(BusReply *reply, void *data), void *data);
 /* From any other thread: waits. Waits for a switch that is restarting, until the deadline. When call->cancel is asked for, it ends
- * at once with BUS_CANCELLED: the server is told that nobody waits, and may do it or have done it all the same; what it answers
+ * at once, with BUS_CANCELLED unless the answer has come: the server is told that nobody waits, and may do it or have done it all the same; what it answers
  * is dropped. A call that is sent afterwards by the same Bus reaches the same server after the server has learnt that. */
 void bus_call_wait(Bus *bus, const BusCall *call, BusReply *ret_reply);
 
