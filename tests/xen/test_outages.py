@@ -23,9 +23,25 @@ def log_in_again(dom0, site):
     site.call = site.xapi.call
 
 
+# What a condition may use: a path is there; so many are; so many sectors have been written to network block devices.
+CONDITIONS = '''
+there() { [ -e "$1" ]; }
+number() { [ $(($# - 1)) -eq "$1" ]; }
+total() {
+        sum=0
+        for stat in /sys/block/nbd*/stat; do
+                read -r _ _ _ _ _ _ sectors _ < "$stat" && sum=$((sum + sectors))
+        done
+}
+total
+before=$sum
+written() { total; [ $((sum - before)) -ge "$1" ]; }
+'''
+
+
 def kill_when(dom0, condition, pid):
     """Until then it waits; a condition is the shell's, checked without starting a process."""
-    dom0.shell(f'there() {{ [ -e "$1" ]; }}; until {condition}; do :; done; kill -9 {pid}')
+    dom0.shell(f'{CONDITIONS}until {condition}; do :; done; kill -9 {pid}')
 
 
 def goes_on(dom0, console):
