@@ -41,7 +41,9 @@ static void test_operation(void)
         }
         leave(JOURNAL_REBOOT); /* the old domain was gone already */
         fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_RUNNING);
+        fixture_trigger(&fixture, "inject", "step=destroy", "latency=0.3", "count=1", NULL);
         leave(JOURNAL_SUSPENDED);
+        g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_SUSPENDED);
         fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_SUSPENDED);
         g_assert_cmpint(fixture_power_state(&fixture, "bystander"), ==, XENOPS_POWER_STATE_RUNNING);
         g_assert_true(journal_begin(fixture.manager->journal, "forgotten", JOURNAL_START, &error));

@@ -24,7 +24,8 @@ static XenopsPowerState power_state(Manager *manager, const VmConfig *config)
         BackendDomain domain;
         if (entry == JOURNAL_START)
                 return XENOPS_POWER_STATE_HALTED;
-        if (entry == JOURNAL_RESUME)
+        /* Whoever suspended it and asks whether it is may not throw the image away. */
+        if (entry == JOURNAL_RESUME || entry == JOURNAL_SUSPENDED)
                 return XENOPS_POWER_STATE_SUSPENDED;
         if (entry == JOURNAL_REBOOT)
                 return XENOPS_POWER_STATE_RUNNING;
