@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <pthread.h>
-#include <time.h>
 
+#include "condition.h"
 #include "storage-internal.h"
 
 struct Endings {
@@ -13,13 +13,9 @@ struct Endings {
 Endings *endings_new(void)
 {
         Endings *endings = g_new0(Endings, 1);
-        pthread_condattr_t attributes;
 
         pthread_mutex_init(&endings->lock, NULL);
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(&endings->changed, &attributes);
-        pthread_condattr_destroy(&attributes);
+        condition_init(&endings->changed);
         return endings;
 }
 
@@ -52,14 +48,12 @@ void endings_add(void *user)
 
 bool endings_wait(Endings *endings, uint64_t seen, uint64_t until_usec)
 {
-        struct timespec until = { .tv_sec = (time_t)(until_usec / 1000000),
-                                  .tv_nsec = (long)(until_usec % 1000000) * 1000 };
         int r = 0;
         bool more;
 
         pthread_mutex_lock(&endings->lock);
         while (endings->count == seen && r == 0)
-                r = pthread_cond_timedwait(&endings->changed, &endings->lock, &until);
+                r = condition_wait(&endings->changed, &endings->lock, until_usec);
         more = endings->count != seen;
         pthread_mutex_unlock(&endings->lock);
         return more;
