@@ -20,6 +20,7 @@ typedef struct Manager {
         char *faults;
         pthread_mutex_t lock; /* of the record, and of whoever changes something */
         Record *record;
+        bool roles_pending; /* who is the gateway was recorded, and could not be made so */
 } Manager;
 
 /* NULL: *ret_error says why (g_free). */

@@ -37,13 +37,15 @@ static bool apply_all(Manager *manager, const char *name, NetworkError **error)
         g_autoptr(GPtrArray) names = record_names(manager->record->interfaces);
         g_autoptr(Links) links = manager_read(manager, error);
 
+        manager->roles_pending = true;
         if (links == NULL)
                 return false;
         for (guint i = 0; i < names->len; i++)
                 if (strcmp(g_ptr_array_index(names, i), name) != 0 &&
                     !apply(manager, links, g_ptr_array_index(names, i), error))
                         return false;
-        return apply(manager, links, name, error);
+        manager->roles_pending = !apply(manager, links, name, error);
+        return !manager->roles_pending;
 }
 
 static bool set(Manager *manager, char **role, const char *name, NetworkError **error)
@@ -51,8 +53,9 @@ static bool set(Manager *manager, char **role, const char *name, NetworkError **
         g_autofree char *old = NULL;
         int r;
 
+        /* Asked for at each plugging: what ails other interfaces is no matter then. */
         if (*role != NULL && strcmp(*role, name) == 0)
-                return apply_all(manager, name, error);
+                return !manager->roles_pending || apply_all(manager, name, error);
         old = *role;
         *role = g_strdup(name);
         r = record_write(manager->record);

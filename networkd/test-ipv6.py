@@ -81,8 +81,8 @@ class Common:
         self.call('Bridge.create', name='xapi0')
         self.steps(self.set_static, self.set_none, self.is_static)
         self.steps(self.set_none, self.set_static, self.is_none)
-        self.steps(lambda: self.configure('Autoconf6'), self.set_static, self.is_none)
-        self.steps(self.set_static, lambda: self.configure('Autoconf6'), self.is_static)
+        self.steps(lambda: self.configure('Autoconf6'), self.set_static, self.is_none, whens=('after',))
+        self.steps(self.set_static, lambda: self.configure('Autoconf6'), self.is_static, whens=('after',))
         self.call('Bridge.destroy', name='xapi0', force=False)
 
     def test_autoconfiguration_of_others_is_theirs(self):

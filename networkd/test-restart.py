@@ -41,31 +41,6 @@ class Common:
         self.steps(change, create, is_changed)
         destroyed()
 
-    def test_killed_between_several(self):
-        """All that was asked for at once is there, or none of it is."""
-        def old():
-            for n in (0, 1):
-                self.call('Bridge.destroy', name=f'xapi{n}', force=False)
-
-        def create():
-            self.call('Bridge.make_config', conservative=False, config={
-                f'xapi{n}': {'ports': {f'eth{n}': {'interfaces': [f'eth{n}']}}} for n in (0, 1)})
-            self.call('Interface.make_config', conservative=False, config={
-                f'xapi{n}': {'ipv4_conf': ['Static4', [[f'10.9.{n}.1', 24]]]} for n in (0, 1)})
-
-        def there():
-            return [(self.call('Bridge.get_interfaces', name=name), self.call('Interface.get_ipv4_addr', name=name))
-                    for name in self.call('Bridge.get_all')]
-
-        def is_whole():
-            self.assertIn(there(), ([], [(['eth0'], []), (['eth1'], [])], made))
-
-        def is_there():
-            self.assertEqual(there(), made)
-        made = [([f'eth{n}'], [[f'10.9.{n}.1', 24]]) for n in (0, 1)]
-        self.steps(create, old, is_there, is_whole, whens=('after',))
-        old()
-
     def test_record(self):
         """Damaged, it is not taken for empty; on a full disk nothing is done that could not be written down."""
         self.call('Bridge.create', name='xapi0')
@@ -130,7 +105,30 @@ class Common:
 
 
 class OfSimulator(Common, Simulated):
-    pass
+    def test_killed_between_several(self):
+        """All that was asked for at once is there, or none of it is."""
+        def old():
+            for n in (0, 1):
+                self.call('Bridge.destroy', name=f'xapi{n}', force=False)
+
+        def create():
+            self.call('Bridge.make_config', conservative=False, config={
+                f'xapi{n}': {'ports': {f'eth{n}': {'interfaces': [f'eth{n}']}}} for n in (0, 1)})
+            self.call('Interface.make_config', conservative=False, config={
+                f'xapi{n}': {'ipv4_conf': ['Static4', [[f'10.9.{n}.1', 24]]]} for n in (0, 1)})
+
+        def there():
+            return [(self.call('Bridge.get_interfaces', name=name), self.call('Interface.get_ipv4_addr', name=name))
+                    for name in self.call('Bridge.get_all')]
+
+        def is_whole():
+            self.assertIn(there(), ([], [(['eth0'], []), (['eth1'], [])], made))
+
+        def is_there():
+            self.assertEqual(there(), made)
+        made = [([f'eth{n}'], [[f'10.9.{n}.1', 24]]) for n in (0, 1)]
+        self.steps(create, old, is_there, is_whole, whens=('after',))
+        old()
 
 
 class OfKernel(Common, Kernel):
