@@ -195,6 +195,15 @@ def test_images_of_cds(stack):
         xapi.call('VBD.eject', vbd)
         assert xapi.call('VBD.get_empty', vbd)
     xapi.call('VM.hard_shutdown', vm)
+    xapi.call('VM.set_domain_type', vm, 'pvh')      # has a drive while there is a disc in it
+    xapi.call('VM.start', vm, False, False)
+    assert not xapi.call('VBD.get_currently_attached', vbd)
+    for vdi in (first, second):
+        xapi.call('VBD.insert', vbd, vdi)
+        assert xapi.call('VBD.get_VDI', vbd) == vdi and xapi.call('VBD.get_currently_attached', vbd)
+        xapi.call('VBD.eject', vbd)
+        assert xapi.call('VBD.get_empty', vbd)
+    xapi.call('VM.hard_shutdown', vm)
     xapi.call('VM.destroy', vm)
     expect_error('SR_OPERATION_NOT_SUPPORTED', make_disk, xapi, sr)
     expect_error('SR_OPERATION_NOT_SUPPORTED', xapi.call, 'VDI.destroy', first)
