@@ -50,22 +50,13 @@ def goes_on(dom0, console):
     dom0.eventually(lambda: int(console.ask('written')) > written + WRITES)
 
 
-def disk_server(dom0):
-    """-> the process that serves the disk; 0 while there is none."""
-    return int(dom0.run('systemctl', 'show', '-P', 'MainPID', 'xapi-disk-*').strip() or 0)
-
-
-def kill_disk_server(dom0, console, *others):
-    server = disk_server(dom0)
-    dom0.run('kill', '-9', str(server), *others)
-    dom0.eventually(lambda: disk_server(dom0) not in (0, server))
+def kill_disk_server(dom0, console):
+    """Once alone; once with its master, so that nobody but systemd is left to see to it."""
+    dom0.kill_disk_server()
     goes_on(dom0, console)
-
-
-def kill_with_its_master(dom0, console):
-    """Nobody but systemd is left to see to it."""
     master = dom0.pid('sm-daemon')
-    kill_disk_server(dom0, console, str(master))
+    dom0.kill_disk_server(master)
+    goes_on(dom0, console)
     dom0.eventually(lambda: dom0.pid('sm-daemon') not in (0, master) and dom0.is_active('sm-daemon'))
 
 
@@ -109,7 +100,6 @@ def test_under_a_writing_guest(dom0, folder):
     domid = site.call('VM.get_domid', vm)
     start_writer(console)
     kill_disk_server(dom0, console)
-    kill_with_its_master(dom0, console)
     kill_in_plug(dom0, site, vm, console)
     console = restart_units(dom0, site, vm, console)
     assert (site.call('VM.get_domid', vm), power_state(site, vm), console.ask('id')) == (domid, 'Running', boot)

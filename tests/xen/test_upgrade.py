@@ -6,7 +6,7 @@ from xen.box import states
 from xen.box.guest import FREE_BLOCK
 from xen.box.host import UNITS
 from xen.box.vms import Site
-from xen.test_outages import log_in_again
+from xen.test_outages import goes_on, log_in_again
 from xen.test_packages import deb, names
 from xen.test_scenario import BLOCKS, make_guest, power_state, start
 
@@ -58,14 +58,6 @@ def check_daemons(dom0, before, version):
     assert {line.endswith(NEWER) for line in installed.split()} == {version == NEWER}, installed
 
 
-def kill_disk_server(dom0):
-    """systemd, which has read all units again since it started it, starts it again."""
-    unit, = dom0.shell("systemctl list-units --plain --no-legend 'xapi-disk-*' | cut -d' ' -f1").split()
-    before = dom0.pid(unit)
-    dom0.run('kill', '-9', before)
-    dom0.eventually(lambda: dom0.pid(unit) not in (0, before) and dom0.is_active(unit))
-
-
 def check_goes_on(site, vm, domid, boot):
     """It is seen as it was, and nothing that it wrote is lost -> its console."""
     log_in_again(site.dom0, site)
@@ -105,9 +97,8 @@ def test_upgraded_under_a_running_guest(dom0, folder):
     check_daemons(dom0, before, NEWER)
     console = check_goes_on(site, vm, domid, boot)
     start_writer(console)
-    kill_disk_server(dom0)
-    written = int(console.ask('written'))
-    dom0.eventually(lambda: int(console.ask('written')) > written)
+    dom0.kill_disk_server()     # systemd has read all units again since it started it
+    goes_on(dom0, console)
     assert console.ask('stop').startswith('ok ')
     site.xapi.run('VM.clean_shutdown', vm)
     assert power_state(site, vm) == 'Halted'

@@ -10,6 +10,7 @@ from . import states
 from .machine import MachineError
 
 UNITS = 'message-switch', 'networkd', 'rrdd', 'sm-daemon', 'squeezed', 'xapi-core', 'xapi-helper', 'xenopsd'
+DISK_UNIT = 'xapi-disk-*'
 HTTPS_PORT = 443
 CALL_SEC = 300          # of a client: what takes a second elsewhere takes ten under emulation
 JOURNAL_LINES = 60
@@ -60,6 +61,16 @@ class Host:
 
     def pid(self, unit):
         return int(self.run('systemctl', 'show', '-P', 'MainPID', unit))
+
+    def disk_server(self):
+        """-> the process that serves the one disk in use; 0 while there is none."""
+        return int(self.run('systemctl', 'show', '-P', 'MainPID', DISK_UNIT).strip() or 0)
+
+    def kill_disk_server(self, *others):
+        """It, and other processes at the same moment; until systemd has started another and given it the disk's device."""
+        server = self.disk_server()
+        self.run('kill', '-9', str(server), *map(str, others))
+        self.eventually(lambda: self.disk_server() not in (0, server) and self.is_active(DISK_UNIT))
 
     def eventually(self, function, seconds=CALL_SEC):
         deadline = time.monotonic() + seconds
