@@ -22,13 +22,31 @@ char *server_file_node(const Layer *layer)
         return g_strdup_printf("f%" PRIx64 "-%" PRIx64, layer->device & UINT32_MAX, layer->inode);
 }
 
+/* Not every file system can. */
+static bool can_pass_by_cache(const Layer *layer)
+{
+        int fd = open(layer->path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY);
+
+        if (fd >= 0)
+                close(fd);
+        return fd >= 0;
+}
+
+/* Linux guests take a flush that fails for one that is not supported, and go on: so it is each write that has to fail where
+ * the medium does, and none may be held in the host's page cache. Of a chain with qcow2 see server_writes_through. */
+static bool passes_by_cache(const Layer *layer)
+{
+        return layer->format == LAYER_RAW && can_pass_by_cache(layer);
+}
+
 json_t *server_file_options(const Layer *layer, bool read_only)
 {
         g_autofree char *node = server_file_node(layer);
 
         /* Auto: a lower layer's file is opened for reading, until a merge writes to it. */
-        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "driver", "file", "node-name", node, "filename",
-                         layer->path, "discard", "unmap", "read-only", 0, "auto-read-only", read_only);
+        return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:{s:b}}", "driver", "file", "node-name", node,
+                         "filename", layer->path, "discard", "unmap", "read-only", 0, "auto-read-only",
+                         read_only, "cache", "direct", passes_by_cache(layer));
 }
 
 json_t *server_node_options(const Layer *layer, const char *below, bool read_only)
@@ -71,7 +89,7 @@ bool server_writes_through(GPtrArray *layers)
 {
         const Layer *top = g_ptr_array_index(layers, 0);
 
-        return layers->len > 1 || top->format == LAYER_QCOW2;
+        return layers->len > 1 || !passes_by_cache(top);
 }
 
 static void add(GPtrArray *argv, const char *option, char *value)

@@ -22,8 +22,10 @@ json_t *server_node_options(const Layer *layer, const char *below, bool read_onl
 /* The options of an export of that node. Returned owned. */
 json_t *server_export_options(const DiskRecord *record, const char *node, bool writes_must_reach,
                               ServerExport export);
-/* Whether a write is done only when it has reached the file: with qcow2 in the chain, what the server has not written of
- * its tables is lost when it is killed, and so would be what was said to be written. */
+/* Whether a write is done only when it has reached the medium: with qcow2 in the chain, what the server has not written of
+ * its tables is lost when it is killed, and so would be what was said to be written. A raw image alone is written past the
+ * host's page cache, where its file system can do that, and through it where not: what its medium does not take, the guest
+ * is told at the write. */
 bool server_writes_through(GPtrArray *layers);
 
 /* argv, NULL-terminated, owned (g_strfreev). 0 or an error of layer_chain. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Disks through their servers, as an NBD client sees them, without a kernel's device. */
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,6 +142,46 @@ static void test_damaged_record(DiskFixture *f, gconstpointer data)
         disk_record_clear(&known);
 }
 
+/* How the server has the image open: the flags of open(2), as the kernel shows them (proc(5)). */
+static unsigned long image_flags(DiskFixture *f)
+{
+        DiskRecord record = disk_fixture_record(f);
+        g_autofree char *folder = g_strdup_printf("/proc/%d/fd", server_pid(&record));
+        g_autoptr(GDir) fds = g_dir_open(folder, 0, NULL);
+        const char *fd;
+
+        disk_record_clear(&record);
+        g_assert_nonnull(fds);
+        while ((fd = g_dir_read_name(fds))) {
+                g_autofree char *link = g_build_filename(folder, fd, NULL),
+                                *path = g_file_read_link(link, NULL);
+                g_autofree char *info = g_strconcat(folder, "info/", fd, NULL), *text = NULL;
+
+                if (g_strcmp0(path, f->path) != 0)
+                        continue;
+                g_assert_true(g_file_get_contents(info, &text, NULL, NULL));
+                g_assert_nonnull(strstr(text, "flags:"));
+                return strtoul(strstr(text, "flags:") + strlen("flags:"), NULL, 8);
+        }
+        g_assert_not_reached();
+}
+
+/* No write of a raw image's waits in the page cache, from where it could be lost without the guest being told. */
+static void test_no_cache(DiskFixture *f, gconstpointer data)
+{
+        int fd = open(f->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+
+        if (fd < 0) {
+                g_test_skip("the file system of the test has nothing but its cache");
+                return;
+        }
+        close(fd);
+        disk_fixture_attach(f);
+        disk_fixture_activate(f, true);
+        g_assert_cmpuint(image_flags(f) & (O_RDWR | O_DIRECT), ==, O_RDWR | O_DIRECT);
+        disk_fixture_detach(f);
+}
+
 int main(int argc, char **argv)
 {
         static const struct {
@@ -148,6 +190,7 @@ int main(int argc, char **argv)
         } tests[] = {
                 { "/disk/raw/life", "raw", test_life },
                 { "/disk/raw/killed", "raw", test_killed },
+                { "/disk/raw/no-cache", "raw", test_no_cache },
                 { "/disk/raw/overlay-comes-first", "raw", test_overlay_comes_first },
                 { "/disk/damaged-record", "raw", test_damaged_record },
                 { "/disk/qcow2/life", "qcow2", test_life },
