@@ -3,7 +3,7 @@
 from xen.box.guest import FREE_BLOCK
 from xen.box.vms import SR_FOLDER, Site, expect_nothing_left, what_is_there
 from xen.test_faults import taken_away
-from xen.test_outages import disk_server, goes_on
+from xen.test_outages import goes_on
 from xen.test_scenario import BLOCKS, make_guest, power_state, start
 
 LONG = True
@@ -23,12 +23,12 @@ def test_file_is_removed(dom0, folder):
     assert console.ask(f'writer xvda {FREE_BLOCK} {BLOCKS}') == 'ok'
     with taken_away(dom0, image_paths(site, vdi)):
         goes_on(dom0, console)
-        dom0.run('kill', '-9', str(disk_server(dom0)))
+        dom0.run('kill', '-9', str(dom0.disk_server()))
         assert (power_state(site, vm), console.ask('id')) == ('Running', boot)
     goes_on(dom0, console)
     assert console.ask('stop').startswith('ok ')
     dom0.run('rm', *image_paths(site, vdi))
-    dom0.run('kill', '-9', str(disk_server(dom0)))
+    dom0.run('kill', '-9', str(dom0.disk_server()))
     site.xapi.run('VM.clean_shutdown', vm)
     assert power_state(site, vm) == 'Halted'
     site.destroy(vm)
