@@ -139,7 +139,10 @@ class Daemons(unittest.TestCase):
         policy = os.path.join(self.folder, 'policy')
         with open(policy, 'w'):
             pass
-        self.switch = self.spawn(SWITCH, '--policy', policy)
+        config = os.path.join(self.folder, 'switch-config')
+        with open(config, 'w') as file:
+            file.write('[daemon]\ngrace-msec=0\n')     # where there is no squeezed, none is waited for
+        self.switch = self.spawn(SWITCH, '--policy', policy, '--config', config)
         self.addCleanup(self.stop, 'switch')
         self.up()
         self.addCleanup(self.stop, 'xenopsd')
