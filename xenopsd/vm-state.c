@@ -71,8 +71,7 @@ void manager_vm_state(Manager *manager, const VmConfig *config, XenopsVmState *r
         ret->memory_target = vm->memory_dynamic_max;
         ret->rtc_timeoffset = bus_strdup(ret->hvm ? vm->ty.hvm.timeoffset : NULL);
         ret->featureset = bus_strdup(bus_dict_get(&vm->platformdata, "featureset"));
-        for (size_t i = 0; i < vm->xsdata.n; i++)
-                bus_dict_set(&ret->xsdata_state, vm->xsdata.items[i].key, vm->xsdata.items[i].value);
+        bus_dict_copy(&ret->xsdata_state, &vm->xsdata);
         manager->backend->operations->state(manager->backend, vm, ret);
 }
 

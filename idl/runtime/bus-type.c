@@ -251,6 +251,14 @@ void bus_dict_set(BusDict *dict, const char *key, const char *value)
         pair->value = copy;
 }
 
+void bus_dict_copy(BusDict *ret, const BusDict *dict)
+{
+        *ret = (BusDict){ .items = dict->n ? bus_alloc(dict->n, sizeof(BusPair)) : NULL };
+        for (; ret->n < dict->n; ret->n++)
+                ret->items[ret->n] =
+                    (BusPair){ bus_strdup(dict->items[ret->n].key), bus_strdup(dict->items[ret->n].value) };
+}
+
 void bus_dict_remove(BusDict *dict, const char *key)
 {
         BusPair *pair = dict_find(dict, key);

@@ -99,6 +99,7 @@ int bus_tag_index(const BusType *type, const char *name);
 const char *bus_dict_get(const BusDict *dict, const char *key); /* NULL: not there */
 /* Replaces or appends; copies both. */
 void bus_dict_set(BusDict *dict, const char *key, const char *value);
+void bus_dict_copy(BusDict *ret, const BusDict *dict); /* deep; *ret is overwritten */
 void bus_dict_remove(BusDict *dict, const char *key);
 void bus_dict_clear(BusDict *dict);
 void bus_strings_add(BusStrings *strings, const char *text); /* copies */

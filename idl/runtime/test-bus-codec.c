@@ -314,7 +314,7 @@ static void test_errors(void)
 
 static void test_helpers(void)
 {
-        BusDict dict = { 0 };
+        BusDict dict = { 0 }, copy;
         BusStrings strings = { 0 };
 
         bus_dict_set(&dict, "a", "1");
@@ -327,7 +327,14 @@ static void test_helpers(void)
         g_assert_cmpstr(bus_dict_get(&dict, "a"), ==, "1");
         g_assert_null(bus_dict_get(&dict, "b"));
         g_assert_cmpstr(bus_dict_get(&dict, "c"), ==, "3");
+        bus_dict_copy(&copy, &dict);
         bus_dict_clear(&dict);
+        g_assert_cmpint(copy.n, ==, 2);
+        g_assert_cmpstr(bus_dict_get(&copy, "a"), ==, "1");
+        g_assert_cmpstr(bus_dict_get(&copy, "c"), ==, "3");
+        bus_dict_clear(&copy);
+        bus_dict_copy(&copy, &dict);
+        g_assert_cmpint(copy.n, ==, 0);
         for (int i = 0; i < 20; i++)
                 bus_strings_add(&strings, "x");
         g_assert_cmpint(strings.n, ==, 20);
