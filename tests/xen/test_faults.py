@@ -145,7 +145,7 @@ def lacks_disk(site, vm, vdi, idle):
         expect_nothing_left(dom0, idle)
     site.xapi.run('VM.start', vm, True, False)
     with taken_away(dom0, paths):
-        dom0.run('kill', '-9', dom0.run('systemctl', 'show', '-P', 'MainPID', 'xapi-disk-*').strip())
+        dom0.run('kill', '-9', str(dom0.disk_server()))
         site.xapi.run('VM.hard_shutdown', vm)
     expect_nothing_left(dom0, idle)
 
