@@ -141,25 +141,33 @@ class OfKernel(Common, Kernel):
         ip('link', 'set', 'far1', 'master', 'xapi0')
         self.eventually(lambda: (links()['eth0']['operstate'], links()['xapi0']['operstate']) == ('LOWERLAYERDOWN', 'DOWN'))
         known = {told(line) for line in subprocess.check_output(['ip', '-o', 'link'], text=True).splitlines()}
-        monitor = subprocess.Popen(['ip', 'monitor', 'link', 'address', 'route'], stdout=subprocess.PIPE, text=True)
-        self.addCleanup(monitor.stdout.close)
-        marks = ['10.99.0.1/32', '10.99.0.2/32']
-        ip('address', 'add', marks[0], 'dev', 'lo')
-        while '10.99.0.1' not in monitor.stdout.readline():     # until it listens
-            ip('address', 'delete', marks[0], 'dev', 'lo')
+        told_of = os.path.join(self.folder, 'told')
+        with open(told_of, 'w') as file:
+            monitor = subprocess.Popen(['ip', 'monitor', 'link', 'address', 'route'], stdout=file)
+
+        def seen():
+            with open(told_of) as file:
+                return file.read().splitlines()
+
+        def listens():
             ip('address', 'add', marks[0], 'dev', 'lo')
-        for _ in range(3):
-            self.restart()
-        ip('address', 'add', marks[1], 'dev', 'lo')
-        seen = []
-        while not seen or '10.99.0.2' not in seen[-1]:
-            seen.append(monitor.stdout.readline())
-        monitor.kill()
-        monitor.wait()
-        for mark in marks:
-            ip('address', 'delete', mark, 'dev', 'lo')
+            ip('address', 'delete', marks[0], 'dev', 'lo')
+            return any('10.99.0.1' in line for line in seen())
+
+        marks = ['10.99.0.1/32', '10.99.0.2/32']
+        try:
+            self.eventually(listens)
+            before = len(seen())
+            for _ in range(3):
+                self.restart()
+            ip('address', 'add', marks[1], 'dev', 'lo')
+            self.eventually(lambda: any('10.99.0.2' in line for line in seen()))
+        finally:
+            monitor.kill()
+            monitor.wait()
+        ip('address', 'delete', marks[1], 'dev', 'lo')
         # The kernel repeats the state of a link up to seconds after it changed: that is no change.
-        self.assertEqual([line for line in seen if ('xapi0' in line or 'eth0' in line or 'default' in line)
+        self.assertEqual([line for line in seen()[before:] if ('xapi0' in line or 'eth0' in line or 'default' in line)
                           and told(line) not in known], [])
         self.assertEqual(ports('xapi0'), ['eth0', 'far1'])
 

@@ -328,11 +328,15 @@ static void test_refuses(Fixture *f, gconstpointer data)
 static void test_deadline(Fixture *f, gconstpointer data)
 {
         MemoryReservation reservation;
+        MemoryError *error = NULL;
 
         add_guest(f, 1, 900, 100, 900, true);
         sim_memory_set_guest(f->memory, 1, true, NEVER);
-        FAILS(MEMORY_ERROR_FAILURE, memory_reserve_memory_range(f->to, NULL, 300000, "", "s", 600 * MIB_KIB,
-                                                                600 * MIB_KIB, &reservation, &error));
+        g_assert_false(memory_reserve_memory_range(f->to, NULL, 300000, "", "s", 600 * MIB_KIB, 600 * MIB_KIB,
+                                                   &reservation, &error));
+        /* Either end may be the first to notice that the time is over. */
+        g_assert_true(error->tag == MEMORY_ERROR_FAILURE || error->tag == MEMORY_ERROR_INTERNAL_ERROR);
+        memory_error_free(error);
         reservation = reserve(f, "", 90, 90);
         free(reservation.id);
 }

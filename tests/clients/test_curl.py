@@ -62,8 +62,10 @@ def test_headers(stack):
 
 def test_expect_continue(stack):
     """curl asks before it sends a large body."""
-    reply = json_call(https(stack), 'session.login_with_password', ['root', PASSWORD, '1.0', 'x' * 200_000])
-    assert reply['result'].startswith('OpaqueRef:')
+    session = json_call(https(stack), 'session.login_with_password', ['root', PASSWORD, '1.0', 'curl'])['result']
+    pool = json_call(https(stack), 'pool.get_all', [session])['result'][0]
+    assert json_call(https(stack), 'pool.set_name_description', [session, pool, 'x' * 200_000])['result'] == ''
+    assert len(json_call(https(stack), 'pool.get_name_description', [session, pool])['result']) == 200_000
 
 
 def test_certificate_is_what_the_status_says(stack):
