@@ -135,6 +135,8 @@ typedef struct BackendOperations {
 typedef struct BackendEvents {
         void (*shut_down)(const char *vm, void *data); /* a guest ended, whether it was asked to or not */
         void (*changed)(const char *vm, void *data);   /* what `state` tells is another */
+        /* A guest wants what is in that drive taken out. It may say so of any disk, at any rate. */
+        void (*ejected)(const char *vm, const char *device, void *data);
         void *data;
 } BackendEvents;
 

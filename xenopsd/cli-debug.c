@@ -112,6 +112,7 @@ static bool run_guest(const Cli *cli, XenopsError **error)
         BusStrings arguments = { 0 };
         add_text(&arguments, "vm", cli->words[0]);
         add_text(&arguments, "do", cli->words[1]);
+        add_text(&arguments, "device", cli->words[2]);
         add_seconds(&arguments, "after", cli->after);
         return trigger(cli, "guest", &arguments, error);
 }
@@ -126,7 +127,7 @@ const CliCommand cli_debug_commands[] = {
         { "behave", "[--vm VM] [--acknowledges B] [--answers B] [--tools B] [--balloons B] [--delay SECONDS]",
           "How simulated guests take a request.", 0, 0, run_behave },
         { "forget", "[--vm VM]", "Ends what inject and behave began.", 0, 0, run_forget },
-        { "guest", "VM poweroff|reboot|crash|suspend [--after SECONDS]",
-          "What a simulated guest does by itself.", 2, 2, run_guest },
+        { "guest", "VM poweroff|reboot|crash|suspend [--after SECONDS] | eject DEVICE",
+          "What a simulated guest does by itself.", 2, 3, run_guest },
         { 0 },
 };

@@ -7,6 +7,7 @@
 #include "host-info.h"
 #include "message-switch/lib/xen.h"
 #include "operation.h"
+#include "vbd.h"
 
 static void on_shut_down(const char *vm, void *data)
 {
@@ -20,6 +21,11 @@ static void on_shut_down(const char *vm, void *data)
 static void on_changed(const char *vm, void *data)
 {
         manager_vm_changed(data, vm);
+}
+
+static void on_ejected(const char *vm, const char *device, void *data)
+{
+        vbd_eject_wanted(data, vm, device);
 }
 
 static Backend *make_xenlight(Manager *manager, const ManagerSettings *settings, const BackendEvents *events,
@@ -38,7 +44,7 @@ static Backend *make_xenlight(Manager *manager, const ManagerSettings *settings,
 
 static Backend *make_backend(Manager *manager, const ManagerSettings *settings, char **ret_error)
 {
-        BackendEvents events = { on_shut_down, on_changed, manager };
+        BackendEvents events = { on_shut_down, on_changed, on_ejected, manager };
         const char *name = settings->backend ? settings->backend : "simulator";
         bool automatic = g_str_equal(name, "auto");
         if (g_str_equal(name, "xenlight") || (automatic && xen_is_control_domain()))
@@ -61,6 +67,8 @@ Manager *manager_new(const ManagerSettings *settings, Loop *loop, Workers *worke
 {
         Manager *manager = g_new0(Manager, 1);
         pthread_mutex_init(&manager->memory_lock, NULL);
+        pthread_mutex_init(&manager->ejects_lock, NULL);
+        manager->ejects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         manager->loop = loop;
         manager->workers = workers;
         manager->bus = bus;
@@ -133,6 +141,8 @@ void manager_free(Manager *manager)
         updates_free(manager->updates);
         xenops_host_clear(&manager->host);
         pthread_mutex_destroy(&manager->memory_lock);
+        pthread_mutex_destroy(&manager->ejects_lock);
+        g_hash_table_destroy(manager->ejects);
         g_free(manager->instance_id);
         g_free(manager);
 }
@@ -180,6 +190,7 @@ bool manager_remove_vm(Manager *manager, const char *vm, XenopsError **error)
                     XENOPS_POWER_STATE_HALTED);
         if (!vm_store_remove(manager->vms, vm, error))
                 return false;
+        vbd_eject_forget(manager, vm);
         DEVICES_FORGET(UPDATE_VBD, &config->metadata.vbds);
         DEVICES_FORGET(UPDATE_VIF, &config->metadata.vifs);
         DEVICES_FORGET(UPDATE_PCI, &config->metadata.pcis);

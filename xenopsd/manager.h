@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include <glib.h>
+
 #include "backend.h"
 #include "journal.h"
 #include "leftovers.h"
@@ -33,6 +35,8 @@ typedef struct Manager {
         int64_t grace_ms;               /* of other daemons that are silent */
         pthread_mutex_t memory_lock;    /* of what follows; not held while squeezed is asked */
         bool memory_logged_in, memory_logging_in;
+        pthread_mutex_t ejects_lock;
+        GHashTable *ejects; /* set of "VM DEVICE": what guests want ejected, until it is looked at; vbd.c's */
         char *instance_id;
         int lock_fd;              /* held so that there is one xenopsd in a folder */
         void (*stop)(void *data); /* DEBUG.shutdown */

@@ -47,7 +47,7 @@ extern const OperationKind operation_start, operation_shutdown, operation_reboot
     operation_set_memory_dynamic_range, operation_set_xsdata, operation_s3suspend, operation_s3resume,
     operation_check, operation_recover;
 extern const OperationKind operation_vbd_plug, operation_vbd_unplug, operation_vbd_eject,
-    operation_vbd_insert;
+    operation_vbd_insert, operation_vbd_eject_wanted;
 extern const OperationKind operation_vif_plug, operation_vif_unplug, operation_vif_move,
     operation_vif_set_carrier, operation_vif_set_locking_mode, operation_vif_set_ipv4_configuration,
     operation_vif_set_ipv6_configuration, operation_vif_set_trunks;

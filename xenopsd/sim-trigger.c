@@ -6,33 +6,38 @@
 
 #include <glib.h>
 
-/* guest vm=U do=poweroff|reboot|crash|suspend [after=SECONDS] */
+/* guest vm=U do=poweroff|reboot|crash|suspend [after=SECONDS]; or do=eject device=D */
 static bool trigger_guest(Simulator *simulator, const BusStrings *arguments, XenopsError **error)
 {
-        static const char *const keys[] = { "vm", "do", "after", NULL };
+        static const char *const keys[] = { "vm", "do", "after", "device", NULL };
         uint64_t after_usec = 0;
         if (!sim_arguments_check(arguments, keys, error) ||
             !sim_argument_usec(arguments, "after", &after_usec, error))
                 return false;
         const char *vm = sim_argument(arguments, "vm"), *what = sim_argument(arguments, "do");
-        SimReason reason = what ? sim_reason_of(what) : SIM_NONE;
-        if (!vm || reason == SIM_NONE)
+        const char *device = sim_argument(arguments, "device");
+        bool eject = what && strcmp(what, "eject") == 0;
+        SimReason reason = what && !eject ? sim_reason_of(what) : SIM_NONE;
+        if (!vm || eject != (device != NULL) || (!eject && reason == SIM_NONE))
                 return xenops_fail_internal(error,
-                                            "guest needs vm= and do=poweroff, reboot, crash or suspend");
+                                            "guest needs vm= and do=poweroff, reboot, crash or suspend; "
+                                            "or do=eject and device=");
         SimDomain *domain = sim_table_find(simulator->table, vm);
         if (!domain)
                 return xenops_fail_bad_power_state(error, XENOPS_POWER_STATE_HALTED,
                                                    XENOPS_POWER_STATE_RUNNING);
         sim_domain_lock(simulator->table, domain);
         bool running = domain->life == SIM_RUNNING, paused = domain->life == SIM_PAUSED;
-        if (running && after_usec == 0)
+        if (running && !eject && after_usec == 0)
                 sim_domain_shut(domain, reason);
-        else if (running)
+        else if (running && !eject)
                 sim_domain_request(domain, reason, clock_usec(), after_usec, after_usec);
         int r = sim_domain_commit(simulator->table, domain);
         sim_domain_unref(simulator->table, domain);
         if (r < 0)
                 return simulator_fail_errno(error, "cannot write the domain", r);
+        if (running && eject)
+                simulator->backend.events.ejected(vm, device, simulator->backend.events.data);
         return running || xenops_fail_bad_power_state(
                               error, paused ? XENOPS_POWER_STATE_PAUSED : XENOPS_POWER_STATE_HALTED,
                               XENOPS_POWER_STATE_RUNNING);

@@ -26,6 +26,9 @@ HANG_SEC = 3600 if KERNEL else 900
 KILLS = int(os.environ.get('KILLS', 8))     # of each kind
 
 
+DEVIDS = {'0': 768, '3': 5696}     # of hda and hdd, in xenstore
+
+
 class Failed(Exception):
     """A call's error: its name and its parameters."""
 
@@ -47,6 +50,10 @@ class Simulated:
     def does(self, vm, what, domid=None):
         self.test.call('DEBUG.trigger', cmd='guest', args=[f'vm={vm}', f'do={what}'])
 
+    def ejects(self, vm, *devices):
+        for device in devices:
+            self.test.call('DEBUG.trigger', cmd='guest', args=[f'vm={vm}', 'do=eject', f'device={device}'])
+
     def check_data(self, vm, data):
         """No guest looks."""
 
@@ -54,10 +61,7 @@ class Simulated:
         self.test.call('DEBUG.trigger', cmd='destroy', args=[f'vm={vm}'])
 
     def disk(self, name):
-        path = os.path.join(self.test.folder, name)
-        with open(path, 'w') as file:
-            file.truncate(DISK_BYTES)
-        return path
+        return self.test.disc(name)
 
     def left(self):
         return self.test.domains()
@@ -96,6 +100,13 @@ class Xen:
             self.run('xl', 'sysrq', domid, 'c')
         else:
             self.run('xenstore-write', f'/local/domain/{domid}/control/shutdown', what)
+
+    def ejects(self, vm, *devices):
+        """As a guest's driver does it."""
+        for device in devices:
+            disk = f'/local/domain/{self.test.state(vm)["domids"][0]}/device/vbd/{DEVIDS[device]}'
+            self.run('xenstore-read', f'{disk}/backend')
+            self.run('xenstore-write', f'{disk}/eject', 'eject')
 
     def check_data(self, vm, data):
         base = f'/local/domain/{self.test.state(vm)["domids"][0]}/'
@@ -248,6 +259,12 @@ class Daemons(unittest.TestCase):
         self.call('VBD.add', vbd={'id': [vm, device], 'backend': ['Local', path], **more})
         return [vm, device]
 
+    def disc(self, name):
+        path = os.path.join(self.folder, name)
+        with open(path, 'w') as file:
+            file.truncate(DISK_BYTES)
+        return path
+
     def add_interface(self, vm, device, bridge=None, **more):
         self.call('VIF.add', vif={'id': [vm, device], 'position': int(device), 'mac': f'00:16:3e:00:00:0{device}',
                                   'backend': ['Local', bridge or self.hypervisor.bridge], **more})
@@ -390,6 +407,22 @@ class Conformance(Daemons):
         self.do('VIF.plug', id=interface)
         self.assertTrue(self.plugged('VBD', disk) and self.plugged('VIF', interface))
 
+    def test_guest_ejects(self):
+        """What is in a drive goes, however often it is said; what is no drive stays."""
+        vm = self.create(ty=['HVM', {}])
+        disk = self.add_disk(vm, '0', self.hypervisor.disk('disk'), position=['Ide', 0, 0])
+        drive = self.add_disk(vm, '3', self.disc('disc'), position=['Ide', 3, 0], ty='CDROM', mode='ReadOnly')
+        self.start(vm, paused=bool(KERNEL))     # there nothing would boot
+        for _ in range(2):
+            self.hypervisor.ejects(vm, '0', '3', '3')
+            self.eventually(lambda: not self.call('VBD.stat', id=drive)[0].get('backend'), 'an empty drive')
+            self.assertTrue(self.call('VBD.stat', id=disk)[0].get('backend'))
+            self.assertTrue(self.plugged('VBD', drive) and self.plugged('VBD', disk))
+            self.kill()
+            self.up()
+            self.do('VBD.insert', id=drive, disk=['Local', self.disc('another')])
+        self.do('VM.shutdown', id=vm, delay=None)
+
     def test_devices_while_it_runs(self):
         vm = self.create()
         self.start(vm)
@@ -442,7 +475,7 @@ class Conformance(Daemons):
         before = [self.state(vm) for vm in vms]
         self.kill()
         self.up()
-        self.assertEqual([self.state(vm) for vm in vms], before)
+        self.eventually(lambda: [self.state(vm) for vm in vms] == before, 'what was known of them')
         self.do('VM.unpause', id=vms[0])
         self.assertEqual(self.power(vms[0]), 'Running')
         self.do('VM.shutdown', id=vms[0], delay=None)
@@ -600,10 +633,7 @@ class Peers(Daemons):
 class Names(Daemons):
     def test_name_of_a_disk_is_no_option(self):
         vm = self.create(ty=['HVM', {}])
-        path = os.path.join(self.folder, 'image,snapshot=on.iso')
-        with open(path, 'w') as file:
-            file.truncate(DISK_BYTES)
-        self.add_disk(vm, '3', path, ty='CDROM', mode='ReadOnly')
+        self.add_disk(vm, '3', self.disc('image,snapshot=on.iso'), ty='CDROM', mode='ReadOnly')
         self.fails('has a comma', 'VM.start', id=vm, paused=True)
         self.assertEqual((self.power(vm), self.hypervisor.left()), ('Halted', []))
 

@@ -156,6 +156,28 @@ static void test_waits(void)
         place_clear(&place);
 }
 
+static void test_disks(void)
+{
+        Place place;
+        place_init(&place);
+        g_assert_cmpint(xl_table_add(place.table, VM, true), ==, 0);
+        give_domain(&place, VM, 3);
+        XlVm *vm = xl_table_lock(place.table, VM);
+        xl_vm_add_device(vm, "vif", "1", "xvdb", NULL, true);
+        xl_vm_add_device(vm, "vbd", "1", "xvdb", NULL, true);
+        xl_table_unlock(place.table, vm);
+        g_autoptr(GPtrArray) nodes = xl_table_disks(place.table, 3), none = xl_table_disks(place.table, 4);
+        g_assert_cmpuint(nodes->len, ==, 1);
+        g_assert_cmpstr(nodes->pdata[0], ==, "xvdb");
+        g_assert_cmpuint(none->len, ==, 0);
+        g_autofree char *device = NULL, *name = xl_table_disk(place.table, 3, "xvdb", &device);
+        g_assert_cmpstr(name, ==, VM);
+        g_assert_cmpstr(device, ==, "1");
+        g_assert_null(xl_table_disk(place.table, 3, "xvda", &device));
+        g_assert_null(xl_table_disk(place.table, 4, "xvdb", &device));
+        place_clear(&place);
+}
+
 static void test_damage(void)
 {
         Place place;
@@ -174,6 +196,7 @@ int main(int argc, char **argv)
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/xl-table/remembers", test_remembers);
         g_test_add_func("/xl-table/waits", test_waits);
+        g_test_add_func("/xl-table/disks", test_disks);
         g_test_add_func("/xl-table/damage", test_damage);
         return g_test_run();
 }

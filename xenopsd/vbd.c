@@ -2,6 +2,7 @@
 #include "vbd.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <glib.h>
 
@@ -176,6 +177,55 @@ static bool run_eject(Operation *operation, XenopsError **error)
         return vbd_eject(operation, vbd, error);
 }
 
+/* ---- what guests want out ---- */
+
+void vbd_eject_wanted(Manager *manager, const char *vm, const char *device)
+{
+        pthread_mutex_lock(&manager->ejects_lock);
+        /* However often it says so, it waits for one operation. */
+        bool is_new = vm_store_has(manager->vms, vm) &&
+                      g_hash_table_add(manager->ejects, g_strconcat(vm, " ", device, NULL));
+        pthread_mutex_unlock(&manager->ejects_lock);
+        if (is_new)
+                operation_submit_own(manager, &operation_vbd_eject_wanted, vm);
+}
+
+/* -> the devices, whose wishes are forgotten. */
+static GPtrArray *take_wanted(Manager *manager, const char *vm)
+{
+        g_autofree char *prefix = g_strconcat(vm, " ", NULL);
+        GPtrArray *devices = g_ptr_array_new_with_free_func(g_free);
+        GHashTableIter iter;
+        gpointer key;
+        pthread_mutex_lock(&manager->ejects_lock);
+        g_hash_table_iter_init(&iter, manager->ejects);
+        while (g_hash_table_iter_next(&iter, &key, NULL)) {
+                if (!g_str_has_prefix(key, prefix))
+                        continue;
+                g_ptr_array_add(devices, g_strdup((char *)key + strlen(prefix)));
+                g_hash_table_iter_remove(&iter);
+        }
+        pthread_mutex_unlock(&manager->ejects_lock);
+        return devices;
+}
+
+void vbd_eject_forget(Manager *manager, const char *vm)
+{
+        g_ptr_array_unref(take_wanted(manager, vm));
+}
+
+static bool run_eject_wanted(Operation *operation, XenopsError **error)
+{
+        g_autoptr(GPtrArray) devices = take_wanted(operation->manager, operation->vm);
+        bool good = true;
+        for (guint i = 0; i < devices->len && good; i++) {
+                const XenopsVbd *vbd = vm_config_vbd(operation->config, devices->pdata[i]);
+                if (vbd && vbd->ty == XENOPS_VBD_TYPE_CDROM && vbd->backend)
+                        good = vbd_eject(operation, vbd, error) && operation_refresh(operation, error);
+        }
+        return good;
+}
+
 static bool run_insert(Operation *operation, XenopsError **error)
 {
         const XenopsVbdInsertArgs *arguments = operation->arguments;
@@ -243,4 +293,5 @@ void vbd_recover(Operation *operation, const char *device, JournalEntry entry)
 const OperationKind operation_vbd_plug = { "VBD.plug", run_plug, true, false };
 const OperationKind operation_vbd_unplug = { "VBD.unplug", run_unplug, true, false };
 const OperationKind operation_vbd_eject = { "VBD.eject", run_eject, true, false };
+const OperationKind operation_vbd_eject_wanted = { "VBD.eject, by the guest", run_eject_wanted, true, false };
 const OperationKind operation_vbd_insert = { "VBD.insert", run_insert, true, false };

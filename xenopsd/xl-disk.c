@@ -118,10 +118,12 @@ static bool add_to_domain(BackendContext *context, uint32_t domid, const XenopsD
         if (!ctx)
                 return false;
         int rc = xl_await(context, libxl_device_disk_add(ctx, domid, disk, xl_how(context)));
-        if (rc != 0)
+        if (rc != 0) {
                 xl_fail(context, error, rc, "cannot plug the disk");
-        else if (xl_await_taken(context, domid, "vbd", disk->vdev, error))
+        } else if (xl_await_taken(context, domid, "vbd", disk->vdev, error)) {
+                xl_events_watch(xl_of(context), domid);
                 return true;
+        }
         rc = libxl_device_disk_destroy(ctx, domid, disk, NULL);
         if (rc != 0 && xl_device_there(domid, "vbd", disk->vdev) != 0)
                 log_error("A disk that could not be plugged stays with the domain", "XAPI_VM", id->vm,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A context of libxl's on the loop, which hears of the ends of domains. All of it runs on the loop's thread. */
+/* A context of libxl's on the loop, which hears of the ends of domains and of what guests eject. All of it runs on the loop's thread. */
 #include <poll.h>
+#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -14,8 +15,15 @@ struct XlEvents {
         Xenlight *xenlight;
         XlLog *log;
         libxl_ctx *ctx;
-        GHashTable *deaths; /* domid -> libxl_evgen_domain_death */
+        GHashTable *watched; /* domid -> Watched */
 };
+
+/* What a domain's events are generated from. */
+typedef struct Watched {
+        XlEvents *events;
+        libxl_evgen_domain_death *death; /* NULL: it could not be made */
+        GPtrArray *ejects;               /* of libxl_evgen_disk_eject */
+} Watched;
 
 typedef struct Poll {
         uv_poll_t handle; /* first */
@@ -148,6 +156,18 @@ static const libxl_osevent_hooks osevent_hooks = {
 
 /* ---- what Xen tells ---- */
 
+/* A guest with drivers says so in xenstore, of any disk that it has. Of which, libxl 4.17 does not tell (it looks for the name
+ * where the guest's side of the disk would have it), so that the name is what it hands through. */
+static void on_eject(Xenlight *xenlight, const libxl_event *event)
+{
+        char node[sizeof event->for_user + 1] = "";
+        g_autofree char *vm = NULL, *device = NULL;
+        memcpy(node, &event->for_user, sizeof event->for_user);
+        vm = xl_table_disk(xenlight->table, event->domid, node, &device);
+        if (vm)
+                xenlight->backend.events.ejected(vm, device, xenlight->backend.events.data);
+}
+
 static void on_event(void *user, libxl_event *event)
 {
         XlEvents *events = user;
@@ -156,6 +176,8 @@ static void on_event(void *user, libxl_event *event)
                 g_autofree char *vm = xl_table_shut_down(xenlight->table, event->domid);
                 if (vm)
                         xenlight->backend.events.shut_down(vm, xenlight->backend.events.data);
+        } else if (event->type == LIBXL_EVENT_TYPE_DISK_EJECT) {
+                on_eject(xenlight, event);
         }
         libxl_event_free(events->ctx, event);
 }
@@ -178,28 +200,54 @@ typedef struct Watch {
         uint32_t domid;
 } Watch;
 
-static void events_drop(XlEvents *events, uint32_t domid)
+static void watched_free(void *data)
 {
-        libxl_evgen_domain_death *death = g_hash_table_lookup(events->deaths, GUINT_TO_POINTER(domid));
-        if (!death)
-                return;
-        libxl_evdisable_domain_death(events->ctx, death);
-        g_hash_table_remove(events->deaths, GUINT_TO_POINTER(domid));
+        Watched *watched = data;
+        if (watched->death)
+                libxl_evdisable_domain_death(watched->events->ctx, watched->death);
+        for (guint i = 0; i < watched->ejects->len; i++)
+                libxl_evdisable_disk_eject(watched->events->ctx, watched->ejects->pdata[i]);
+        g_ptr_array_unref(watched->ejects);
+        g_free(watched);
+}
+
+static void log_deaf(XlEvents *events, const char *text)
+{
+        g_autofree char *reason = xl_log_first_error(events->log);
+        log_error(text, "ERROR", reason ? reason : "", NULL);
+}
+
+static void watch_disks(XlEvents *events, uint32_t domid, GPtrArray *ejects)
+{
+        g_autoptr(GPtrArray) nodes = xl_table_disks(events->xenlight->table, domid);
+        for (guint i = 0; i < nodes->len; i++) {
+                const char *node = nodes->pdata[i];
+                libxl_evgen_disk_eject *eject;
+                libxl_ev_user user = 0;
+                if (strlen(node) > sizeof user)
+                        continue; /* of no drive: "xvdaa15" is the longest */
+                memcpy(&user, node, strlen(node));
+                if (libxl_evenable_disk_eject(events->ctx, domid, node, user, &eject) == 0)
+                        g_ptr_array_add(ejects, eject);
+                else
+                        log_deaf(events, "What a guest ejects will not be heard of");
+        }
 }
 
 static void do_watch(void *data)
 {
         Watch *watch = data;
         XlEvents *events = watch->xenlight->events;
-        libxl_evgen_domain_death *death;
         if (events) {
-                events_drop(events, watch->domid);
-                if (libxl_evenable_domain_death(events->ctx, watch->domid, 0, &death) == 0) {
-                        g_hash_table_insert(events->deaths, GUINT_TO_POINTER(watch->domid), death);
-                } else {
-                        g_autofree char *reason = xl_log_first_error(events->log);
-                        log_error("The end of a domain will not be heard of", "ERROR", reason, NULL);
+                Watched *watched = g_new0(Watched, 1);
+                *watched = (Watched){ events, NULL, g_ptr_array_new() };
+                g_hash_table_remove(events->watched, GUINT_TO_POINTER(watch->domid));
+                if (libxl_evenable_domain_death(events->ctx, watch->domid, 0, &watched->death) != 0) {
+                        watched->death = NULL;
+                        log_deaf(events, "The end of a domain will not be heard of");
                 }
+                watch_disks(events, watch->domid, watched->ejects);
+                g_hash_table_insert(events->watched, GUINT_TO_POINTER(watch->domid), watched);
         }
         g_free(watch);
 }
@@ -208,7 +256,7 @@ static void do_forget(void *data)
 {
         Watch *watch = data;
         if (watch->xenlight->events)
-                events_drop(watch->xenlight->events, watch->domid);
+                g_hash_table_remove(watch->xenlight->events->watched, GUINT_TO_POINTER(watch->domid));
         g_free(watch);
 }
 
@@ -233,7 +281,7 @@ XlEvents *xl_events_new(Xenlight *xenlight, char **ret_error)
 {
         XlEvents *events = g_new0(XlEvents, 1);
         events->xenlight = xenlight;
-        events->deaths = g_hash_table_new(NULL, NULL);
+        events->watched = g_hash_table_new_full(NULL, NULL, NULL, watched_free);
         events->log = xl_log_new();
         events->ctx = xl_ctx_new(events->log, &osevent_hooks, events);
         if (!events->ctx) {
@@ -250,8 +298,8 @@ void xl_events_free(XlEvents *events)
 {
         if (!events)
                 return;
-        libxl_ctx_free(events->ctx); /* with what it generates events from */
-        g_hash_table_destroy(events->deaths);
+        g_hash_table_destroy(events->watched);
+        libxl_ctx_free(events->ctx);
         xl_log_free(events->log);
         g_free(events);
 }

@@ -236,19 +236,53 @@ void xl_vm_remove_device(XlVm *vm, const char *kind, const char *id)
         vm->n_devices--;
 }
 
+/* With the lock. NULL: no VM has that domain. */
+static XlVm *vm_with(XlTable *table, int64_t domid)
+{
+        GHashTableIter iter;
+        gpointer value;
+        g_hash_table_iter_init(&iter, table->by_vm);
+        while (g_hash_table_iter_next(&iter, NULL, &value))
+                if (((XlVm *)value)->domid == domid)
+                        return value;
+        return NULL;
+}
+
 char *xl_table_shut_down(XlTable *table, int64_t domid)
 {
         char *name = NULL;
-        GHashTableIter iter;
-        gpointer value;
         pthread_mutex_lock(&table->lock);
-        g_hash_table_iter_init(&iter, table->by_vm);
-        while (!name && g_hash_table_iter_next(&iter, NULL, &value)) {
-                XlVm *vm = value;
-                if (vm->domid != domid)
-                        continue;
+        XlVm *vm = vm_with(table, domid);
+        if (vm) {
                 vm->shut_down = true;
                 pthread_cond_broadcast(&vm->changed);
+                name = g_strdup(vm->vm);
+        }
+        pthread_mutex_unlock(&table->lock);
+        return name;
+}
+
+GPtrArray *xl_table_disks(XlTable *table, int64_t domid)
+{
+        GPtrArray *nodes = g_ptr_array_new_with_free_func(g_free);
+        pthread_mutex_lock(&table->lock);
+        const XlVm *vm = vm_with(table, domid);
+        for (size_t i = 0; vm && i < vm->n_devices; i++)
+                if (g_str_equal(vm->devices[i].kind, "vbd"))
+                        g_ptr_array_add(nodes, g_strdup(vm->devices[i].node));
+        pthread_mutex_unlock(&table->lock);
+        return nodes;
+}
+
+char *xl_table_disk(XlTable *table, int64_t domid, const char *node, char **ret_device)
+{
+        char *name = NULL;
+        pthread_mutex_lock(&table->lock);
+        const XlVm *vm = vm_with(table, domid);
+        for (size_t i = 0; vm && !name && i < vm->n_devices; i++) {
+                if (!g_str_equal(vm->devices[i].kind, "vbd") || !g_str_equal(vm->devices[i].node, node))
+                        continue;
+                *ret_device = g_strdup(vm->devices[i].id);
                 name = g_strdup(vm->vm);
         }
         pthread_mutex_unlock(&table->lock);

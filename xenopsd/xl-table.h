@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <glib.h>
+
 #include "backend.h"
 #include "ledger.h"
 
@@ -56,6 +58,10 @@ void xl_vm_remove_device(XlVm *vm, const char *kind, const char *id);
 
 /* Marks the VM with that domain as shut down and wakes who waits. Returns its name, owned (g_free), or NULL. */
 char *xl_table_shut_down(XlTable *table, int64_t domid);
+/* What the domain has of disks: libxl's names of them, owned. */
+GPtrArray *xl_table_disks(XlTable *table, int64_t domid);
+/* The VM with that domain, owned (g_free), and the id of its disk that libxl calls `node`, *ret_device, owned, too; or NULL. */
+char *xl_table_disk(XlTable *table, int64_t domid, const char *node, char **ret_device);
 /* Waits until `reached` says so, asked without the lock and again after every change of the VM. 0; -ETIME: the deadline
  * (clock_usec) passed; -ECANCELED; -ESRCH: it is not there any more. */
 int xl_table_wait(XlTable *table, const char *vm, uint64_t deadline_usec, Cancel *cancel);

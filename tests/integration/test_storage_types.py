@@ -238,4 +238,7 @@ def test_disc_that_is_changed_while_nobody_looks(fresh):
         xapi = eventually(lambda: log_in(fresh))
         record = xapi.wait_for('VBD', vbd, lambda record: record['VDI'] == found)
         assert record['empty'] == (found == NULL) and record['currently_attached'], record
+    xapi.call('VBD.insert', vbd, disc)
+    xenops(fresh, 'guest', xapi.call('VM.get_uuid', vm), 'eject', '3')
+    assert xapi.wait_for('VBD', vbd, lambda record: record['empty'])['VDI'] == NULL
     xapi.call('VM.hard_shutdown', vm)

@@ -4,7 +4,7 @@ from xen.box import suite
 
 TEST_SEC = 900
 TESTS = ('power_states', 'test_data', 'unknown', 'destroyed_behind_our_back', 'devices_from_the_start',
-         'nothing_is_left', 'restart_finds_again', 'are_left_alone', 'share_of_processors', 'start_time_and_memory',
+         'nothing_is_left', 'guest_ejects', 'restart_finds_again', 'are_left_alone', 'share_of_processors', 'start_time_and_memory',
          'name_of_a_disk_is_no_option')
 
 
