@@ -2,7 +2,9 @@
 #include "live.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "live-private.h"
 #include "nbd-connect.h"
@@ -225,9 +227,21 @@ char *live_follow(const DiskRecord *record, uint64_t deadline_usec)
         return why;
 }
 
+/* So that a size that was said to be there is there after a power cut; of a raw image the server does not see to it. */
+static char *sync_image(const Layer *layer)
+{
+        int fd = open(layer->path, O_RDONLY | O_CLOEXEC);
+        int r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+
+        if (fd >= 0)
+                close(fd);
+        return r < 0 ? live_failed_errno(layer->path, r) : NULL;
+}
+
 static char *resize(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, int64_t bytes)
 {
-        g_autofree char *top = server_node(g_ptr_array_index(layers, 0)), *again = NULL;
+        const Layer *layer = g_ptr_array_index(layers, 0);
+        g_autofree char *top = server_node(layer), *again = NULL;
         char *why = live_close(qmp, record);
         bool good;
 
@@ -235,8 +249,7 @@ static char *resize(Qmp *qmp, const DiskRecord *record, GPtrArray *layers, int64
                 return why;
         good = qmp_call(qmp, "block_resize",
                         json_pack("{s:s, s:I}", "node-name", top, "size", (json_int_t)bytes), NULL) == 0;
-        if (!good)
-                why = live_failed(qmp, "block_resize");
+        why = good ? sync_image(layer) : live_failed(qmp, "block_resize");
         again = live_reopen(qmp, record, top, server_writes_through(layers));
         return why != NULL ? why : g_steal_pointer(&again);
 }
