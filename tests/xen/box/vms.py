@@ -22,12 +22,13 @@ NO_QOS = {'other_config': {}, 'qos_algorithm_type': '', 'qos_algorithm_params': 
 class Site:
     """A storage repository, a network on a bridge, and a session, on a fresh host."""
 
-    def __init__(self, dom0):
+    def __init__(self, dom0, device_config=None):
         self.dom0, self.xapi = dom0, dom0.login()
         self.call = self.xapi.call
         self.host, = self.call('host.get_all')
         dom0.run('mkdir', '-p', SR_FOLDER)
-        self.sr = self.call('SR.create', self.host, {'location': SR_FOLDER}, 0, 'disks', '', 'file', 'user', False, {})
+        self.sr = self.call('SR.create', self.host, {'location': SR_FOLDER, **(device_config or {})}, 0, 'disks', '', 'file',
+                            'user', False, {})
         self.network = self.call('network.create', {'name_label': 'guests', 'name_description': '', 'MTU': 1500,
                                                     'other_config': {}, 'bridge': '', 'managed': True})
         self.bridge = self.call('network.get_bridge', self.network)

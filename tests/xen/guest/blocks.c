@@ -119,6 +119,8 @@ static void write_on(int fd)
                         int r = write_block(fd, writer_first + i, generation);
 
                         if (r) {
+                                /* What of it reached the disk nobody knows. */
+                                acknowledged->generation[i] = 0;
                                 acknowledged->error = -r;
                                 _exit(1);
                         }
@@ -164,32 +166,45 @@ static void stop_writer(void)
                 if (acknowledged->generation[i] &&
                     read_block(fd, writer_first + i) != (int64_t)acknowledged->generation[i])
                         wrong++;
-        if (acknowledged->error)
-                printf("stop failed: a write: %s\n", strerror(acknowledged->error));
-        else if (wrong)
+        if (wrong)
                 printf("stop failed: %lu acknowledged blocks are not there\n", wrong);
+        else if (acknowledged->error)
+                printf("stop failed: a write: %s\n", strerror(acknowledged->error));
         else
                 printf("stop ok %lu\n", acknowledged->writes);
         close(fd);
+}
+
+static bool writer_obeys(const char *name)
+{
+        if (!strcmp(name, "stop"))
+                stop_writer();
+        else if (!strcmp(name, "written"))
+                printf("written %lu\n", acknowledged ? acknowledged->writes : 0);
+        else if (!strcmp(name, "error"))
+                printf("error %s\n",
+                       acknowledged && acknowledged->error ? strerror(acknowledged->error) : "none");
+        else
+                return false;
+        return true;
 }
 
 bool blocks_obey(char **word)
 {
         bool ranged = !strcmp(word[0], "stamp") || !strcmp(word[0], "check") || !strcmp(word[0], "writer");
         uint64_t bytes, value[3] = { 0 };
-        int fd;
+        int fd, flags;
 
-        if (!strcmp(word[0], "stop"))
-                stop_writer();
-        else if (!strcmp(word[0], "written"))
-                printf("written %lu\n", acknowledged ? acknowledged->writes : 0);
-        if (!strcmp(word[0], "stop") || !strcmp(word[0], "written"))
+        if (writer_obeys(word[0]))
                 return true;
         if ((!ranged && strcmp(word[0], "size")) || !word[1])
                 return false;
         for (int i = 0; i < 3 && ranged && word[2 + i]; i++)
                 value[i] = strtoull(word[2 + i], NULL, 10);
-        fd = open_disk(word[1], !strcmp(word[0], "check") || !ranged ? O_RDONLY : O_RDWR);
+        flags = !strcmp(word[0], "check") || !ranged ? O_RDONLY : O_RDWR;
+        if (word[4] && !strcmp(word[4], "sync"))
+                flags |= O_DSYNC;
+        fd = open_disk(word[1], flags);
         if (fd < 0)
                 printf("%s failed: %s\n", word[0], strerror(errno));
         else if (!ranged)
