@@ -191,7 +191,7 @@ static void name_device(VbdRow *vbd)
         slot_str(&vbd->device, name);
 }
 
-/* What xenopsd names "SR/VDI", borrowed; NULL: there is no such object. */
+/* What xenopsd names "SR/VDI", borrowed; NULL: there is no such object. Looks at every VDI of the SR. */
 static const char *vdi_named(Txn *txn, const char *name)
 {
         const char *slash = strchr(name, '/');
@@ -207,7 +207,7 @@ static const char *vdi_named(Txn *txn, const char *name)
         return NULL;
 }
 
-/* Whoever changed a disc may have died before it was written down. */
+/* Of a drive: whoever changed a disc may have died before it was written down. */
 static void fold_medium(Txn *txn, VbdRow *vbd, const XenopsDisk *present)
 {
         const char *vdi = !present                          ? NULL_REF
@@ -215,7 +215,7 @@ static void fold_medium(Txn *txn, VbdRow *vbd, const XenopsDisk *present)
                                                             : NULL;
         auto_str old = str_ref(vbd->VDI);
 
-        if (vbd->type != VBD_TYPE_CD || !vdi || (strcmp(vdi, old) == 0 && vbd->empty == !present))
+        if (!vdi || (strcmp(vdi, old) == 0 && vbd->empty == !present))
                 return;
         vbd->empty = !present;
         slot_str(&vbd->VDI, vdi);
@@ -225,7 +225,7 @@ static void fold_medium(Txn *txn, VbdRow *vbd, const XenopsDisk *present)
 static void fold_vbd(Txn *txn, VbdRow *vbd, const XenopsVbdState *state)
 {
         vbd->currently_attached = state != NULL;
-        if (state)
+        if (state && vbd->type == VBD_TYPE_CD)
                 fold_medium(txn, vbd, state->backend_present);
         if (state && !vbd->empty)
                 name_device(vbd);
