@@ -97,11 +97,6 @@ static bool fail_storage(const DiskCall *call, XenopsError **error, StorageError
         return failed;
 }
 
-static bool is_cancelled(const DiskCall *call)
-{
-        return call->cancel && cancel_asked(call->cancel);
-}
-
 /* NULL: done. Else the error, owned. */
 static StorageError *disk_try(DiskCall *call, bool (*function)(DiskCall *, uint64_t, StorageError **))
 {
@@ -110,14 +105,11 @@ static StorageError *disk_try(DiskCall *call, bool (*function)(DiskCall *, uint6
                 uint64_t now = clock_usec();
                 if (function(call, call->deadline_usec > now ? call->deadline_usec - now : 1, &failed))
                         return NULL;
-                if (is_cancelled(call) || !is_worth_repeating(failed, call->waits) ||
+                if (cancel_asked(call->cancel) || !is_worth_repeating(failed, call->waits) ||
                     clock_usec() + DISK_RETRY_USEC > call->deadline_usec)
                         return failed;
                 storage_error_free(g_steal_pointer(&failed));
-                if (call->cancel)
-                        cancel_sleep(call->cancel, DISK_RETRY_USEC);
-                else
-                        g_usleep(DISK_RETRY_USEC);
+                cancel_sleep(call->cancel, DISK_RETRY_USEC);
         }
 }
 
@@ -205,13 +197,13 @@ bool disk_attach(Operation *operation, const char *device, const XenopsDisk *dis
         StorageError *failed = disk_try(&call, call_attach);
         if (!failed)
                 failed = disk_try(&call, call_activate);
-        if (!failed) {
+        bool good = !failed;
+        if (good) {
                 *ret = disk_path_of(&call.backend);
         } else {
-                fail_storage(&call, error, g_steal_pointer(&failed));
+                fail_storage(&call, error, failed);
                 undo_attach(operation, device);
         }
-        bool good = !*error;
         disk_call_clear(&call);
         return good;
 }

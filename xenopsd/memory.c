@@ -103,14 +103,11 @@ static MemoryError *memory_try(MemoryCall *call, MemoryFunction function)
                 uint64_t now = clock_usec();
                 if (function(call, call->deadline_usec > now ? call->deadline_usec - now : 1, &failed))
                         return NULL;
-                if ((call->cancel && cancel_asked(call->cancel)) || !is_worth_repeating(failed) ||
+                if (cancel_asked(call->cancel) || !is_worth_repeating(failed) ||
                     clock_usec() + MEMORY_RETRY_USEC > call->deadline_usec)
                         return failed;
                 g_clear_pointer(&failed, memory_error_free);
-                if (call->cancel)
-                        cancel_sleep(call->cancel, MEMORY_RETRY_USEC);
-                else
-                        g_usleep(MEMORY_RETRY_USEC);
+                cancel_sleep(call->cancel, MEMORY_RETRY_USEC);
         }
 }
 
@@ -121,7 +118,7 @@ static bool memory_do(Operation *operation, MemoryCall *call, MemoryFunction fun
         *ret_absent = !call->bus;
         if (*ret_absent)
                 return xenops_fail_internal(error, "squeezed is not there");
-        if (call->cancel && cancel_asked(call->cancel))
+        if (cancel_asked(call->cancel))
                 return xenops_fail_cancelled(error, task_id(operation->task));
         MemoryError *failed = memory_try(call, function);
         *ret_absent = failed && is_absent(failed);

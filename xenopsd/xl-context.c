@@ -167,7 +167,7 @@ bool xl_fail(BackendContext *context, XenopsError **error, int rc, const char *w
 {
         XlContext *xl = (XlContext *)context;
         g_autofree char *reason = xl->log ? xl_log_first_error(xl->log) : NULL;
-        if (rc == ERROR_ABORTED || (context->cancel && cancel_asked(context->cancel)))
+        if (rc == ERROR_ABORTED || cancel_asked(context->cancel))
                 return xenops_fail_cancelled(error, what);
         return xenops_fail_internal(error, "%s: %s (libxl: %s)", what, reason ? reason : "no reason is known",
                                     libxl_error_to_string(rc) ? libxl_error_to_string(rc) : "unknown");

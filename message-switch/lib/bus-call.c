@@ -341,11 +341,9 @@ static bool bus_pending_abandon(Bus *bus, BusPending *pending, bool in_time)
 
 static void bus_pending_wait(Bus *bus, BusPending *pending, Cancel *cancel, uint64_t deadline_usec)
 {
-        if (cancel)
-                cancel_listen(cancel, bus_pending_on_cancel, pending);
+        cancel_listen(cancel, bus_pending_on_cancel, pending);
         bool in_time = bus_pending_wait_until(pending, deadline_usec);
-        if (cancel)
-                cancel_listen(cancel, NULL, NULL);
+        cancel_listen(cancel, NULL, NULL);
         bool unwanted = atomic_load(&pending->is_unwanted);
         if (!in_time || unwanted) {
                 if (bus_pending_abandon(bus, pending, in_time))

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include <glib.h>
+
 #include "condition.h"
 #include "loop.h"
 
@@ -34,6 +36,8 @@ void cancel_ask(Cancel *cancel)
 
 bool cancel_asked(Cancel *cancel)
 {
+        if (!cancel)
+                return false;
         pthread_mutex_lock(&cancel->lock);
         bool asked = cancel->asked;
         pthread_mutex_unlock(&cancel->lock);
@@ -42,6 +46,8 @@ bool cancel_asked(Cancel *cancel)
 
 void cancel_listen(Cancel *cancel, void (*wake)(void *data), void *data)
 {
+        if (!cancel)
+                return;
         pthread_mutex_lock(&cancel->lock);
         cancel->wake = wake;
         cancel->data = data;
@@ -52,6 +58,10 @@ void cancel_listen(Cancel *cancel, void (*wake)(void *data), void *data)
 
 bool cancel_sleep(Cancel *cancel, uint64_t usec)
 {
+        if (!cancel) {
+                g_usleep(usec);
+                return false;
+        }
         uint64_t deadline = clock_usec() + usec;
         pthread_mutex_lock(&cancel->lock);
         while (!cancel->asked && condition_wait(&cancel->changed, &cancel->lock, deadline) == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The wish that an operation should end: asked for once, heard by whatever the operation waits in. */
+/* The wish that an operation should end: asked for once, heard by whatever the operation waits in. Where it is waited, NULL
+ * stands for an operation that has none: the wish never comes. */
 #pragma once
 
 #include <pthread.h>
