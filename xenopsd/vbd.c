@@ -13,11 +13,13 @@ const char *vbd_disk_text(const XenopsDisk *disk)
         return !disk ? "" : disk->tag == XENOPS_DISK_LOCAL ? disk->local : disk->vdi;
 }
 
-static void log_unplug(const Operation *operation, const char *device, XenopsError *taken)
+#define STUCK_DISK  "A disk could not be let go of"
+#define STUCK_DRIVE "A drive could not be emptied"
+
+static void log_failure(const char *what, const Operation *operation, const char *device, XenopsError *taken)
 {
         char *text = xenops_error_text(taken);
-        log_error("A disk could not be let go of", "XAPI_VM", operation->vm, "XAPI_DEVICE", device, "ERROR",
-                  text, NULL);
+        log_error(what, "XAPI_VM", operation->vm, "XAPI_DEVICE", device, "ERROR", text, NULL);
         free(text);
         xenops_error_free(taken);
 }
@@ -26,14 +28,14 @@ void vbd_detach_anyway(Operation *operation, const XenopsVbd *vbd)
 {
         XenopsError *error = NULL;
         if (vbd->backend && !disk_detach(operation, vbd->id.device, vbd->backend, &error))
-                log_unplug(operation, vbd->id.device, error);
+                log_failure(STUCK_DISK, operation, vbd->id.device, error);
 }
 
 void vbd_unplug_anyway(Operation *operation, const XenopsVbd *vbd)
 {
         XenopsError *error = NULL;
         if (!operation->backend->operations->vbd_unplug(operation->undo, &vbd->id, true, &error))
-                log_unplug(operation, vbd->id.device, error);
+                log_failure(STUCK_DISK, operation, vbd->id.device, error);
         vbd_detach_anyway(operation, vbd);
 }
 
@@ -242,15 +244,6 @@ static bool run_insert(Operation *operation, XenopsError **error)
         return good;
 }
 
-static void log_drive(const Operation *operation, const char *device, XenopsError *taken)
-{
-        char *text = xenops_error_text(taken);
-        log_error("A drive could not be emptied", "XAPI_VM", operation->vm, "XAPI_DEVICE", device, "ERROR",
-                  text, NULL);
-        free(text);
-        xenops_error_free(taken);
-}
-
 /* The medium that was to go in is in no configuration. */
 static void undo_insert(Operation *operation, const XenopsVbd *vbd)
 {
@@ -258,10 +251,10 @@ static void undo_insert(Operation *operation, const XenopsVbd *vbd)
         const BackendDisk none = { NULL, NULL, "" };
         XenopsError *error = NULL;
         if (vbd_is_plugged(operation, vbd) && !backend->vbd_change(operation->undo, vbd, &none, &error))
-                log_drive(operation, vbd->id.device, error);
+                log_failure(STUCK_DRIVE, operation, vbd->id.device, error);
         error = NULL;
         if (!disk_detach(operation, vbd->id.device, NULL, &error))
-                log_drive(operation, vbd->id.device, error);
+                log_failure(STUCK_DRIVE, operation, vbd->id.device, error);
 }
 
 static void recover_drive(Operation *operation, const XenopsVbd *vbd, JournalEntry entry)
@@ -270,7 +263,7 @@ static void recover_drive(Operation *operation, const XenopsVbd *vbd, JournalEnt
         if (entry == JOURNAL_INSERT_VBD && !vbd->backend)
                 undo_insert(operation, vbd);
         else if (entry == JOURNAL_EJECT_VBD && vbd->backend && !vbd_set_disk(operation, vbd, NULL, &error))
-                log_drive(operation, vbd->id.device, error);
+                log_failure(STUCK_DRIVE, operation, vbd->id.device, error);
         vbd_changed(operation, vbd);
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <linux/if_ether.h>
@@ -165,18 +164,11 @@ static int unlock_port(unsigned index, const unsigned char *mac)
         return r < 0 ? r : set_address(index, mac, false);
 }
 
-int xl_lock_set(const char *name, const XenopsVif *vif)
+int xl_lock_set(const char *name, const unsigned char mac[6], const XenopsLockingMode *mode)
 {
-        unsigned bytes[6], index = if_nametoindex(name);
-        unsigned char mac[6];
-        if (sscanf(vif->mac, "%2x:%2x:%2x:%2x:%2x:%2x", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4],
-                   &bytes[5]) != 6)
-                return -EINVAL;
+        unsigned index = if_nametoindex(name);
         if (index == 0)
                 return -ENODEV;
-        for (size_t i = 0; i < sizeof mac; i++)
-                mac[i] = (unsigned char)bytes[i];
-        return vif->locking_mode.tag == XENOPS_LOCKING_MODE_LOCKED
-                   ? lock_port(index, mac, &vif->locking_mode.locked)
-                   : unlock_port(index, mac);
+        return mode->tag == XENOPS_LOCKING_MODE_LOCKED ? lock_port(index, mac, &mode->locked)
+                                                       : unlock_port(index, mac);
 }

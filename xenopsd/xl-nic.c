@@ -16,19 +16,14 @@
 
 static bool fill_nic(const XenopsVif *vif, const char *model, libxl_device_nic *ret, XenopsError **error)
 {
-        unsigned mac[6];
-        char rest;
         if (vif->backend.tag != XENOPS_NETWORK_LOCAL)
                 return xenops_fail_unimplemented(error, "an interface that is not on a bridge of this host");
         if (vif->position < 0 || vif->position > POSITION_MAX)
                 return xenops_fail_internal(error, "VIF %s: its position is not 0 to %d", vif->id.device,
                                             POSITION_MAX);
-        if (sscanf(vif->mac, "%2x:%2x:%2x:%2x:%2x:%2x%c", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
-                   &mac[5], &rest) != 6)
+        if (!xl_port_mac(vif->mac, ret->mac))
                 return xenops_fail_internal(error, "VIF %s: \"%s\" is no MAC address", vif->id.device,
                                             vif->mac);
-        for (size_t i = 0; i < G_N_ELEMENTS(mac); i++)
-                ret->mac[i] = (uint8_t)mac[i];
         ret->devid = (int)vif->position;
         ret->bridge = g_strdup(vif->backend.local);
         ret->mtu = (int)vif->mtu;

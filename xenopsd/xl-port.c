@@ -20,6 +20,18 @@
 /* No bridge takes such an address for its own, and no guest has it. */
 static const unsigned char port_mac[] = { 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff };
 
+bool xl_port_mac(const char *text, unsigned char ret[6])
+{
+        unsigned bytes[6];
+        char rest;
+        if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &bytes[0], &bytes[1], &bytes[2], &bytes[3], &bytes[4],
+                   &bytes[5], &rest) != 6)
+                return false;
+        for (size_t i = 0; i < G_N_ELEMENTS(bytes); i++)
+                ret[i] = (unsigned char)bytes[i];
+        return true;
+}
+
 static struct ifreq request_of(const char *name)
 {
         struct ifreq request = { 0 };
@@ -73,6 +85,7 @@ static int set_bridge(int fd, const char *name, const char *bridge)
 static int connect_by(int fd, const char *name, const XenopsVif *vif)
 {
         struct ifreq request = request_of(name);
+        unsigned char mac[6];
         if (if_nametoindex(name) == 0)
                 return -ENODEV;
         bool up = vif->carrier && vif->locking_mode.tag != XENOPS_LOCKING_MODE_DISABLED;
@@ -92,7 +105,7 @@ static int connect_by(int fd, const char *name, const XenopsVif *vif)
         }
         r = set_bridge(fd, name, vif->backend.local);
         if (r == 0)
-                r = xl_lock_set(name, vif);
+                r = xl_port_mac(vif->mac, mac) ? xl_lock_set(name, mac, &vif->locking_mode) : -EINVAL;
         return r < 0 || !up ? r : set_up(fd, name, true);
 }
 
