@@ -5,6 +5,14 @@
 #include "bridge.h"
 #include "message-switch/lib/daemon.h"
 
+static void add_port(NetworkPortConfigDict *ports, const char *name, const NetworkPortConfig *port)
+{
+        NetworkPortConfigDictItem *item = BUS_LIST_ADD(ports);
+
+        item->key = bus_strdup(name);
+        network_port_config_assign(&item->value, port);
+}
+
 static bool check_ports(const NetworkPortConfigDict *ports, NetworkError **error)
 {
         if (ports->n > BRIDGE_PORTS_MAX)
@@ -141,13 +149,6 @@ static bool unmake(Manager *manager, const char *name, NetworkError **error)
         return links != NULL && bridge_delete(manager, links, link, error);
 }
 
-/* What fails here is not told to whom is told of the first failure. */
-static bool try(bool ok, NetworkError **error)
-{
-        g_clear_pointer(error, network_error_free);
-        return ok;
-}
-
 /* Ports go while it is still recorded that they may be there, then all of the record goes back at once: whoever is started
  * after a kill finds the one or the other. */
 static void undo(Manager *manager, const Together *t)
@@ -159,16 +160,17 @@ static void undo(Manager *manager, const Together *t)
 
         if (t->recorded) {
                 for (size_t i = t->n; i-- > 0;)
-                        ok &= try(drop_ports(manager, t->names[i], t->wanted[i],
-                                             old[i] != NULL ? old[i] : &nothing, &e),
-                                  &e);
-                if (!try(manager_recorded(record_set_bridges(manager->record, t->n, t->names, old), &e), &e))
+                        ok &= manager_tried(drop_ports(manager, t->names[i], t->wanted[i],
+                                                       old[i] != NULL ? old[i] : &nothing, &e),
+                                            &e);
+                if (!manager_tried(
+                        manager_recorded(record_set_bridges(manager->record, t->n, t->names, old), &e), &e))
                         ok = false;
                 else
                         for (size_t i = t->n; i-- > 0;)
-                                ok &= old[i] != NULL || try(unmake(manager, t->names[i], &e), &e);
+                                ok &= old[i] != NULL || manager_tried(unmake(manager, t->names[i], &e), &e);
         }
-        ok &= try(make_all(manager, t, old, false, &e), &e);
+        ok &= manager_tried(make_all(manager, t, old, false, &e), &e);
         if (!ok)
                 log_warning("Bridges are not as they were before what failed", "NETWORK_INTERFACE",
                             t->names[0], NULL);
@@ -199,13 +201,9 @@ static NetworkBridgeConfig *robbed(const Together *t, const NetworkBridgeConfig 
         network_port_config_dict_clear(&left->ports);
         for (size_t i = 0; i < config->ports.n; i++) {
                 const NetworkPortConfigDictItem *port = &config->ports.items[i];
-                NetworkPortConfigDictItem *item;
 
-                if (wants_any(t, &port->value.interfaces))
-                        continue;
-                item = BUS_LIST_ADD(&left->ports);
-                item->key = bus_strdup(port->key);
-                network_port_config_assign(&item->value, &port->value);
+                if (!wants_any(t, &port->value.interfaces))
+                        add_port(&left->ports, port->key, &port->value);
         }
         if (left->ports.n < config->ports.n)
                 return left;
@@ -290,12 +288,8 @@ bool bridge_create(Manager *manager, const char *name, const NetworkBridgeConfig
         NetworkBridgeConfig *wanted = network_bridge_config_dup(config);
         bool ok;
 
-        for (size_t i = 0; known != NULL && i < known->ports.n; i++) {
-                NetworkPortConfigDictItem *item = BUS_LIST_ADD(&wanted->ports);
-
-                item->key = bus_strdup(known->ports.items[i].key);
-                network_port_config_assign(&item->value, &known->ports.items[i].value);
-        }
+        for (size_t i = 0; known != NULL && i < known->ports.n; i++)
+                add_port(&wanted->ports, known->ports.items[i].key, &known->ports.items[i].value);
         if (known != NULL)
                 wanted->persistent_b = known->persistent_b;
         ok = bridge_configure(manager, name, wanted, error);
@@ -308,21 +302,13 @@ static NetworkBridgeConfig *with_port(const NetworkBridgeConfig *config, const c
                                       const NetworkPortConfig *port)
 {
         NetworkBridgeConfig *changed = network_bridge_config_dup(config);
-        NetworkPortConfigDictItem *item;
 
         network_port_config_dict_clear(&changed->ports);
-        for (size_t i = 0; i < config->ports.n; i++) {
-                if (strcmp(config->ports.items[i].key, name) == 0)
-                        continue;
-                item = BUS_LIST_ADD(&changed->ports);
-                item->key = bus_strdup(config->ports.items[i].key);
-                network_port_config_assign(&item->value, &config->ports.items[i].value);
-        }
-        if (port != NULL) {
-                item = BUS_LIST_ADD(&changed->ports);
-                item->key = bus_strdup(name);
-                network_port_config_assign(&item->value, port);
-        }
+        for (size_t i = 0; i < config->ports.n; i++)
+                if (strcmp(config->ports.items[i].key, name) != 0)
+                        add_port(&changed->ports, config->ports.items[i].key, &config->ports.items[i].value);
+        if (port != NULL)
+                add_port(&changed->ports, name, port);
         return changed;
 }
 

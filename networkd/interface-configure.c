@@ -86,26 +86,20 @@ static bool put_back_link(Manager *manager, const Link *before, NetworkError **e
                manager_change(manager, &(Change){ .kind = CHANGE_DOWN, .name = link->name }, error);
 }
 
-/* What fails here is not told to whom is told of the first failure. */
-static bool try(bool ok, NetworkError **error)
-{
-        g_clear_pointer(error, network_error_free);
-        return ok;
-}
-
 static void undo(Manager *manager, const Together *t)
 {
         NetworkError *e = NULL;
         bool ok;
 
-        ok = try(record_all(manager, t, (const NetworkInterfaceConfig *const *)t->old, &e), &e);
+        ok = manager_tried(record_all(manager, t, (const NetworkInterfaceConfig *const *)t->old, &e), &e);
         for (size_t i = t->n; i-- > 0;)
                 if (t->old[i] != NULL)
-                        ok &= try(interface_apply(manager, t->names[i], &e), &e);
+                        ok &= manager_tried(interface_apply(manager, t->names[i], &e), &e);
                 else
-                        ok &= try(interface_forget(manager, t->names[i], &e) &&
-                                      put_back_link(manager, links_find(t->before, t->names[i]), &e),
-                                  &e);
+                        ok &=
+                            manager_tried(interface_forget(manager, t->names[i], &e) &&
+                                              put_back_link(manager, links_find(t->before, t->names[i]), &e),
+                                          &e);
         if (!ok)
                 log_warning("Interfaces are not as they were before what failed", "NETWORK_INTERFACE",
                             t->names[0], NULL);

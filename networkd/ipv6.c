@@ -45,11 +45,15 @@ static bool forget_learned(Manager *manager, const Links *links, int index, Ipv6
         return true;
 }
 
+static bool change_link_local(Manager *manager, const Link *link, bool wanted, NetworkError **error)
+{
+        return manager_change(
+            manager, &(Change){ .kind = CHANGE_LINK_LOCAL, .name = link->name, .number = wanted }, error);
+}
+
 static bool set_link_local(Manager *manager, const Link *link, bool wanted, NetworkError **error)
 {
-        if (link->makes_link_local != wanted &&
-            !manager_change(
-                manager, &(Change){ .kind = CHANGE_LINK_LOCAL, .name = link->name, .number = wanted }, error))
+        if (link->makes_link_local != wanted && !change_link_local(manager, link, wanted, error))
                 return false;
         return wanted || link->link_local.family == 0 ||
                forget_address(manager, link, &link->link_local, error);
@@ -58,13 +62,7 @@ static bool set_link_local(Manager *manager, const Link *link, bool wanted, Netw
 /* Routers are asked for what they advertise when the link-local address comes. */
 static bool begin_to_listen(Manager *manager, const Link *link, NetworkError **error)
 {
-        Link without = *link;
-
-        if (!set_link_local(manager, link, false, error))
-                return false;
-        without.makes_link_local = false;
-        without.link_local.family = 0;
-        return set_link_local(manager, &without, true, error);
+        return set_link_local(manager, link, false, error) && change_link_local(manager, link, true, error);
 }
 
 bool ipv6_apply(Manager *manager, const Links *links, const Link *link, NetworkError **error)

@@ -37,3 +37,5 @@ Links *manager_read(Manager *manager, NetworkError **error);
 bool manager_change(Manager *manager, const Change *change, NetworkError **error);
 /* Whether the record was written (r, of record_set_...); else *error. */
 bool manager_recorded(int r, NetworkError **error);
+/* `ok`, of a step back after a failure: the error, if there is one, is dropped, for it is the first one that is told. */
+bool manager_tried(bool ok, NetworkError **error);

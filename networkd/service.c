@@ -48,32 +48,29 @@ static bool sync_state(void *data, const ServiceCall *call, NetworkSyncStateArgs
         return ok;
 }
 
+static bool set_role(Manager *manager, bool (*set)(Manager *manager, const char *name, NetworkError **error),
+                     const char *name, NetworkError **error)
+{
+        bool ok;
+
+        if (!link_name_is_valid(name))
+                return network_fail_interface_does_not_exist(error, name);
+        pthread_mutex_lock(&manager->lock);
+        ok = set(manager, name, error);
+        pthread_mutex_unlock(&manager->lock);
+        return ok;
+}
+
 static bool set_gateway_interface(void *data, const ServiceCall *call, NetworkSetGatewayInterfaceArgs *args,
                                   NetworkError **error)
 {
-        Manager *manager = data;
-        bool ok;
-
-        if (!link_name_is_valid(args->name))
-                return network_fail_interface_does_not_exist(error, args->name);
-        pthread_mutex_lock(&manager->lock);
-        ok = role_set_gateway(manager, args->name, error);
-        pthread_mutex_unlock(&manager->lock);
-        return ok;
+        return set_role(data, role_set_gateway, args->name, error);
 }
 
 static bool set_dns_interface(void *data, const ServiceCall *call, NetworkSetDnsInterfaceArgs *args,
                               NetworkError **error)
 {
-        Manager *manager = data;
-        bool ok;
-
-        if (!link_name_is_valid(args->name))
-                return network_fail_interface_does_not_exist(error, args->name);
-        pthread_mutex_lock(&manager->lock);
-        ok = role_set_dns(manager, args->name, error);
-        pthread_mutex_unlock(&manager->lock);
-        return ok;
+        return set_role(data, role_set_dns, args->name, error);
 }
 
 /* ---- how interfaces are ---- */

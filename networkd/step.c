@@ -131,3 +131,9 @@ bool manager_recorded(int r, NetworkError **error)
         text = g_strdup_printf("The record of the network: %s", g_strerror(-r));
         return network_fail_write_error(error, text);
 }
+
+bool manager_tried(bool ok, NetworkError **error)
+{
+        g_clear_pointer(error, network_error_free);
+        return ok;
+}
