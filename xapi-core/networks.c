@@ -8,6 +8,7 @@
 #include "condition.h"
 #include "daemon.h"
 #include "pif.h"
+#include "xenops.h"
 
 #define FOLLOW_MSEC 5000 /* between two looks at the cards */
 #define AGAIN_MSEC  100  /* until networkd is looked for again that does not answer */
@@ -88,9 +89,8 @@ static bool is_used(Txn *txn, const NetworkRow *network)
                 const VifRow *vif = (const VifRow *)txn_get(txn, &CLASS_VIF, network->VIFs->items[i].s);
                 const VmRow *vm = vif ? (const VmRow *)txn_get(txn, &CLASS_VM, vif->VM) : NULL;
 
-                if (vif && (vif->currently_attached || (vm && !vm->is_control_domain &&
-                                                        (vm->power_state == VM_POWER_STATE_RUNNING ||
-                                                         vm->power_state == VM_POWER_STATE_PAUSED))))
+                if (vif && (vif->currently_attached ||
+                            (vm && !vm->is_control_domain && xenops_is_live(vm->power_state))))
                         return true;
         }
         return false;

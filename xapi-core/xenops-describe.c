@@ -214,12 +214,16 @@ XenopsDeviceId xenops_device(const char *vm_uuid, const char *device)
 }
 
 /* "SR uuid/VDI location", as both xenopsd and sm-daemon know a disk. Returns owned (g_free), or NULL. */
+const char *xenops_location(const VdiRow *vdi)
+{
+        return *vdi->location ? vdi->location : vdi->uuid;
+}
+
 char *xenops_disk_of_vdi(Store *store, const char *vdi_ref)
 {
         const VdiRow *vdi = STORE_GET(VdiRow, CLASS_VDI, store, vdi_ref);
         const SrRow *sr = vdi ? STORE_GET(SrRow, CLASS_SR, store, vdi->SR) : NULL;
-        char *text =
-            sr ? g_strdup_printf("%s/%s", sr->uuid, *vdi->location ? vdi->location : vdi->uuid) : NULL;
+        char *text = sr ? g_strdup_printf("%s/%s", sr->uuid, xenops_location(vdi)) : NULL;
 
         if (vdi)
                 row_unref(&vdi->row);

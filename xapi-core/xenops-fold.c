@@ -42,9 +42,9 @@ static int64_t domain_type(XenopsDomainType type)
         return DOMAIN_TYPE_UNSPECIFIED;
 }
 
-static bool live(int64_t state)
+bool xenops_is_live(int64_t power_state)
 {
-        return state == VM_POWER_STATE_RUNNING || state == VM_POWER_STATE_PAUSED;
+        return power_state == VM_POWER_STATE_RUNNING || power_state == VM_POWER_STATE_PAUSED;
 }
 
 /* ---- what the guest says ---- */
@@ -144,17 +144,18 @@ static void fold_consoles(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmS
 static void fold_vm(Txn *txn, Manager *manager, VmRow *vm, const XenopsVmState *state)
 {
         int64_t new_state = power_state(state->power_state);
-        int64_t domid = live(new_state) && state->domids.n ? state->domids.items[state->domids.n - 1] : -1;
-        bool new_domain = live(new_state) && domid != vm->domid;
+        int64_t domid =
+            xenops_is_live(new_state) && state->domids.n ? state->domids.items[state->domids.n - 1] : -1;
+        bool new_domain = xenops_is_live(new_state) && domid != vm->domid;
 
         vm->power_state = new_state;
         vm->domid = domid;
-        slot_str(&vm->resident_on, live(new_state) ? manager->host : NULL_REF);
+        slot_str(&vm->resident_on, xenops_is_live(new_state) ? manager->host : NULL_REF);
         slot_str(&vm->scheduled_to_be_resident_on, NULL_REF);
-        if (live(new_state))
+        if (xenops_is_live(new_state))
                 fold_guest(txn, vm, state, new_domain);
-        fold_metrics(txn, vm, state, live(new_state), new_domain);
-        fold_consoles(txn, manager, vm, state, live(new_state));
+        fold_metrics(txn, vm, state, xenops_is_live(new_state), new_domain);
+        fold_consoles(txn, manager, vm, state, xenops_is_live(new_state));
 }
 
 /* ---- devices ---- */
@@ -191,17 +192,24 @@ static void name_device(VbdRow *vbd)
         slot_str(&vbd->device, name);
 }
 
-/* What xenopsd names "SR/VDI", borrowed; NULL: there is no such object. Looks at every VDI of the SR. */
-static const char *vdi_named(Txn *txn, const char *name)
+static bool is_at(const VdiRow *vdi, const char *location)
+{
+        return vdi && strcmp(xenops_location(vdi), location) == 0;
+}
+
+/* What xenopsd names "SR/VDI", borrowed; NULL: there is no such object. Looks at every VDI of the SR, but at `likely` first. */
+static const char *vdi_named(Txn *txn, const char *name, const char *likely)
 {
         const char *slash = strchr(name, '/');
         g_autofree char *uuid = slash ? g_strndup(name, (gsize)(slash - name)) : NULL;
         const SrRow *sr = uuid ? (const SrRow *)txn_get_by_uuid(txn, &CLASS_SR, uuid) : NULL;
+        const VdiRow *vdi = (const VdiRow *)txn_get(txn, &CLASS_VDI, likely);
 
+        if (sr && is_at(vdi, slash + 1) && strcmp(vdi->SR, sr->row.ref) == 0)
+                return vdi->row.ref;
         for (uint32_t i = 0; sr && i < sr->VDIs->n; i++) {
-                const VdiRow *vdi = (const VdiRow *)txn_get(txn, &CLASS_VDI, sr->VDIs->items[i].s);
-
-                if (vdi && strcmp(*vdi->location ? vdi->location : vdi->uuid, slash + 1) == 0)
+                vdi = (const VdiRow *)txn_get(txn, &CLASS_VDI, sr->VDIs->items[i].s);
+                if (is_at(vdi, slash + 1))
                         return vdi->row.ref;
         }
         return NULL;
@@ -210,10 +218,10 @@ static const char *vdi_named(Txn *txn, const char *name)
 /* Of a drive: whoever changed a disc may have died before it was written down. */
 static void fold_medium(Txn *txn, VbdRow *vbd, const XenopsDisk *present)
 {
-        const char *vdi = !present                          ? NULL_REF
-                          : present->tag == XENOPS_DISK_VDI ? vdi_named(txn, present->vdi)
-                                                            : NULL;
         auto_str old = str_ref(vbd->VDI);
+        const char *vdi = !present                          ? NULL_REF
+                          : present->tag == XENOPS_DISK_VDI ? vdi_named(txn, present->vdi, old)
+                                                            : NULL;
 
         if (!vdi || (strcmp(vdi, old) == 0 && vbd->empty == !present))
                 return;
@@ -238,14 +246,14 @@ static void fold_devices(Txn *txn, Manager *manager, const VmRow *vm, const Xeno
         for (uint32_t i = 0; i < vm->VBDs->n; i++) {
                 VbdRow *vbd = (VbdRow *)txn_edit(txn, &CLASS_VBD, vm->VBDs->items[i].s);
 
-                fold_vbd(txn, vbd, live(vm->power_state) ? plugged_vbd(r, vbd->userdevice) : NULL);
+                fold_vbd(txn, vbd, xenops_is_live(vm->power_state) ? plugged_vbd(r, vbd->userdevice) : NULL);
         }
         for (uint32_t i = 0; i < vm->VIFs->n; i++) {
                 VifRow *vif = (VifRow *)txn_edit(txn, &CLASS_VIF, vm->VIFs->items[i].s);
                 bool before = vif->currently_attached;
 
-                vif->currently_attached = live(vm->power_state) && plugged_vif(r, vif->device);
-                if (!live(vm->power_state) || (before && !vif->currently_attached))
+                vif->currently_attached = xenops_is_live(vm->power_state) && plugged_vif(r, vif->device);
+                if (!xenops_is_live(vm->power_state) || (before && !vif->currently_attached))
                         networks_note(manager->networks, vif->network);
                 operation_update(txn, &VIF_OPERATION_RULES, vif->row.ref);
         }

@@ -14,6 +14,9 @@ typedef struct XenopsReport {
 
 bool xenops_stopping(Xenops *xenops);
 
+/* What stands for the VDI behind its SR's uuid, in xenops_disk_of_vdi's text. Borrowed. */
+const char *xenops_location(const VdiRow *vdi);
+
 /* Who waits for tasks of xenopsd: xenops_wait, in xenops-task.c. */
 typedef struct XenopsTasks XenopsTasks;
 XenopsTasks *xenops_tasks_new(void);

@@ -236,8 +236,7 @@ static Str take_image(Txn *txn, const VmRow *before)
         Str image;
 
         if (!vm || before->power_state != VM_POWER_STATE_SUSPENDED ||
-            strcmp(vm->suspend_VDI, NULL_REF) == 0 ||
-            (vm->power_state != VM_POWER_STATE_RUNNING && vm->power_state != VM_POWER_STATE_PAUSED))
+            strcmp(vm->suspend_VDI, NULL_REF) == 0 || !xenops_is_live(vm->power_state))
                 return NULL;
         image = str_ref(vm->suspend_VDI);
         slot_str(&vm->suspend_VDI, NULL_REF);
@@ -340,8 +339,7 @@ static void reconcile(Xenops *x)
         for (size_t i = 0; i < n && !atomic_load(&x->stopping); i++) {
                 const VmRow *vm = (const VmRow *)rows[i];
 
-                if (!vm->is_control_domain &&
-                    (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED))
+                if (!vm->is_control_domain && xenops_is_live(vm->power_state))
                         vm_changed(x, vm->uuid);
         }
         store_rows_free(rows, n);

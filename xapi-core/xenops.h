@@ -39,6 +39,8 @@ bool xenops_set_xenstore_data(Xenops *xenops, const VmRow *vm, char **ret_task, 
 XenopsDeviceId xenops_device(const char *vm_uuid, const char *device);
 /* "SR uuid/location" of a VDI, as xenopsd and sm-daemon know it. Returns owned (g_free), or NULL: no such VDI. */
 char *xenops_disk_of_vdi(Store *store, const char *vdi);
+/* Whether a VM in that power state has a domain. */
+bool xenops_is_live(int64_t power_state);
 /* Waits for a task of xenopsd (taken), which is cancelled when the call is, and forgotten. */
 bool xenops_wait(Xenops *xenops, Call *call, const char *vm, char *task, XapiError **error);
 /* The same, of a task about one of its devices, whose ref errors about devices name. */

@@ -195,8 +195,7 @@ static bool is_attached(const Hotplug *h)
 /* Without emulated hardware a guest has a drive while there is a disc in it. */
 static bool comes_with_disc(const Hotplug *h)
 {
-        return h->vm->domain_type != DOMAIN_TYPE_HVM &&
-               (h->vm->power_state == VM_POWER_STATE_RUNNING || h->vm->power_state == VM_POWER_STATE_PAUSED);
+        return h->vm->domain_type != DOMAIN_TYPE_HVM && xenops_is_live(h->vm->power_state);
 }
 
 static bool ask_plug_with_disc(Hotplug *h, char **ret_task, XenopsError **refusal, XapiError **error)

@@ -229,8 +229,7 @@ static bool commit(Call *call, bool ok, XapiError **error)
 
 static bool is_live(const VmRow *vm)
 {
-        return (vm->power_state == VM_POWER_STATE_RUNNING || vm->power_state == VM_POWER_STATE_PAUSED) &&
-               !vm->is_control_domain;
+        return xenops_is_live(vm->power_state) && !vm->is_control_domain;
 }
 
 bool vm_set_actions_after_crash(Call *call, const VmSetActionsAfterCrashParams *p, XapiError **error)
