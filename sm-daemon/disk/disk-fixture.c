@@ -27,7 +27,7 @@ static void use_image(DiskFixture *f, const char *format)
         f->name.uri = f->uri;
 }
 
-void disk_fixture_setup(DiskFixture *f, gconstpointer format)
+static void setup(DiskFixture *f, gconstpointer format)
 {
         f->scratch = g_dir_make_tmp("test disk,-XXXXXX", NULL);
         f->folder = g_build_filename(f->scratch, "disks", NULL);
@@ -40,7 +40,7 @@ void disk_fixture_setup(DiskFixture *f, gconstpointer format)
         disk_fixture_image(f->path, strcmp(format, "qcow2") == 0, NULL, false);
 }
 
-void disk_fixture_teardown(DiskFixture *f, gconstpointer data)
+static void teardown(DiskFixture *f, gconstpointer data)
 {
         disks_free(f->disks);
         test_remove(f->scratch);
@@ -156,4 +156,12 @@ int disk_fixture_device(DiskFixture *f)
 void disk_fixture_detach(DiskFixture *f)
 {
         OK(disk_detach(f->disks, &f->operation, &f->name, &error));
+}
+
+int disk_fixture_run(int argc, char **argv, const DiskTest *tests, size_t n)
+{
+        g_test_init(&argc, &argv, NULL);
+        for (size_t i = 0; i < n; i++)
+                g_test_add(tests[i].name, DiskFixture, tests[i].format, setup, tests[i].function, teardown);
+        return g_test_run();
 }

@@ -19,8 +19,13 @@ typedef struct DiskFixture {
         char *socket; /* once attached */
 } DiskFixture;
 
-void disk_fixture_setup(DiskFixture *f, gconstpointer format);
-void disk_fixture_teardown(DiskFixture *f, gconstpointer data);
+typedef struct DiskTest {
+        const char *name, *format; /* "raw", "qcow2": of the image */
+        void (*function)(DiskFixture *f, gconstpointer data);
+} DiskTest;
+/* A main function: each test with a fixture of its own. */
+int disk_fixture_run(int argc, char **argv, const DiskTest *tests, size_t n);
+
 void disk_fixture_image(const char *path, bool qcow2, const char *backing, bool backing_is_raw);
 void disk_fixture_attach(DiskFixture *f);
 void disk_fixture_activate(DiskFixture *f, bool writable);

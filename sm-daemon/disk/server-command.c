@@ -22,21 +22,17 @@ char *server_file_node(const Layer *layer)
         return g_strdup_printf("f%" PRIx64 "-%" PRIx64, layer->device & UINT32_MAX, layer->inode);
 }
 
-/* Not every file system can. */
-static bool can_pass_by_cache(const Layer *layer)
+/* Linux guests take a flush that fails for one that is not supported, and go on: so it is each write that has to fail where
+ * the medium does, and none may be held in the host's page cache. Not every file system can; of a chain with qcow2 see
+ * server_writes_through. */
+static bool passes_by_cache(const Layer *layer)
 {
-        int fd = open(layer->path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY);
+        int fd =
+            layer->format == LAYER_RAW ? open(layer->path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY) : -1;
 
         if (fd >= 0)
                 close(fd);
         return fd >= 0;
-}
-
-/* Linux guests take a flush that fails for one that is not supported, and go on: so it is each write that has to fail where
- * the medium does, and none may be held in the host's page cache. Of a chain with qcow2 see server_writes_through. */
-static bool passes_by_cache(const Layer *layer)
-{
-        return layer->format == LAYER_RAW && can_pass_by_cache(layer);
 }
 
 json_t *server_file_options(const Layer *layer, bool read_only)

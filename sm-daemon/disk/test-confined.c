@@ -166,19 +166,12 @@ static void test_forged_header(DiskFixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-        static const struct {
-                const char *name, *format;
-                void (*function)(DiskFixture *f, gconstpointer data);
-        } tests[] = {
+        static const DiskTest tests[] = {
                 { "/confined/hostile-server", "raw", test_hostile_server },
                 { "/confined/folders", "qcow2", test_confined },
                 { "/confined/swept", "raw", test_swept },
                 { "/confined/forged-header", "raw", test_forged_header },
         };
 
-        g_test_init(&argc, &argv, NULL);
-        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
-                g_test_add(tests[i].name, DiskFixture, tests[i].format, disk_fixture_setup, tests[i].function,
-                           disk_fixture_teardown);
-        return g_test_run();
+        return disk_fixture_run(argc, argv, tests, G_N_ELEMENTS(tests));
 }

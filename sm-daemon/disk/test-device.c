@@ -60,18 +60,11 @@ static void test_second_user(DiskFixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-        static const struct {
-                const char *name, *format;
-                void (*function)(DiskFixture *f, gconstpointer data);
-        } tests[] = {
+        static const DiskTest tests[] = {
                 { "/device/raw/heals", "raw", test_heals },
                 { "/device/qcow2/heals", "qcow2", test_heals },
                 { "/device/second-user", "raw", test_second_user },
         };
 
-        g_test_init(&argc, &argv, NULL);
-        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
-                g_test_add(tests[i].name, DiskFixture, tests[i].format, disk_fixture_setup, tests[i].function,
-                           disk_fixture_teardown);
-        return g_test_run();
+        return disk_fixture_run(argc, argv, tests, G_N_ELEMENTS(tests));
 }

@@ -184,10 +184,7 @@ static void test_no_cache(DiskFixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-        static const struct {
-                const char *name, *format;
-                void (*function)(DiskFixture *f, gconstpointer data);
-        } tests[] = {
+        static const DiskTest tests[] = {
                 { "/disk/raw/life", "raw", test_life },
                 { "/disk/raw/killed", "raw", test_killed },
                 { "/disk/raw/no-cache", "raw", test_no_cache },
@@ -198,9 +195,5 @@ int main(int argc, char **argv)
                 { "/disk/refused", "raw", test_refused },
         };
 
-        g_test_init(&argc, &argv, NULL);
-        for (size_t i = 0; i < G_N_ELEMENTS(tests); i++)
-                g_test_add(tests[i].name, DiskFixture, tests[i].format, disk_fixture_setup, tests[i].function,
-                           disk_fixture_teardown);
-        return g_test_run();
+        return disk_fixture_run(argc, argv, tests, G_N_ELEMENTS(tests));
 }
