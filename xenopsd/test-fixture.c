@@ -56,6 +56,13 @@ void fixture_start(Fixture *fixture)
         manager_start(fixture->manager);
 }
 
+void fixture_init_vm(Fixture *fixture)
+{
+        fixture_init(fixture);
+        fixture_start(fixture);
+        fixture_add_vm(fixture, "vm", 2, 2);
+}
+
 void fixture_restart(Fixture *fixture)
 {
         loop_end(fixture);

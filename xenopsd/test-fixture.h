@@ -17,6 +17,7 @@ typedef struct Fixture {
 
 void fixture_init(Fixture *fixture);
 void fixture_start(Fixture *fixture);
+void fixture_init_vm(Fixture *fixture); /* both, and a VM "vm" with two disks and two interfaces */
 /* As if xenopsd had been killed when nothing runs, and started again. */
 void fixture_restart(Fixture *fixture);
 void fixture_clear(Fixture *fixture);

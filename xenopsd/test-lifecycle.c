@@ -12,18 +12,6 @@
 
 static Fixture fixture;
 
-static void set_up(void)
-{
-        fixture_init(&fixture);
-        fixture_start(&fixture);
-        fixture_add_vm(&fixture, "vm", 2, 2);
-}
-
-static void tear_down(void)
-{
-        fixture_clear(&fixture);
-}
-
 static XenopsError *shut_down(const char *arguments)
 {
         return fixture_do(&fixture, &operation_shutdown, "VM.shutdown", "vm", arguments);
@@ -31,7 +19,7 @@ static XenopsError *shut_down(const char *arguments)
 
 static void test_start_shutdown(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_RUNNING);
         g_assert_null(fixture_start_vm(&fixture, "vm")); /* it runs */
@@ -40,14 +28,14 @@ static void test_start_shutdown(void)
         fixture_assert_nothing_left(&fixture);
         g_assert_null(shut_down("{}")); /* it is down */
         fixture_expect(shut_down("{\"delay\": 60}"), XENOPS_ERROR_BAD_POWER_STATE);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_every_step_is_undone(void)
 {
         static const char *const steps[] = { "create",   "memory", "vbd-plug",     "vbd-plug", "vif-plug",
                                              "vif-plug", "build",  "device-model", "unpause" };
-        set_up();
+        fixture_init_vm(&fixture);
         for (size_t i = 0; i < G_N_ELEMENTS(steps); i++) {
                 g_autofree char *step = g_strdup_printf("step=%s", steps[i]);
                 fixture_trigger(&fixture, "inject", step, "fail=on purpose", "count=1", NULL);
@@ -56,12 +44,12 @@ static void test_every_step_is_undone(void)
                 g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_HALTED);
         }
         g_assert_null(fixture_start_vm(&fixture, "vm")); /* all used up */
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_memory(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         for (int i = 0; i <= 16; i++) {
                 g_autofree char *id = g_strdup_printf("m%d", i);
                 fixture_add_vm(&fixture, id, 0, 0);
@@ -71,12 +59,12 @@ static void test_memory(void)
                 else
                         fixture_expect(error, XENOPS_ERROR_CANNOT_FREE_THIS_MUCH_MEMORY);
         }
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_cancel(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         fixture_trigger(&fixture, "inject", "step=build", "latency=3600", NULL);
         char *id = fixture_begin(&fixture, &operation_start, "VM.start", "vm", "{\"paused\": false}", false);
         Task *task = tasks_find(fixture.manager->tasks, id);
@@ -84,12 +72,12 @@ static void test_cancel(void)
         task_unref(task);
         fixture_expect(fixture_end(&fixture, id), XENOPS_ERROR_CANCELLED);
         fixture_assert_nothing_left(&fixture);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_hard_overtakes_clean(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         fixture_trigger(&fixture, "behave", "acknowledges=false", NULL);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         char *clean =
@@ -101,7 +89,7 @@ static void test_hard_overtakes_clean(void)
         g_assert_true(error->tag == XENOPS_ERROR_CANCELLED || error->tag == XENOPS_ERROR_BAD_POWER_STATE);
         xenops_error_free(error);
         fixture_assert_nothing_left(&fixture);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_no_answer(void)
@@ -116,14 +104,14 @@ static void test_no_answer(void)
         fixture_trigger(&fixture, "behave", "acknowledges=true", "answers=false", "delay=0", NULL);
         fixture_expect(shut_down("{\"delay\": 0.01}"), XENOPS_ERROR_FAILED_TO_SHUTDOWN);
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_RUNNING);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_guest_acts(void)
 {
         BackendDomain before, after;
         Backend *backend;
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         backend = fixture.manager->backend;
         g_assert_true(backend->operations->stat(backend, "vm", &before));
@@ -138,7 +126,7 @@ static void test_guest_acts(void)
         fixture_trigger(&fixture, "guest", "vm=vm", "do=crash", "after=0.001", NULL);
         fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_HALTED);
         fixture_assert_nothing_left(&fixture);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 /* A guest that restarts itself rests the second time, and makes way for whoever wants it shut down or restarted meanwhile. */
@@ -171,7 +159,7 @@ static void test_restless_guest(void)
         g_assert_null(fixture_end(
             &fixture, fixture_begin(&fixture, &operation_shutdown, "VM.shutdown", "vm", "{}", true)));
         fixture_assert_nothing_left(&fixture);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static char *make_image(void)
@@ -183,7 +171,7 @@ static char *make_image(void)
 
 static void test_suspend_resume(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_autofree char *image = make_image(), *arguments = g_strdup_printf(SUSPEND, image);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         g_assert_null(fixture_do(&fixture, &operation_suspend, "VM.suspend", "vm", arguments));
@@ -195,12 +183,12 @@ static void test_suspend_resume(void)
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_PAUSED);
         g_assert_null(fixture_do(&fixture, &operation_unpause, "VM.unpause", "vm", "{}"));
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_RUNNING);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_suspend_fails(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         fixture_expect(fixture_do(&fixture, &operation_suspend, "VM.suspend", "vm",
                                   "{\"suspend_vdi\": [\"Local\", \"/nowhere/image\"]}"),
@@ -209,12 +197,12 @@ static void test_suspend_fails(void)
         BackendDomain domain;
         g_assert_true(fixture.manager->backend->operations->stat(fixture.manager->backend, "vm", &domain));
         g_assert_false(domain.shut_down);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_damaged_image(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_autofree char *image = make_image(), *arguments = g_strdup_printf(SUSPEND, image);
         g_autofree char *bytes = NULL;
         gsize len;
@@ -235,14 +223,14 @@ static void test_damaged_image(void)
         fixture_assert_nothing_left(&fixture);
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_SUSPENDED);
         g_assert_null(fixture_do(&fixture, &operation_resume, "VM.resume", "vm", arguments));
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_domids(void)
 {
         BackendDomain domain;
         int64_t last = 0;
-        set_up();
+        fixture_init_vm(&fixture);
         for (int i = 0; i < 40; i++) {
                 g_assert_null(fixture_start_vm(&fixture, "vm"));
                 g_assert_true(
@@ -253,12 +241,12 @@ static void test_domids(void)
                 if (i % 10 == 0)
                         fixture_restart(&fixture);
         }
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_devices(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         const char *id = "{\"id\": [\"vm\", \"0\"], \"force\": false}";
         XenopsVbdState state;
@@ -284,12 +272,12 @@ static void test_devices(void)
         fixture_expect(
             fixture_do(&fixture, &operation_vif_plug, "VIF.plug", "vm", "{\"id\": [\"vm\", \"9\"]}"),
             XENOPS_ERROR_DOES_NOT_EXIST);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_paused(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_do(&fixture, &operation_start, "VM.start", "vm", "{\"paused\": true}"));
         g_assert_cmpint(fixture_power_state(&fixture, "vm"), ==, XENOPS_POWER_STATE_PAUSED);
         fixture_expect(fixture_do(&fixture, &operation_pause, "VM.pause", "vm", "{}"),
@@ -300,13 +288,13 @@ static void test_paused(void)
         g_assert_null(fixture_do(&fixture, &operation_set_vcpus, "VM.set_vcpus", "vm", "{\"vcpus\": 2}"));
         fixture_expect(fixture_do(&fixture, &operation_set_vcpus, "VM.set_vcpus", "vm", "{\"vcpus\": 3}"),
                        XENOPS_ERROR_INVALID_VCPUS);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_remove(void)
 {
         XenopsError *error = NULL;
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         g_assert_false(manager_remove_vm(fixture.manager, "vm", &error));
         fixture_expect(error, XENOPS_ERROR_BAD_POWER_STATE);
@@ -315,18 +303,18 @@ static void test_remove(void)
         g_assert_true(manager_remove_vm(fixture.manager, "vm", &error));
         g_assert_false(manager_remove_vm(fixture.manager, "vm", &error));
         fixture_expect(error, XENOPS_ERROR_DOES_NOT_EXIST);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_one_xenopsd_a_folder(void)
 {
         char *error = NULL;
-        set_up();
+        fixture_init_vm(&fixture);
         ManagerSettings settings = { .path = fixture.path, .simulator = { .memory_mib = 1 } };
         g_assert_null(manager_new(&settings, fixture.loop, fixture.workers, NULL, &error));
         g_assert_nonnull(error);
         g_free(error);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 int main(int argc, char **argv)

@@ -7,18 +7,6 @@
 
 static Fixture fixture;
 
-static void set_up(void)
-{
-        fixture_init(&fixture);
-        fixture_start(&fixture);
-        fixture_add_vm(&fixture, "vm", 2, 2);
-}
-
-static void tear_down(void)
-{
-        fixture_clear(&fixture);
-}
-
 /* A journal entry as a dead xenopsd left it. */
 static void leave(JournalEntry entry)
 {
@@ -30,7 +18,7 @@ static void leave(JournalEntry entry)
 static void test_operation(void)
 {
         XenopsError *error = NULL;
-        set_up();
+        fixture_init_vm(&fixture);
         fixture_add_vm(&fixture, "bystander", 0, 0);
         g_assert_null(fixture_start_vm(&fixture, "bystander"));
         static const JournalEntry down[] = { JOURNAL_START, JOURNAL_RESUME, JOURNAL_SHUTDOWN };
@@ -50,7 +38,7 @@ static void test_operation(void)
         fixture_restart(&fixture);
         g_auto(GStrv) entries = journal_list(fixture.manager->journal);
         g_assert_cmpuint(g_strv_length(entries), ==, 0);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void expect_plugged(const char *device, bool plugged_vbd, bool plugged_vif)
@@ -77,7 +65,7 @@ static void leave_device(JournalEntry entry, const char *device)
 
 static void test_device(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         leave_device(JOURNAL_UNPLUG_VBD, "0"); /* the domain has not let go of it */
         expect_plugged("0", true, true);
@@ -94,7 +82,7 @@ static void test_device(void)
         expect_plugged("0", true, true);
         g_auto(GStrv) entries = journal_list(fixture.manager->journal);
         g_assert_cmpuint(g_strv_length(entries), ==, 0);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static bool edit_drive(VmConfig *config, void *data, XenopsError **error)
@@ -121,7 +109,7 @@ static void test_drive(void)
         const char *disc = "{\"id\": [\"vm\", \"0\"], \"disk\": [\"Local\", \"/dev/null\"]}";
         const BackendDisk medium = { (char *)"/dev/null", NULL, "/dev/null" };
         XenopsError *error = NULL;
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         g_assert_true(vm_store_edit(fixture.manager->vms, "vm", edit_drive, NULL, &error));
         leave_device(JOURNAL_INSERT_VBD, "0"); /* all but the end of it had been done */
@@ -140,18 +128,18 @@ static void test_drive(void)
         expect_medium(false);
         g_assert_null(fixture_do(&fixture, &operation_vbd_insert, "VBD.insert", "vm", disc));
         expect_medium(true);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 static void test_guest_ends_while_nobody_looks(void)
 {
-        set_up();
+        fixture_init_vm(&fixture);
         g_assert_null(fixture_start_vm(&fixture, "vm"));
         fixture_trigger(&fixture, "guest", "vm=vm", "do=poweroff", "after=0.01", NULL);
         fixture_restart(&fixture);
         fixture_await_power_state(&fixture, "vm", XENOPS_POWER_STATE_HALTED);
         fixture_assert_nothing_left(&fixture);
-        tear_down();
+        fixture_clear(&fixture);
 }
 
 int main(int argc, char **argv)

@@ -65,6 +65,13 @@ class Silent(Daemon):
     def await_asked(self, method, times=1):
         self.eventually(lambda: self.cli('diagnostics') and self.asked(method) >= times)
 
+    def begin_until_asked(self, method, *arguments):
+        """-> the command, which waits for an answer to that."""
+        before = self.asked(method)
+        process = self.begin(*arguments)
+        self.await_asked(method, before + 1)
+        return process
+
     def create_with_disks(self, n=1):
         vm = self.create()
         for device in range(n):
@@ -96,9 +103,7 @@ class Silent(Daemon):
         vm = self.create_with_disks(3)
         for method in 'VDI.attach3', 'VDI.activate3':
             self.silence(method, 'DP.destroy')
-            before = self.asked(method)
-            starting = self.begin('start', vm)
-            self.await_asked(method, before + 1)
+            starting = self.begin_until_asked(method, 'start', vm)
             self.cancel()
             self.assertIn('Cancelled', self.end(starting, status=1))
             self.assertEqual(self.state(vm)['power_state'], 'Halted')
@@ -111,8 +116,7 @@ class Silent(Daemon):
         self.serve(STORAGE)
         vm = self.create_with_disks()
         self.silence('VDI.attach3', 'DP.destroy')
-        starting = self.begin('start', vm)
-        self.await_asked('VDI.attach3')
+        starting = self.begin_until_asked('VDI.attach3', 'start', vm)
         self.cli('shutdown', vm)
         self.assertIn('Cancelled', self.end(starting, status=1))
         self.assertEqual(self.state(vm)['power_state'], 'Halted')
@@ -124,8 +128,7 @@ class Silent(Daemon):
         vm = self.create_with_disks(2)
         self.cli('start', vm)
         self.silence('DP.destroy')
-        stopping = self.begin('shutdown', vm)
-        self.await_asked('DP.destroy')
+        stopping = self.begin_until_asked('DP.destroy', 'shutdown', vm)
         self.cancel()
         self.end(stopping)          # the domain is gone
         self.assertEqual(self.state(vm)['power_state'], 'Halted')
@@ -136,8 +139,7 @@ class Silent(Daemon):
         self.serve(STORAGE)
         vm = self.create_with_disks()
         self.silence('VDI.attach3', 'DP.destroy')
-        starting = self.begin('start', vm)
-        self.await_asked('VDI.attach3')
+        starting = self.begin_until_asked('VDI.attach3', 'start', vm)
         self.cancel()
         self.end(starting, status=1)
         self.kill()
@@ -153,8 +155,7 @@ class Silent(Daemon):
         self.serve(STORAGE)
         vm = self.create_with_disks()
         self.silence('VDI.attach3', 'DP.destroy')
-        starting = self.begin('start', vm)
-        self.await_asked('VDI.attach3')
+        starting = self.begin_until_asked('VDI.attach3', 'start', vm)
         self.cancel()
         self.end(starting, status=1)
         self.silence('DP.destroy')
@@ -179,9 +180,7 @@ class Silent(Daemon):
         for method in 'login', 'reserve_memory_range', 'transfer_reservation_to_domain':
             vm = self.create()
             self.silence(method, 'delete_reservation')
-            before = self.asked(method)
-            starting = self.begin('start', vm)
-            self.await_asked(method, before + 1)
+            starting = self.begin_until_asked(method, 'start', vm)
             self.cli('shutdown', vm)
             self.assertIn('Cancelled', self.end(starting, status=1))
             self.assertEqual(self.state(vm)['power_state'], 'Halted')
