@@ -2,26 +2,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Starts, shutdowns, suspends and resumes beside `xl` with the same configuration, taking turns; the medians of the
 rounds. `xl` has its devices plugged by the program that xenopsd uses: Xen's own are shell scripts, which take longer.
-In Xen's control domain. Arguments as those of test-backend.py --xen; in the environment ROUNDS, and FIGURES, a file that
+In Xen's control domain. Arguments as those of test_hypervisor.py --xen; in the environment ROUNDS, and FIGURES, a file that
 gets every round's seconds as JSON: [{"kind": ..., "what": ..., "peer": ..., "rounds": [[ours, peer's], ...]}, ...]."""
-import importlib.util
 import json
 import os
 import statistics
 import sys
 import time
+import unittest
 from pathlib import Path
 
-spec = importlib.util.spec_from_file_location('backend', Path(__file__).with_name('test-backend.py'))
-backend = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(backend)
+import test_hypervisor as hypervisor
+from test_fixture import CLI, XENOPSD
 
 ROUNDS = int(os.environ.get('ROUNDS', 7))
 XL_NAME = 'beside'
 PAIRS = ('VM.start', 'xl create'), ('VM.shutdown', 'xl destroy'), ('VM.suspend', 'xl save'), ('VM.resume', 'xl restore')
 
 
-class Bench(backend.Daemons):
+class Bench(hypervisor.Daemons):
     def runTest(self):
         self.times, self.figures = {}, []
         for kind in 'PVH', 'PV':
@@ -47,18 +46,18 @@ class Bench(backend.Daemons):
         return result
 
     def cli(self, *arguments):
-        return self.hypervisor.run(backend.CLI, '--switch-path', self.path, *arguments)
+        return self.hypervisor.run(CLI, '--switch-path', self.path, *arguments)
 
     def xl(self, *arguments):
         return self.hypervisor.run('xl', *arguments, quiet=True)
 
     def xl_config(self, kind, disk):
-        path, script = os.path.join(self.folder, f'{kind}.cfg'), Path(backend.XENOPSD).with_name('xen-hotplug')
+        path, script = os.path.join(self.folder, f'{kind}.cfg'), Path(XENOPSD).with_name('xen-hotplug')
         with open(path, 'w') as file:
-            file.write(f'name="{XL_NAME}"\ntype="{kind.lower()}"\nmemory={backend.MEMORY >> 20}\nkernel="{backend.KERNEL}"\n'
-                       f'ramdisk="{backend.RAMDISK}"\nextra="console=hvc0 panic=-1"\n'
+            file.write(f'name="{XL_NAME}"\ntype="{kind.lower()}"\nmemory={hypervisor.MEMORY >> 20}\nkernel="{hypervisor.KERNEL}"\n'
+                       f'ramdisk="{hypervisor.RAMDISK}"\nextra="console=hvc0 panic=-1"\n'
                        f'disk=["format=raw,vdev=xvda,access=rw,backendtype=phy,script={script},target={disk}"]\n'
-                       f'vif=["mac=00:16:3e:00:00:77,bridge={backend.BRIDGE},script={script}"]\n')
+                       f'vif=["mac=00:16:3e:00:00:77,bridge={hypervisor.BRIDGE},script={script}"]\n')
         return path
 
     def make(self, kind, disk):
@@ -78,7 +77,7 @@ class Bench(backend.Daemons):
         """Of two guests that have booted, which takes longest, and so they do it again and again."""
         ours, theirs = (os.path.join(self.folder, name) for name in ('ours', 'theirs'))
         with open(ours, 'w') as file:
-            file.truncate(backend.SUSPEND_BYTES)
+            file.truncate(hypervisor.SUSPEND_BYTES)
         other = self.xl_config(kind, self.hypervisor.disk(f'{kind}-other'))
         self.xl('create', '-q', other)
         self.hypervisor.await_ready(self.xl('domid', XL_NAME))
@@ -94,4 +93,4 @@ class Bench(backend.Daemons):
 
 
 if __name__ == '__main__':
-    sys.exit(not backend.unittest.TextTestRunner().run(Bench()).wasSuccessful())
+    sys.exit(not unittest.TextTestRunner().run(Bench()).wasSuccessful())

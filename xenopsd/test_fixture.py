@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A switch and an xenopsd of a test's own, asked by xenops-cli. Arguments of the test: the switch, xenopsd, xenops-cli."""
+"""A switch and an xenopsd of a test's own. Arguments of the test: the switch, xenopsd, xenops-cli."""
 import json
 import os
 import subprocess
@@ -11,8 +11,10 @@ SWITCH, XENOPSD, CLI = sys.argv[1:4]
 GUEST_DELAY_MS = 20
 
 
-class Daemon(unittest.TestCase):
-    settings = ''       # more of [daemon]
+class Stack(unittest.TestCase):
+    def configuration(self):
+        """-> what the [daemon] of xenopsd.conf says."""
+        raise NotImplementedError
 
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()
@@ -21,7 +23,7 @@ class Daemon(unittest.TestCase):
         self.path = os.path.join(self.folder, 'sock')
         self.config = os.path.join(self.folder, 'config')
         with open(self.config, 'w') as file:
-            file.write(f'[daemon]\nbackend=simulator\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n{self.settings}')
+            file.write('[daemon]\n' + self.configuration())
         policy = os.path.join(self.folder, 'policy')
         with open(policy, 'w'):
             pass
@@ -35,15 +37,18 @@ class Daemon(unittest.TestCase):
 
     def spawn(self, program, *arguments):
         ready, wait = os.pipe()
-        log = open(os.path.join(self.folder, 'log'), 'a')
-        process = subprocess.Popen(
-            [program, '--state', os.path.join(self.folder, 'state'), '--runtime', os.path.join(self.folder, 'run'),
-             '--switch-path', self.path, '--ready-fd', str(wait), *arguments], pass_fds=[wait], stderr=log)
-        log.close()
+        with open(os.path.join(self.folder, 'log'), 'a') as log:
+            process = subprocess.Popen(
+                [program, '--state', os.path.join(self.folder, 'state'), '--runtime', os.path.join(self.folder, 'run'),
+                 '--switch-path', self.path, '--ready-fd', str(wait), *arguments], pass_fds=[wait], stderr=log)
         os.close(wait)
-        self.assertEqual(os.read(ready, 1), b'\n', 'it did not become ready')
+        self.assertEqual(os.read(ready, 1), b'\n', 'it did not become ready:\n' + self.log())
         os.close(ready)
         return process
+
+    def log(self):
+        with open(os.path.join(self.folder, 'log')) as file:
+            return file.read()
 
     def up(self):
         self.xenopsd = self.spawn(XENOPSD, '--config', self.config)
@@ -51,11 +56,19 @@ class Daemon(unittest.TestCase):
     def stop(self, name):
         process = getattr(self, name)
         process.terminate()
-        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(process.wait(timeout=60), 0, self.log())
 
     def kill(self):
         self.xenopsd.kill()
         self.xenopsd.wait()
+
+
+class Daemon(Stack):
+    """On the simulator, asked by xenops-cli."""
+    settings = ''       # more of [daemon]
+
+    def configuration(self):
+        return f'backend=simulator\nsimulator-guest-delay-ms={GUEST_DELAY_MS}\n{self.settings}'
 
     def begin(self, *arguments):
         return subprocess.Popen([CLI, '--switch-path', self.path, *arguments], stdout=subprocess.PIPE,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""xenopsd's back end for Xen does what the simulator does (xenopsd/test-backend.py), as far as no guest has to boot."""
+"""xenopsd's back end for Xen does what the simulator does (xenopsd/test-backend.py), and what Xen alone has
+(test-backend-xen.py), as far as no guest has to boot."""
 from xen.box import suite
 
 TEST_SEC = 900

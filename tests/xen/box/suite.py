@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""xenopsd/test-backend.py and xenopsd/bench-backend.py in dom0, with a switch and an xenopsd of their own."""
+"""xenopsd's tests of back ends, and xenopsd/bench-backend.py, in dom0, with a switch and an xenopsd of their own."""
 import gzip
 import tempfile
 from pathlib import Path
@@ -12,7 +12,8 @@ from .guest import make_initrd
 FOLDER = '/var/lib/xapi/kernels'
 KERNEL, RAMDISK = f'{FOLDER}/vmlinux', f'{FOLDER}/initrd'
 BRIDGE = 'backend-test'
-SCRIPTS = 'test-backend.py', 'bench-backend.py'
+TESTS = 'test-backend.py', 'test-backend-xen.py'
+SCRIPTS = 'test_fixture.py', 'test_hypervisor.py', *TESTS, 'bench-backend.py'
 PROGRAMS = '/usr/libexec/xapi/message-switch', '/usr/libexec/xapi/xenopsd', '/usr/bin/xenops-cli'
 
 
@@ -37,8 +38,8 @@ def run(dom0, script, *words, seconds, environment=()):
 
 
 def run_tests(dom0, *names, seconds, environment=()):
-    """Those of test-backend.py that have one of these in their names; each name is some test's."""
-    said = run(dom0, 'test-backend.py', *(word for name in names for word in ('-k', name)), seconds=seconds,
-               environment=environment)
+    """Those tests of back ends that have one of these in their names; each name is some test's."""
+    words = [word for name in names for word in ('-k', name)]
+    said = '\n'.join(run(dom0, script, *words, seconds=seconds, environment=environment) for script in TESTS)
     missing = [name for name in names if name not in said]
     assert not missing, f'no tests of {missing}:\n{said}'
