@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Disks as streams over HTTP: import and export of raw images, and all that can go wrong with them."""
 import os
-import signal
 import threading
-from pathlib import Path
 
 from harness.client import JsonTransport, XapiError, eventually, expect_error
 from harness.stack import PASSWORD
@@ -449,64 +447,12 @@ def test_readers_together(stack):
     remove(xapi, vdi)
 
 
-def test_the_server_dies(fresh):
-    """The client sees an end, the task says that nobody knows, and the disk is free."""
-    xapi = fresh.json()
-    vdi = make_disk(xapi, 64 * MIB)
-    task = xapi.call('task.create', 'dies', '')
-    with begin_import(fresh, xapi, vdi, 64 * MIB, task_id=task) as stream:
-        stream.head()
-        stream.send(bytes(3 * MIB))
-        fresh.kill('xapi-core')
-        assert stream.rest() == b''
-    xapi = eventually(lambda: login(fresh))
-    status, error = ended(xapi, task)
-    assert status == 'failure' and error[0] == 'INTERNAL_ERROR' and 'restarted' in error[1], error
-    eventually(lambda: free_again(xapi, vdi))
-
-
-def login(stack):
-    try:
-        return stack.json()
-    except OSError:
-        return None
-
-
 def free_again(xapi, vdi):
     try:
         xapi.call('VDI.destroy', vdi)
         return True
     except XapiError:
         return False
-
-
-def test_the_storage_dies(fresh):
-    """A descriptor outlives who gave it: the transfer goes on, and its datapath is let go of."""
-    xapi = fresh.json()
-    vdi = make_disk(xapi)
-    with begin_import(fresh, xapi, vdi, 4 * MIB) as stream:
-        task = stream.head()[1]['task-id']
-        stream.send(b'a' * 2 * MIB)
-        fresh.kill('sm-daemon', signal.SIGKILL)
-        stream.send(b'b' * 2 * MIB)
-        stream.rest()
-    assert ended(xapi, task) == ('success', [])
-    assert get(fresh, xapi, vdi)[0] == b'a' * 2 * MIB + b'b' * 2 * MIB
-    remove(xapi, vdi)
-
-
-def test_ends_under_way(fresh):
-    """The server is told to end while transfers are under way: it does, and they end."""
-    xapi = fresh.json()
-    vdi, other = make_disk(xapi, 64 * MIB), make_disk(xapi, 64 * MIB)
-    put(fresh, xapi, other, b'x' * 64 * MIB)
-    with begin_import(fresh, xapi, vdi, 64 * MIB) as up, Stream(fresh.url) as down:
-        up.head()
-        down.request('GET', '/export_raw_vdi', {'session_id': xapi.session, 'vdi': other})
-        down.head()
-        fresh.kill('xapi-core', signal.SIGTERM)
-        assert up.rest() == b''
-        assert len(down.rest()) < 64 * MIB
 
 
 def test_transport_session(stack):
@@ -517,92 +463,3 @@ def test_transport_session(stack):
     with Stream(stack.url) as stream:
         stream.request('GET', '/export_raw_vdi', {'session_id': session, 'vdi': 'none'})
         assert stream.head()[0] == 404
-
-
-def copying(folder):
-    """The program that copies a disk of the stack's; None: there is none."""
-    for process in Path('/proc').glob('[0-9]*'):
-        try:
-            argv = (process / 'cmdline').read_bytes().split(b'\0')
-        except OSError:
-            continue
-        if argv[0].endswith(b'qemu-img') and any(str(folder).encode() in word for word in argv):
-            return int(process.name)
-    return None
-
-
-def test_a_copy_by_the_storage_is_cancelled(stack):
-    """While the program that copies stands still: it ends, and leaves nothing."""
-    xapi = stack.json()
-    host, = xapi.call('host.get_all')
-    here, there = (xapi.call('SR.create', host, {'location': str(stack.folder / name)}, 0, name, '', 'file', 'user',
-                             False, {}) for name in ('cancel-from', 'cancel-to'))
-    vdi = xapi.call('VDI.create', {'name_label': 'disk', 'SR': here, 'virtual_size': 64 * MIB, 'type': 'user',
-                                   'sharable': False, 'read_only': False, 'other_config': {}})
-    put(stack, xapi, vdi, pattern(64 * MIB))
-    program = None
-    while not program:
-        task = xapi.call('Async.VDI.copy', vdi, there)
-        while not program and xapi.call('task.get_status', task) == 'pending':
-            program = copying(stack.folder / 'cancel-from')
-        if program:
-            try:
-                os.kill(program, signal.SIGSTOP)
-            except ProcessLookupError:
-                program = None
-        if not program:  # it was too fast
-            assert ended(xapi, task)[0] == 'success'
-            remove(xapi, *xapi.call('SR.get_VDIs', there))
-    assert 'cancel' in xapi.call('task.get_allowed_operations', task)
-    xapi.call('task.cancel', task)
-    assert ended(xapi, task)[0] == 'cancelled'
-    eventually(lambda: copying(stack.folder / 'cancel-from') is None)
-    assert xapi.call('SR.get_VDIs', there) == []
-    remove(xapi, xapi.call('VDI.copy', vdi, there))
-    remove(xapi, vdi)
-    for sr in here, there:
-        pbd, = xapi.call('SR.get_PBDs', sr)
-        xapi.call('PBD.unplug', pbd)
-        xapi.call('SR.forget', sr)
-
-
-def test_a_disk_with_a_server(stack):
-    """Images of layers, which a server of their own opens: the bytes come through its socket."""
-    xapi = stack.json()
-    host, = xapi.call('host.get_all')
-    (stack.folder / 'layers').mkdir()
-    (stack.folder / 'more').mkdir()
-    sr = xapi.call('SR.create', host, {'location': str(stack.folder / 'layers')}, 0, 'layers', '', 'file', 'user', False,
-                   {})
-    vdi = xapi.call('VDI.create', {'name_label': 'disk', 'SR': sr, 'virtual_size': 16 * MIB, 'type': 'user',
-                                   'sharable': False, 'read_only': False, 'other_config': {}})
-    data = pattern(16 * MIB)
-    assert ended(xapi, put(stack, xapi, vdi, data)) == ('success', [])
-    assert get(stack, xapi, vdi)[0] == data
-    snapshot = xapi.call('VDI.snapshot', vdi)
-    put(stack, xapi, vdi, bytes(4 * MIB) + b'n' * 1000)
-    assert get(stack, xapi, vdi)[0] == bytes(4 * MIB) + b'n' * 1000 + data[4 * MIB + 1000:]
-    assert get(stack, xapi, snapshot)[0] == data
-    copy = xapi.call('VDI.copy', snapshot, xapi.storage())
-    assert get(stack, xapi, copy)[0] == data
-    assert image(stack, xapi, copy).stat().st_blocks * 512 < 13 * MIB
-    back = xapi.call('VDI.copy', copy, sr)
-    assert get(stack, xapi, back)[0] == data
-    there = xapi.call('SR.create', host, {'location': str(stack.folder / 'more'), 'preferred-image-formats': 'qcow2'}, 0,
-                      'more', '', 'file', 'user', False, {})
-    over = xapi.call('VDI.copy', vdi, there)
-    assert get(stack, xapi, over)[0] == bytes(4 * MIB) + b'n' * 1000 + data[4 * MIB + 1000:]
-    remove(xapi, over)
-    pbd, = xapi.call('SR.get_PBDs', there)
-    xapi.call('PBD.unplug', pbd)
-    xapi.call('SR.forget', there)
-    # cut in the middle, the server is let go of
-    with begin_import(stack, xapi, vdi, 16 * MIB) as stream:
-        task = stream.head()[1]['task-id']
-        stream.send(b'x' * 5 * MIB)
-    assert ended(xapi, task)[1][0] == 'VDI_IO_ERROR'
-    for disk in (copy, back, vdi, snapshot):
-        remove(xapi, disk)
-    for pbd in xapi.call('SR.get_PBDs', sr):
-        xapi.call('PBD.unplug', pbd)
-    xapi.call('SR.destroy', sr)
